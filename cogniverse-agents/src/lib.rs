@@ -1,0 +1,1 @@
+//! The profile-agnostic video search agent.

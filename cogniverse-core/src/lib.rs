@@ -1,0 +1,1 @@
+//! Schemas, tenants and ingestion: what a search needs before it can run.

@@ -1,0 +1,1 @@
+//! The default search backend: files on this machine.

@@ -1,0 +1,1 @@
+//! Query and segment encoders; local models behind a feature.

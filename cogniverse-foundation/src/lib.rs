@@ -1,0 +1,1 @@
+//! Configuration (types, manager, stores) and the names of telemetry.

@@ -1,0 +1,129 @@
+//! What is stored: one searchable segment.
+
+use crate::{DocumentId, FieldName, Tensor};
+use std::collections::BTreeMap;
+
+/// The value of a field. Its kind must be that of the field's declared type.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldValue {
+    /// `string`.
+    String(String),
+    /// `int` (32 bits) and `long` (64 bits).
+    Integer(i64),
+    /// `float` and `double`; finite.
+    Float(f64),
+    /// `bool`.
+    Bool(bool),
+    /// `array<string>`.
+    Strings(Vec<String>),
+    /// A tensor.
+    Tensor(Tensor),
+}
+
+impl FieldValue {
+    /// The name of the kind, for messages.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::String(_) => "string",
+            Self::Integer(_) => "integer",
+            Self::Float(_) => "float",
+            Self::Bool(_) => "bool",
+            Self::Strings(_) => "array of strings",
+            Self::Tensor(_) => "tensor",
+        }
+    }
+
+    /// The text of a `string`.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    /// A number as a float.
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(*value),
+            #[expect(clippy::cast_precision_loss, reason = "times and counters below 2^53")]
+            Self::Integer(value) => Some(*value as f64),
+            Self::String(_) | Self::Bool(_) | Self::Strings(_) | Self::Tensor(_) => None,
+        }
+    }
+
+    /// The value of an `int` or `long`.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        if let Self::Integer(value) = self { Some(*value) } else { None }
+    }
+}
+
+impl From<&str> for FieldValue {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for FieldValue {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<i64> for FieldValue {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<f64> for FieldValue {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl From<Tensor> for FieldValue {
+    fn from(tensor: Tensor) -> Self {
+        Self::Tensor(tensor)
+    }
+}
+
+/// The fields of a document by name.
+pub type Fields = BTreeMap<FieldName, FieldValue>;
+
+/// One searchable document: a segment of a video, or a memory.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Document {
+    /// Its id in its tenant schema.
+    pub id: DocumentId,
+    /// Its fields.
+    pub fields: Fields,
+}
+
+impl Document {
+    /// A document without fields.
+    #[must_use]
+    pub fn new(id: DocumentId) -> Self {
+        Self { id, fields: Fields::new() }
+    }
+
+    /// Sets a field.
+    #[must_use]
+    pub fn with(mut self, field: FieldName, value: impl Into<FieldValue>) -> Self {
+        self.fields.insert(field, value.into());
+        self
+    }
+
+    /// The value of a field by its name.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&FieldValue> {
+        self.fields.iter().find(|(name, _)| name.as_str() == field).map(|(_, value)| value)
+    }
+
+    /// The text of a `string` field, or an empty text.
+    #[must_use]
+    pub fn text(&self, field: &str) -> &str {
+        self.get(field).and_then(FieldValue::as_str).unwrap_or_default()
+    }
+}

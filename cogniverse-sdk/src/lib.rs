@@ -1,0 +1,66 @@
+//! The vocabulary of cogniverse: ids, domain types, role traits and one error type.
+//!
+//! This crate knows no runtime, no network and no storage engine. Adapters implement its traits; everything above them
+//! speaks only these types. A tenant is a required part of every request: [`TenantSchema`], the only name a document
+//! or a search can be addressed by, is made from a [`TenantId`] and a [`SchemaName`] and from nothing else.
+//!
+//! ```
+//! use cogniverse_sdk::{SchemaName, TenantId, TenantSchema};
+//!
+//! let tenant = TenantId::parse("acme_corp")?;
+//! let base = SchemaName::parse("video_colpali_smol500_mv_frame")?;
+//! let schema = TenantSchema::new(&tenant, &base);
+//! assert_eq!(schema.physical_name(), "video_colpali_smol500_mv_frame_acme_corp");
+//! # Ok::<(), cogniverse_sdk::Error>(())
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`id`] | validated string ids |
+//! | [`tenant_schema`] | base schema x tenant: the physical name, injective |
+//! | [`error`] | the one error type: kind, retry, context, source |
+//! | [`schema`], [`tensor_type`] | the grammar of a base schema file |
+//! | [`tensor`], [`quantize`] | vectors, and their bit-exact packed forms |
+//! | [`document`], [`filter`] | what is stored, and which of it is meant |
+//! | [`schema_store`], [`document_store`], [`search_backend`] | the roles of a backend |
+//! | [`config_store`] | append-only configuration versions |
+//! | [`schema_loader`], [`encoder`], [`clock`] | the other roles |
+//! | `contract` | the contract suite of each role (feature `contract`) |
+
+pub mod clock;
+pub mod config_store;
+#[cfg(feature = "contract")]
+pub mod contract;
+pub mod document;
+pub mod document_store;
+pub mod encoder;
+pub mod error;
+pub mod filter;
+pub mod id;
+pub mod quantize;
+pub mod schema;
+pub mod schema_loader;
+pub mod schema_store;
+pub mod search_backend;
+pub mod tenant_schema;
+pub mod tensor;
+pub mod tensor_type;
+pub mod time_range;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use config_store::{ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigScope, ConfigStore, Expected};
+pub use document::{Document, FieldValue};
+pub use document_store::{DocumentOutcome, DocumentStore, FeedReport, OutcomeStatus};
+pub use encoder::{EncoderInfo, QueryEncoder, SegmentContent, SegmentEncoder, VectorKind};
+pub use error::{Error, ErrorKind, Result, Retry};
+pub use filter::Filter;
+pub use id::{DocumentId, FieldName, ProfileName, SchemaName, StrategyName, TenantId, VideoId};
+pub use jiff::Timestamp;
+pub use schema::BaseSchema;
+pub use schema_loader::SchemaLoader;
+pub use schema_store::{DeployedSchema, SchemaStore};
+pub use search_backend::{BackendHit, BackendHits, BackendQuery, Highlight, SearchBackend};
+pub use tenant_schema::TenantSchema;
+pub use tensor::{Matrix, Tensor};
+pub use tensor_type::{CellType, TensorShape, TensorType};
+pub use time_range::TimeRange;
