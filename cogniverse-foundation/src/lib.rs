@@ -1,1 +1,62 @@
-//! Configuration (types, manager, stores) and the names of telemetry.
+//! Configuration of tenants: typed, versioned, compare-and-set, kept in a [`ConfigStore`](cogniverse_sdk::ConfigStore).
+//!
+//! A tenant exists here once it has a [`SystemConfig`]. What it has not set is a default, and says so; what it does not
+//! have because nobody created the tenant is an error. Every change is a new version, and a rollback is one too.
+//!
+//! ```
+//! use cogniverse_foundation::{ConfigManager, InMemoryConfigStore, RoutingConfig, Source, SystemConfig, Template};
+//! use cogniverse_sdk::{Expected, TenantId};
+//! use std::sync::Arc;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> cogniverse_sdk::Result<()> {
+//! let manager = ConfigManager::new(Arc::new(InMemoryConfigStore::new()));
+//! let acme = TenantId::parse("acme_corp")?;
+//!
+//! // A tenant, from a template and an override.
+//! let overrides = [("llm_model".to_owned(), "deepseek-r1:7b".into())].into_iter().collect();
+//! let created = manager.create_from_template(&acme, Template::Startup, overrides).await?;
+//! assert_eq!((created.version, created.value.backend_port), (1, 8080));
+//!
+//! // What is not set is a default, and says so.
+//! assert_eq!(manager.get_routing_config(&acme).await?.source, Source::Default);
+//!
+//! // A change that is lost to nobody, and the way back.
+//! let better = created.value.clone().with_llm_model("mistral:7b-instruct");
+//! manager.compare_and_set(&acme, better, Expected::Version(1)).await?;
+//! let back = manager.rollback::<SystemConfig>(&acme, 1).await?;
+//! assert_eq!((back.version, back.source), (3, Source::Rollback { of: 1 }));
+//! assert_eq!(back.value.llm_model, "deepseek-r1:7b");
+//!
+//! // Nobody created this one.
+//! let globex = TenantId::parse("globex_inc")?;
+//! assert!(manager.set_routing_config(RoutingConfig::new(globex)).await.is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | what can be configured: sections, profiles, templates, and the versions they come in |
+//! | [`manager`] | reading and writing it by tenant; history, rollback, templates, export and import |
+//! | [`store`] | where versions are kept: in memory, or in one SQLite file that processes share |
+//! | [`telemetry`] | the names of spans and fields |
+
+pub mod config;
+pub mod manager;
+pub mod store;
+pub mod telemetry;
+
+pub use config::builtin::builtin_profiles;
+pub use config::export::ConfigExport;
+pub use config::profile::{BackendProfile, ProfileLevel, ResolvedProfile};
+pub use config::provenance::FieldSource;
+pub use config::routing::{RoutingConfig, RoutingMode};
+pub use config::section::ConfigSection;
+pub use config::segmentation::Segmentation;
+pub use config::system::SystemConfig;
+pub use config::telemetry::TelemetryConfig;
+pub use config::template::Template;
+pub use config::versioned::{HistoryEntry, HistoryPage, Recorded, Source, Versioned};
+pub use manager::ConfigManager;
+pub use store::{InMemoryConfigStore, SqliteConfigStore};

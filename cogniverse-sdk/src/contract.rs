@@ -1,1 +1,34 @@
-//! contract
+//! The contract suite of each role: one case per rule, run on every implementation and every wrapper.
+
+pub mod config_store;
+pub mod document_store;
+pub mod fixture;
+pub mod schema_store;
+pub mod search_backend;
+
+/// What became of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran, and held.
+    Ran,
+    /// The implementation cannot do it, and why.
+    Skipped(&'static str),
+}
+
+/// One test per case of a backend suite; `make` gives the backend and whatever must live as long.
+///
+/// A case that skips must be declared, and a declared skip must not run.
+#[macro_export]
+macro_rules! contract_cases {
+    ($suite:ident, $make:expr, $skips:tt; $($case:ident),* $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            let (subject, _guard) = $make.await;
+            let skips: &[&str] = &$skips;
+            match $crate::contract::$suite::$case(&*subject).await {
+                $crate::contract::Outcome::Ran => assert!(!skips.contains(&stringify!($case)), "declared as skipped, but ran"),
+                $crate::contract::Outcome::Skipped(why) => assert!(skips.contains(&stringify!($case)), "undeclared skip: {why}"),
+            }
+        }
+    )*};
+}

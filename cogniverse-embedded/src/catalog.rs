@@ -1,0 +1,228 @@
+//! Which tenant schemas are deployed: one small SQLite file, read whole on open.
+
+use crate::error;
+use cogniverse_sdk::{
+    BaseSchema, DeployedSchema, Error, ErrorKind, Result, SchemaName, TenantId, TenantSchema, Timestamp,
+    schema_store::SchemaAction,
+};
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The layout of the file; a newer one is refused.
+const FORMAT: i64 = 1;
+
+/// A deployment as recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Deployment {
+    pub(crate) deployed: DeployedSchema,
+    /// Distinguishes this deployment from an earlier one of the same pair.
+    pub(crate) generation: i64,
+    /// Whether its file was made: from then on a missing file is damage, not a new schema.
+    pub(crate) initialized: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Catalog {
+    pub(crate) fn open(path: PathBuf) -> Result<Self> {
+        let connection = Connection::open(&path).and_then(|c| Self::prepare(&c).map(|format| (c, format)));
+        let (connection, format) = connection.map_err(|e| error::sqlite(&path, e))?;
+        if format > FORMAT {
+            return Err(Error::new(
+                ErrorKind::FailedPrecondition,
+                format!(
+                    "{} has format {format} and this version knows {FORMAT}; use a newer cogniverse",
+                    path.display()
+                ),
+            ));
+        }
+        Ok(Self { path, connection: Mutex::new(connection) })
+    }
+
+    fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if format == 0 {
+            connection.execute_batch(
+                "BEGIN IMMEDIATE;
+                 CREATE TABLE IF NOT EXISTS deployments (
+                   generation INTEGER PRIMARY KEY AUTOINCREMENT,
+                   physical TEXT NOT NULL UNIQUE,
+                   tenant TEXT NOT NULL,
+                   base TEXT NOT NULL,
+                   definition TEXT NOT NULL,
+                   deployed_at INTEGER NOT NULL,
+                   initialized INTEGER NOT NULL DEFAULT 0,
+                   UNIQUE (tenant, base));
+                 PRAGMA user_version = 1;
+                 COMMIT;",
+            )?;
+        }
+        Ok(format)
+    }
+
+    fn error(&self) -> impl Fn(rusqlite::Error) -> Error + '_ {
+        |e| error::sqlite(&self.path, e)
+    }
+
+    pub(crate) fn get(&self, schema: &TenantSchema) -> Result<Option<Deployment>> {
+        let connection = self.connection.lock();
+        let row = connection
+            .query_row(
+                "SELECT tenant, base, definition, deployed_at, generation, initialized FROM deployments WHERE tenant = ?1 AND base = ?2",
+                params![schema.tenant().as_str(), schema.base().as_str()],
+                record,
+            )
+            .optional()
+            .map_err(self.error())?;
+        row.map(|row| self.read(row)).transpose()
+    }
+
+    /// The deployment, or an error that lists the tenant's others.
+    pub(crate) fn require(&self, schema: &TenantSchema) -> Result<Deployment> {
+        if let Some(found) = self.get(schema)? {
+            return Ok(found);
+        }
+        let existing = self.list(schema.tenant())?;
+        let names = existing.iter().map(|d| d.deployed.schema.base().clone());
+        Err(Error::unknown("deployed schema", schema.base(), names).with_context("tenant", schema.tenant()))
+    }
+
+    pub(crate) fn list(&self, tenant: &TenantId) -> Result<Vec<Deployment>> {
+        self.select("WHERE tenant = ?1 ORDER BY base", [tenant.as_str()])
+    }
+
+    pub(crate) fn all(&self) -> Result<Vec<Deployment>> {
+        self.select("ORDER BY generation", [])
+    }
+
+    fn select(&self, clause: &str, parameters: impl rusqlite::Params) -> Result<Vec<Deployment>> {
+        let connection = self.connection.lock();
+        let sql =
+            format!("SELECT tenant, base, definition, deployed_at, generation, initialized FROM deployments {clause}");
+        let rows = connection
+            .prepare(&sql)
+            .and_then(|mut statement| statement.query_map(parameters, record)?.collect::<rusqlite::Result<Vec<_>>>())
+            .map_err(self.error())?;
+        rows.into_iter().map(|row| self.read(row)).collect()
+    }
+
+    fn read(&self, (tenant, base, definition, deployed_at, generation, initialized): Record) -> Result<Deployment> {
+        let damaged = |what: String| error::corrupt(&self.path, what);
+        let tenant = TenantId::parse(&tenant).map_err(|e| damaged(e.to_string()))?;
+        let base = SchemaName::parse(&base).map_err(|e| damaged(e.to_string()))?;
+        let definition: BaseSchema = serde_json::from_str(&definition).map_err(|e| damaged(e.to_string()))?;
+        let deployed_at = Timestamp::from_millisecond(deployed_at).map_err(|e| damaged(e.to_string()))?;
+        let deployed = DeployedSchema::new(TenantSchema::new(&tenant, &base), Arc::new(definition), deployed_at);
+        Ok(Deployment { deployed, generation, initialized })
+    }
+
+    /// Records all changes or none. A physical name that another pair holds is refused (invariant 2).
+    pub(crate) fn apply(
+        &self,
+        changes: &[(TenantSchema, Arc<BaseSchema>, SchemaAction)],
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut connection = self.connection.lock();
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(self.error())?;
+        for (schema, definition, action) in changes {
+            let json = serde_json::to_string(&**definition)
+                .map_err(|e| Error::unexpected("a schema definition cannot be written as JSON").with_source(e))?;
+            if *action == SchemaAction::Added {
+                let holder: Option<(String, String)> = transaction
+                    .query_row(
+                        "SELECT tenant, base FROM deployments WHERE physical = ?1",
+                        [schema.physical_name()],
+                        |row| Ok((row.get(0)?, row.get(1)?)),
+                    )
+                    .optional()
+                    .map_err(self.error())?;
+                if let Some((tenant, base)) = holder {
+                    return Err(name_is_held(schema, &tenant, &base));
+                }
+                transaction
+                    .execute(
+                        "INSERT INTO deployments (physical, tenant, base, definition, deployed_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                        params![schema.physical_name(), schema.tenant().as_str(), schema.base().as_str(), json, now.as_millisecond()],
+                    )
+                    .map_err(self.error())?;
+            } else if matches!(action, SchemaAction::Changed { .. }) {
+                transaction
+                    .execute(
+                        "UPDATE deployments SET definition = ?3, deployed_at = ?4 WHERE tenant = ?1 AND base = ?2",
+                        params![schema.tenant().as_str(), schema.base().as_str(), json, now.as_millisecond()],
+                    )
+                    .map_err(self.error())?;
+            }
+        }
+        transaction.commit().map_err(self.error())
+    }
+
+    /// Who holds a physical name, where it is another pair.
+    pub(crate) fn check_name(&self, schema: &TenantSchema) -> Result<()> {
+        let holder = self.select("WHERE physical = ?1", [schema.physical_name()])?;
+        match holder.first().map(|d| &d.deployed.schema) {
+            Some(other) if other != schema => Err(name_is_held(schema, other.tenant().as_str(), other.base().as_str())),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn set_initialized(&self, generation: i64) -> Result<()> {
+        let connection = self.connection.lock();
+        connection
+            .execute("UPDATE deployments SET initialized = 1 WHERE generation = ?1", [generation])
+            .map(|_| ())
+            .map_err(self.error())
+    }
+
+    pub(crate) fn remove(&self, generation: i64) -> Result<()> {
+        let connection = self.connection.lock();
+        connection
+            .execute("DELETE FROM deployments WHERE generation = ?1", [generation])
+            .map(|_| ())
+            .map_err(self.error())
+    }
+
+    /// The largest generation that was ever given out, those of dropped schemas included.
+    pub(crate) fn last_generation(&self) -> Result<i64> {
+        let connection = self.connection.lock();
+        let last = connection
+            .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'deployments'", [], |row| row.get(0))
+            .optional()
+            .map_err(self.error())?;
+        Ok(last.unwrap_or(0))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+type Record = (String, String, String, i64, i64, bool);
+
+fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+}
+
+fn name_is_held(schema: &TenantSchema, tenant: &str, base: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the name \"{}\" of (tenant {}, schema {}) is held by (tenant {tenant}, schema {base}); \
+             rename the tenant or the base schema",
+            schema.physical_name(),
+            schema.tenant(),
+            schema.base()
+        ),
+    )
+}

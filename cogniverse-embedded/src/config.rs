@@ -1,0 +1,85 @@
+//! Settings of the embedded backend.
+
+use cogniverse_sdk::{Error, Result};
+use std::{path::PathBuf, thread::available_parallelism};
+
+/// How much of a machine's trouble a stored document survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// A killed process, a crash of the machine and a loss of power: each feed batch waits for the disk.
+    #[default]
+    PowerLoss,
+    /// A killed process. A loss of power may take the last batches away; the store still opens.
+    ProcessCrash,
+}
+
+/// Settings of the embedded backend. Each has a default; only the folder must be given.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EmbeddedConfig {
+    /// The folder that holds everything. Made where it does not exist.
+    pub data_dir: PathBuf,
+    /// Tenant schemas kept open at once; the least recently used beyond this are closed (default 256).
+    pub max_open_schemas: usize,
+    /// Searches that run at once; more wait in order (default: twice the number of cores).
+    pub max_running_searches: usize,
+    /// Searches that may wait; more are refused as `RateLimited` (default 4,096).
+    pub max_waiting_searches: usize,
+    /// Bytes of float vectors kept in memory over all schemas; beyond it they are read from disk (default 1 GiB).
+    pub float_cache_bytes: usize,
+    /// What a stored document survives (default: a loss of power).
+    pub durability: Durability,
+}
+
+impl EmbeddedConfig {
+    /// The defaults for a folder.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        let cores = available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            data_dir: data_dir.into(),
+            max_open_schemas: 256,
+            max_running_searches: cores * 2,
+            max_waiting_searches: 4096,
+            float_cache_bytes: 1 << 30,
+            durability: Durability::default(),
+        }
+    }
+
+    /// Sets [`Self::max_open_schemas`].
+    #[must_use]
+    pub fn with_max_open_schemas(mut self, schemas: usize) -> Self {
+        self.max_open_schemas = schemas;
+        self
+    }
+
+    /// Sets [`Self::max_running_searches`] and [`Self::max_waiting_searches`].
+    #[must_use]
+    pub fn with_search_limits(mut self, running: usize, waiting: usize) -> Self {
+        self.max_running_searches = running;
+        self.max_waiting_searches = waiting;
+        self
+    }
+
+    /// Sets [`Self::float_cache_bytes`].
+    #[must_use]
+    pub fn with_float_cache_bytes(mut self, bytes: usize) -> Self {
+        self.float_cache_bytes = bytes;
+        self
+    }
+
+    /// Sets [`Self::durability`].
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.max_open_schemas == 0 || self.max_running_searches == 0 {
+            return Err(Error::invalid("max_open_schemas and max_running_searches must be at least 1"));
+        }
+        Ok(())
+    }
+}

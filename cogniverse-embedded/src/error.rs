@@ -1,0 +1,68 @@
+//! From SQLite's and the file system's errors to ours: one table each.
+
+use cogniverse_sdk::{Error, ErrorKind, Retry};
+use rusqlite::ErrorCode;
+use std::{io, path::Path};
+
+/// A SQLite error on a file, with its remedy.
+pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
+    let file = path.display();
+    let (kind, retry, message) = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => (
+            ErrorKind::Unavailable,
+            Retry::After(None),
+            format!("the disk that holds {file} is full; free space and try again"),
+        ),
+        Some(ErrorCode::ReadOnly) => (
+            ErrorKind::Unavailable,
+            Retry::Never,
+            format!("{file} is read-only; give the process write permission on the data folder"),
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+            ErrorKind::Unavailable,
+            Retry::After(None),
+            format!("{file} is locked by another program; close it and try again"),
+        ),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (
+            ErrorKind::Corrupt,
+            Retry::Never,
+            format!("{file} is damaged; restore it from a backup, or drop the schema by name and ingest again"),
+        ),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
+            ErrorKind::Unavailable,
+            Retry::Never,
+            format!("{file} cannot be opened; check that the folder exists and is writable"),
+        ),
+        Some(ErrorCode::SystemIoFailure) => {
+            (ErrorKind::Unavailable, Retry::After(None), format!("reading or writing {file} failed; check the disk"))
+        }
+        _ => (ErrorKind::Unexpected, Retry::Never, format!("SQLite refused an operation on {file}")),
+    };
+    Error::new(kind, message).with_retry(retry).with_source(error)
+}
+
+/// A file system error on a path, with its remedy.
+pub(crate) fn io(path: &Path, error: io::Error) -> Error {
+    let file = path.display();
+    let (retry, message) = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            (Retry::Never, format!("{file} cannot be written; give the process write permission on the data folder"))
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (Retry::After(None), format!("the disk that holds {file} is full; free space and try again"))
+        }
+        _ => (Retry::Never, format!("{file} cannot be used as a data folder or file; check the path")),
+    };
+    Error::new(ErrorKind::Unavailable, message).with_retry(retry).with_source(error)
+}
+
+/// Stored bytes that do not say what they must.
+pub(crate) fn corrupt(path: &Path, what: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "{} is damaged: {what}; restore it from a backup, or drop the schema by name and ingest again",
+            path.display()
+        ),
+    )
+}

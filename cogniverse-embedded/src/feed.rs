@@ -1,0 +1,214 @@
+//! `DocumentStore`: storing, reading, deleting and visiting documents of one tenant schema.
+
+use crate::{
+    backend::EmbeddedBackend,
+    continuation,
+    index::{Columns, Snapshot},
+    tenant_store::TenantStore,
+};
+use async_trait::async_trait;
+use cogniverse_core::schemas::Schema;
+use cogniverse_sdk::{
+    Document, DocumentOutcome, DocumentStore, Error, ErrorKind, FeedReport, FieldName, Filter, Result, TenantSchema,
+    document_store::{
+        DeleteRequest, DeleteTarget, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
+    },
+    schema::FieldType,
+};
+
+/// The largest page of a visit.
+const MAX_PAGE: usize = 1000;
+/// Documents that one page of a filtered visit looks at before it gives what it has.
+const MAX_SCAN: usize = 10_000;
+
+#[async_trait]
+impl DocumentStore for EmbeddedBackend {
+    async fn put(&self, request: PutRequest) -> Result<FeedReport> {
+        self.with_store("put", request.schema, move |store| put(store, request.documents)).await
+    }
+
+    async fn update(&self, request: UpdateRequest) -> Result<FeedReport> {
+        self.with_store("update", request.schema, move |store| update(store, request.updates)).await
+    }
+
+    async fn get(&self, request: GetRequest) -> Result<Vec<Option<Document>>> {
+        let GetRequest { schema, ids, vectors, .. } = request;
+        self.with_store("get", schema, move |store| {
+            store.read(|connection| {
+                let moment = connection.unchecked_transaction().map_err(store.record().sqlite())?;
+                let read = |id| match store.record().find(&moment, id)? {
+                    Some(stored) if vectors => store.record().complete(&moment, stored).map(Some),
+                    Some(stored) => Ok(Some(Document { id: stored.id, fields: stored.fields })),
+                    None => Ok(None),
+                };
+                ids.iter().map(read).collect()
+            })
+        })
+        .await
+    }
+
+    async fn delete(&self, request: DeleteRequest) -> Result<u64> {
+        self.with_store("delete", request.schema, move |store| delete(store, &request.target)).await
+    }
+
+    async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
+        self.with_store("visit", request.schema.clone(), move |store| visit(store, &request)).await
+    }
+
+    async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
+        let filter = filter.cloned();
+        self.with_store("count", schema.clone(), move |store| match filter {
+            None => Ok(store.snapshot().len() as u64),
+            Some(filter) => {
+                store.schema().check_filter(&filter)?;
+                Ok(matching_rows(&store.snapshot(), &filter).len() as u64)
+            }
+        })
+        .await
+    }
+}
+
+fn put(store: &TenantStore, documents: Vec<Document>) -> Result<FeedReport> {
+    let schema = store.schema();
+    let mut outcomes = Vec::with_capacity(documents.len());
+    let mut accepted = Vec::with_capacity(documents.len());
+    for document in documents {
+        match schema.check_document_fields(&document.fields) {
+            Ok(()) => {
+                outcomes.push(DocumentOutcome::stored(document.id.clone()));
+                accepted.push(document);
+            }
+            Err(error) => outcomes
+                .push(DocumentOutcome::refused(document.id.clone(), error.with_context("document", &document.id))),
+        }
+    }
+    if !accepted.is_empty() {
+        store.write(|_, writer| accepted.into_iter().try_for_each(|document| writer.put(document)))?;
+    }
+    Ok(FeedReport::new(outcomes))
+}
+
+fn update(store: &TenantStore, updates: Vec<DocumentUpdate>) -> Result<FeedReport> {
+    let schema = store.schema();
+    let mut outcomes = Vec::with_capacity(updates.len());
+    store.write(|_, writer| {
+        for update in updates {
+            let id = update.id.clone();
+            if let Err(error) = check_update(&schema, &update) {
+                outcomes.push(DocumentOutcome::refused(id.clone(), error.with_context("document", &id)));
+                continue;
+            }
+            let Some(mut stored) = writer.find(&id)? else {
+                let missing = Error::new(ErrorKind::NotFound, format!("no document \"{id}\" to update; put it first"));
+                outcomes.push(DocumentOutcome::refused(id, missing));
+                continue;
+            };
+            let tensors: Vec<FieldName> =
+                update.assign.keys().chain(&update.clear).filter(|name| is_tensor(&schema, name)).cloned().collect();
+            let mut fields = std::mem::take(&mut stored.fields);
+            for name in &update.clear {
+                fields.remove(name);
+            }
+            fields.extend(update.assign);
+            writer.replace(stored, fields, &tensors)?;
+            outcomes.push(DocumentOutcome::stored(id));
+        }
+        Ok(())
+    })?;
+    Ok(FeedReport::new(outcomes))
+}
+
+fn check_update(schema: &Schema, update: &DocumentUpdate) -> Result<()> {
+    schema.check_document_fields(&update.assign)?;
+    match update.clear.iter().find(|name| schema.field(name.as_str()).is_none()) {
+        Some(name) => Err(Error::unknown("field", name, schema.fields().iter().map(|field| &field.name))),
+        None => Ok(()),
+    }
+}
+
+fn is_tensor(schema: &Schema, name: &FieldName) -> bool {
+    schema.field(name.as_str()).is_some_and(|field| matches!(field.field_type, FieldType::Tensor(_)))
+}
+
+fn delete(store: &TenantStore, target: &DeleteTarget) -> Result<u64> {
+    if let DeleteTarget::Matching(filter) = target {
+        store.schema().check_filter(filter)?;
+    }
+    let mut deleted = 0;
+    store.write(|snapshot, writer| {
+        let rows = match target {
+            DeleteTarget::Matching(filter) => matching_rows(snapshot, filter),
+            DeleteTarget::Ids(ids) => {
+                let mut rows = Vec::with_capacity(ids.len());
+                for id in ids {
+                    rows.extend(writer.find(id)?.map(|stored| stored.row));
+                }
+                rows.sort_unstable();
+                rows.dedup();
+                rows
+            }
+            _ => {
+                return Err(Error::new(ErrorKind::Unsupported, "this backend does not know that way to name documents"));
+            }
+        };
+        deleted = rows.len() as u64;
+        rows.into_iter().try_for_each(|row| writer.delete(row))
+    })?;
+    Ok(deleted)
+}
+
+fn matching_rows(snapshot: &Snapshot, filter: &Filter) -> Vec<i64> {
+    let mut rows = Vec::new();
+    for view in snapshot.blocks() {
+        let met = view.block.columns().matching(filter);
+        let kept = view.block.rows().iter().zip(view.live.iter()).zip(met).filter(|((_, live), met)| **live && *met);
+        rows.extend(kept.map(|((row, _), _)| *row));
+    }
+    rows
+}
+
+/// In order of id, which an update does not change: a document that is there throughout comes exactly once.
+fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
+    if !(1..=MAX_PAGE).contains(&request.page_size) {
+        return Err(Error::invalid(format!(
+            "a page of {} documents; give a page size from 1 to {MAX_PAGE}",
+            request.page_size
+        )));
+    }
+    if let Some(filter) = &request.filter {
+        store.schema().check_filter(filter)?;
+    }
+    let mut after = match &request.continuation {
+        Some(continuation) => continuation::decode(continuation, request)?,
+        None => String::new(),
+    };
+    store.read(|connection| {
+        let moment = connection.unchecked_transaction().map_err(store.record().sqlite())?;
+        let mut documents = Vec::new();
+        let mut scanned = 0;
+        while documents.len() < request.page_size && scanned < MAX_SCAN {
+            let limit = request.page_size - documents.len();
+            let stored = store.record().page(&moment, &after, limit)?;
+            scanned += stored.len();
+            let at_end = stored.len() < limit;
+            let mut columns = Columns::new(store.layout());
+            stored.iter().for_each(|document| columns.push(&document.fields));
+            let met =
+                request.filter.as_ref().map_or_else(|| vec![true; stored.len()], |filter| columns.matching(filter));
+            for (stored, met) in stored.into_iter().zip(met) {
+                stored.id.as_str().clone_into(&mut after);
+                if met {
+                    documents.push(if request.vectors {
+                        store.record().complete(&moment, stored)?
+                    } else {
+                        Document { id: stored.id, fields: stored.fields }
+                    });
+                }
+            }
+            if at_end {
+                return Ok(VisitPage::new(documents, None));
+            }
+        }
+        Ok(VisitPage::new(documents, Some(continuation::encode(&after, request)?)))
+    })
+}

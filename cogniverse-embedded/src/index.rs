@@ -1,0 +1,18 @@
+//! The derived, in-memory side of a tenant schema: immutable blocks of documents and a snapshot of them.
+//!
+//! A search takes one [`Snapshot`] and holds no lock while it scans. A writer makes the next one: it marks replaced
+//! documents dead, adds a block, and merges small blocks so that their number grows with the logarithm of the corpus.
+
+mod bits;
+mod block;
+mod columns;
+mod floats;
+mod snapshot;
+mod terms;
+
+pub(crate) use bits::BitArena;
+pub(crate) use block::{Block, IndexedDocument};
+pub(crate) use columns::Columns;
+pub(crate) use floats::{FloatArena, FloatCache, FloatRows};
+pub(crate) use snapshot::{BlockView, Snapshot};
+pub(crate) use terms::{DocumentTerms, TermIndex};

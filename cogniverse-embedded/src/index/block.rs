@@ -1,0 +1,120 @@
+//! An immutable run of documents.
+
+use super::{BitArena, Columns, DocumentTerms, FloatArena, TermIndex};
+use crate::layout::Layout;
+use cogniverse_sdk::{DocumentId, document::Fields};
+use std::sync::{Arc, OnceLock};
+
+/// A document on its way into a block.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexedDocument {
+    /// The row of the record; a replaced document gets a new, larger one.
+    pub(crate) row: i64,
+    pub(crate) id: DocumentId,
+    /// Without tensors.
+    pub(crate) fields: Fields,
+    pub(crate) terms: DocumentTerms,
+    /// Per binary tensor of the layout: its packed rows.
+    pub(crate) bits: Vec<Option<Vec<u8>>>,
+}
+
+/// An immutable run of documents in ascending order of row.
+#[derive(Debug)]
+pub(crate) struct Block {
+    rows: Vec<i64>,
+    ids: Vec<DocumentId>,
+    columns: Columns,
+    texts: Vec<TermIndex>,
+    bits: Vec<BitArena>,
+    /// Per float tensor: loaded when a search first needs all of it, if the budget allows.
+    floats: Vec<OnceLock<Arc<FloatArena>>>,
+}
+
+impl Block {
+    fn empty(layout: &Layout) -> Self {
+        Self {
+            rows: Vec::new(),
+            ids: Vec::new(),
+            columns: Columns::new(layout),
+            texts: layout.texts.iter().map(|_| TermIndex::default()).collect(),
+            bits: layout.bits.iter().map(BitArena::new).collect(),
+            floats: layout.floats.iter().map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    pub(crate) fn build(layout: &Layout, documents: Vec<IndexedDocument>) -> Self {
+        let mut block = Self::empty(layout);
+        for document in documents {
+            block.rows.push(document.row);
+            block.ids.push(document.id);
+            block.columns.push(&document.fields);
+            for (index, terms) in block.texts.iter_mut().zip(document.terms.fields) {
+                index.push(terms);
+            }
+            for (arena, rows) in block.bits.iter_mut().zip(&document.bits) {
+                arena.push(rows.as_deref());
+            }
+        }
+        block
+    }
+
+    /// The living documents of several blocks, in order.
+    pub(crate) fn merge(layout: &Layout, parts: &[(&Self, &[bool])]) -> Self {
+        let mut block = Self::empty(layout);
+        for (part, live) in parts {
+            let mut next = u32::try_from(block.rows.len()).unwrap_or(u32::MAX);
+            let kept: Vec<Option<u32>> = live
+                .iter()
+                .map(|live| {
+                    live.then(|| {
+                        next += 1;
+                        next - 1
+                    })
+                })
+                .collect();
+            let alive = |place: &usize| live.get(*place).copied().unwrap_or(false);
+            block.rows.extend(part.rows.iter().enumerate().filter(|(place, _)| alive(place)).map(|(_, row)| *row));
+            block.ids.extend(part.ids.iter().enumerate().filter(|(place, _)| alive(place)).map(|(_, id)| id.clone()));
+            block.columns.append(&part.columns, &kept);
+            block.texts.iter_mut().zip(&part.texts).for_each(|(to, from)| to.append(from, &kept));
+            block.bits.iter_mut().zip(&part.bits).for_each(|(to, from)| to.append(from, &kept));
+        }
+        block
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn rows(&self) -> &[i64] {
+        &self.rows
+    }
+
+    pub(crate) fn row(&self, place: usize) -> Option<i64> {
+        self.rows.get(place).copied()
+    }
+
+    pub(crate) fn id(&self, place: usize) -> Option<&DocumentId> {
+        self.ids.get(place)
+    }
+
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    pub(crate) fn text(&self, field: usize) -> Option<&TermIndex> {
+        self.texts.get(field)
+    }
+
+    pub(crate) fn texts(&self) -> &[TermIndex] {
+        &self.texts
+    }
+
+    pub(crate) fn bits(&self, field: usize) -> Option<&BitArena> {
+        self.bits.get(field)
+    }
+
+    pub(crate) fn floats(&self, field: usize) -> Option<&OnceLock<Arc<FloatArena>>> {
+        self.floats.get(field)
+    }
+}

@@ -1,0 +1,85 @@
+//! What of a schema the index holds, and in which order.
+
+use cogniverse_core::schemas::Schema;
+use cogniverse_sdk::{
+    CellType, FieldName, TensorShape, TensorType,
+    schema::{FieldType, Indexing},
+};
+
+/// The fields of a schema by what the index does with them. Made once per opened schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Attribute fields that filters may name.
+    pub(crate) attributes: Vec<(FieldName, FieldType)>,
+    /// Text fields that BM25 scores.
+    pub(crate) texts: Vec<FieldName>,
+    /// int8 tensors: packed sign bits.
+    pub(crate) bits: Vec<TensorField>,
+    /// float and bfloat16 tensors.
+    pub(crate) floats: Vec<TensorField>,
+}
+
+/// A tensor field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TensorField {
+    pub(crate) name: FieldName,
+    pub(crate) tensor: TensorType,
+}
+
+impl TensorField {
+    pub(crate) fn is_single(&self) -> bool {
+        self.tensor.shape() == TensorShape::Single
+    }
+
+    /// Bytes of one stored vector.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.tensor.size()
+            * match self.tensor.cell() {
+                CellType::Float => 4,
+                CellType::BFloat16 => 2,
+                CellType::Int8 => 1,
+            }
+    }
+}
+
+impl Layout {
+    pub(crate) fn of(schema: &Schema) -> Self {
+        let mut layout = Self { attributes: Vec::new(), texts: Vec::new(), bits: Vec::new(), floats: Vec::new() };
+        for field in schema.fields() {
+            match &field.field_type {
+                FieldType::Tensor(tensor) => {
+                    let tensor_field = TensorField { name: field.name.clone(), tensor: tensor.clone() };
+                    if tensor.cell() == CellType::Int8 {
+                        layout.bits.push(tensor_field);
+                    } else {
+                        layout.floats.push(tensor_field);
+                    }
+                }
+                _ if field.has(Indexing::Attribute) => {
+                    layout.attributes.push((field.name.clone(), field.field_type.clone()));
+                }
+                _ => {}
+            }
+            if field.is_bm25() {
+                layout.texts.push(field.name.clone());
+            }
+        }
+        layout
+    }
+
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &TensorField> {
+        self.bits.iter().chain(&self.floats)
+    }
+
+    pub(crate) fn text(&self, field: &FieldName) -> Option<usize> {
+        self.texts.iter().position(|name| name == field)
+    }
+
+    pub(crate) fn bit_field(&self, field: &FieldName) -> Option<usize> {
+        self.bits.iter().position(|tensor| tensor.name == *field)
+    }
+
+    pub(crate) fn float_field(&self, field: &FieldName) -> Option<usize> {
+        self.floats.iter().position(|tensor| tensor.name == *field)
+    }
+}

@@ -1,0 +1,57 @@
+//! BM25 of one text field.
+//!
+//! `sum over words of idf * count * (k1 + 1) / (count + k1 * (1 - b + b * length / average))` with
+//! `idf = ln(1 + (N - n + 0.5) / (n + 0.5))`, k1 = 1.2, b = 0.75 (Robertson and Zaragoza, 2009; Vespa's defaults). N counts
+//! the tenant's living documents, n those with the word in the field, `average` the words of the field over the documents
+//! that have any. All are exact at every moment, so that a score never depends on what was deleted, nor on other tenants.
+
+use crate::index::{BlockView, Snapshot};
+
+const K1: f64 = 1.2;
+const B: f64 = 0.75;
+
+/// A query's words, made ready for one field.
+#[derive(Debug)]
+pub(crate) struct Bm25 {
+    text: usize,
+    average: f64,
+    /// The word, and its idf times how often the query says it.
+    words: Vec<(String, f64)>,
+}
+
+impl Bm25 {
+    /// Counts each word's documents. `words` holds each distinct word with its number of times in the query.
+    #[expect(clippy::cast_precision_loss, reason = "counts of documents and words below 2^53")]
+    pub(crate) fn prepare(snapshot: &Snapshot, text: usize, words: &[(String, u32)]) -> Self {
+        let stats = snapshot.stats(text);
+        let average = if stats.documents == 0 { 1.0 } else { stats.words as f64 / stats.documents as f64 };
+        let total = snapshot.len() as f64;
+        let words = words.iter().map(|(word, times)| {
+            let having: usize = snapshot.blocks().iter().map(|view| having(view, text, word)).sum();
+            let having = having as f64;
+            let idf = (1.0 + (total - having + 0.5) / (having + 0.5)).ln();
+            (word.clone(), idf * f64::from(*times))
+        });
+        Self { text, average, words: words.collect() }
+    }
+
+    /// Adds `weight` times each document's score to `scores`, which has one entry per document of the block.
+    pub(crate) fn add(&self, view: &BlockView, weight: f64, scores: &mut [f64]) {
+        let Some(index) = view.block.text(self.text) else { return };
+        for (word, idf) in &self.words {
+            for posting in index.postings(word) {
+                let count = f64::from(posting.count);
+                let length = f64::from(index.length(posting.place as usize));
+                let norm = K1 * (1.0 - B + B * length / self.average);
+                if let Some(score) = scores.get_mut(posting.place as usize) {
+                    *score += weight * (idf * count * (K1 + 1.0) / (count + norm));
+                }
+            }
+        }
+    }
+}
+
+fn having(view: &BlockView, text: usize, word: &str) -> usize {
+    let postings = view.block.text(text).map_or(&[][..], |index| index.postings(word));
+    if view.is_whole() { postings.len() } else { postings.iter().filter(|p| view.is_live(p.place as usize)).count() }
+}

@@ -1,0 +1,193 @@
+//! A query made ready: checked against its strategy, its words analysed, its vectors packed.
+
+use super::{bm25::Bm25, scorer::Scorer, vectors::QueryVectors};
+use crate::{analyzer::Analyzer, index::Snapshot, tenant_store::TenantStore};
+use cogniverse_core::schemas::{MatchSet, Schema, Score, Strategy};
+use cogniverse_sdk::{BackendQuery, Error, Filter, Result, TensorShape, TensorType, tensor::check_finite};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+/// The most hits, with those passed over, that one query may ask for.
+const MAX_WINDOW: usize = 10_000;
+
+/// A query made ready for one store. It speaks of no snapshot yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    schema: Arc<Schema>,
+    strategy: Strategy,
+    pub(crate) query: BackendQuery,
+    /// Each distinct word with its number of times in the query, in order of first use.
+    pub(crate) words: Vec<(String, u32)>,
+    vectors: Option<QueryVectors>,
+    pub(crate) deadline: Instant,
+    pub(crate) cancelled: Arc<AtomicBool>,
+}
+
+/// Checks a query against the store's schema.
+pub(crate) fn prepare(
+    store: &TenantStore,
+    query: BackendQuery,
+    started: Instant,
+    cancelled: Arc<AtomicBool>,
+) -> Result<Prepared> {
+    let schema = store.schema();
+    let strategy = schema.strategy(&query.strategy)?.clone();
+    if let Some(filter) = &query.filter {
+        schema.check_filter(filter)?;
+    }
+    if query.offset.saturating_add(query.limit) > MAX_WINDOW {
+        return Err(Error::invalid(format!(
+            "offset {} and limit {} reach beyond {MAX_WINDOW} hits; narrow the query by a filter, or visit the documents",
+            query.offset, query.limit
+        )));
+    }
+    let inputs = strategy.inputs();
+    let text = query.text.as_deref().unwrap_or_default();
+    if inputs.text && query.text.is_none() {
+        return Err(missing(&query, "text", "give the query's words"));
+    }
+    let tensors = [inputs.float.as_ref(), inputs.binary.as_ref()];
+    let vectors = match (&query.vectors, tensors.into_iter().flatten().next()) {
+        (_, None) => None,
+        (None, Some(tensor)) => {
+            return Err(missing(&query, "vectors", &format!("configure an encoder that makes {tensor}")));
+        }
+        (Some(rows), Some(_)) => {
+            check_vectors(&query, rows, &inputs.float, &inputs.binary)?;
+            Some(QueryVectors::new(rows)?)
+        }
+    };
+    let mut words: Vec<(String, u32)> = Vec::new();
+    for word in Analyzer::new().terms(text) {
+        match words.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, times)) => *times += 1,
+            None => words.push((word, 1)),
+        }
+    }
+    let deadline = started + query.timeout.unwrap_or(strategy.timeout());
+    Ok(Prepared { schema, strategy, query, words, vectors, deadline, cancelled })
+}
+
+fn missing(query: &BackendQuery, what: &str, remedy: &str) -> Error {
+    Error::invalid(format!("strategy \"{}\" needs the query's {what}; {remedy}", query.strategy))
+        .with_context("schema", &query.schema)
+}
+
+fn check_vectors(
+    query: &BackendQuery,
+    rows: &cogniverse_sdk::Matrix<f32>,
+    float: &Option<TensorType>,
+    binary: &Option<TensorType>,
+) -> Result<()> {
+    let refuse = |why: String| {
+        Err(Error::invalid(why).with_context("schema", &query.schema).with_context("strategy", &query.strategy))
+    };
+    let width = rows.width();
+    if rows.is_empty() {
+        return refuse("the query has no vector; give at least one row".into());
+    }
+    let single = float.iter().chain(binary).any(|tensor| tensor.shape() == TensorShape::Single);
+    if single && rows.len() != 1 {
+        return refuse(format!("the query has {} vectors and this strategy takes one", rows.len()));
+    }
+    if let Some(tensor) = float
+        && tensor.size() != width
+    {
+        return refuse(format!(
+            "query vectors have {width} cells and {tensor} wants {}; check the encoder's dimensions",
+            tensor.size()
+        ));
+    }
+    if let Some(tensor) = binary
+        && tensor.size() != width.div_ceil(8)
+    {
+        return refuse(format!(
+            "query vectors have {width} cells and {tensor} wants {}; check the encoder's dimensions",
+            tensor.size() * 8
+        ));
+    }
+    check_finite(rows.cells()).map_err(|e| e.with_context("schema", &query.schema))
+}
+
+impl Prepared {
+    pub(crate) fn filter(&self) -> Option<&Filter> {
+        self.query.filter.as_ref()
+    }
+
+    pub(crate) fn matches(&self) -> MatchSet {
+        self.strategy.matches()
+    }
+
+    /// The text fields of the default field set, by their place in the layout.
+    pub(crate) fn match_fields(&self, snapshot: &Snapshot) -> Vec<usize> {
+        self.schema.text_fields().iter().filter_map(|field| snapshot.layout().text(field)).collect()
+    }
+
+    /// How many the second phase scores again.
+    pub(crate) fn rerank_count(&self) -> usize {
+        self.strategy.second_phase().map_or(0, |rerank| rerank.count)
+    }
+
+    pub(crate) fn first_phase(&self, snapshot: &Snapshot) -> Result<Scorer<'_>> {
+        self.scorer(self.strategy.first_phase(), snapshot)
+    }
+
+    pub(crate) fn second_phase(&self, snapshot: &Snapshot) -> Result<Option<Scorer<'_>>> {
+        self.strategy.second_phase().map(|rerank| self.scorer(&rerank.score, snapshot)).transpose()
+    }
+
+    fn scorer(&self, score: &Score, snapshot: &Snapshot) -> Result<Scorer<'_>> {
+        let layout = snapshot.layout();
+        let bug =
+            || Error::unexpected(format!("strategy \"{}\" names a field that the index lacks", self.query.strategy));
+        let vectors = || self.vectors.as_ref().ok_or_else(bug);
+        Ok(match score {
+            Score::Constant(value) => Scorer::Constant(*value),
+            Score::Bm25(field) => {
+                Scorer::Bm25(Bm25::prepare(snapshot, layout.text(field).ok_or_else(bug)?, &self.words))
+            }
+            Score::MaxSim { field } => {
+                Scorer::MaxSim { field: layout.float_field(field).ok_or_else(bug)?, query: vectors()? }
+            }
+            Score::HammingMaxSim { field } => {
+                Scorer::HammingMaxSim { field: layout.bit_field(field).ok_or_else(bug)?, query: vectors()? }
+            }
+            Score::MaxSimBits { field, signed } | Score::BitsDot { field, signed } => Scorer::FloatBits {
+                field: layout.bit_field(field).ok_or_else(bug)?,
+                query: vectors()?,
+                signed: *signed,
+            },
+            Score::Dot { field } => {
+                Scorer::MaxSim { field: layout.float_field(field).ok_or_else(bug)?, query: vectors()? }
+            }
+            Score::Closeness { field, metric } => match layout.float_field(field) {
+                Some(index) => Scorer::Closeness { field: index, query: vectors()?, metric: *metric },
+                None => Scorer::HammingCloseness { field: layout.bit_field(field).ok_or_else(bug)?, query: vectors()? },
+            },
+            Score::Sum(parts) => {
+                Scorer::Sum(parts.iter().map(|part| self.scorer(part, snapshot)).collect::<Result<_>>()?)
+            }
+            Score::Scaled(factor, part) => Scorer::Scaled(*factor, Box::new(self.scorer(part, snapshot)?)),
+        })
+    }
+
+    /// Refuses to go on past the deadline, or when nobody waits any more.
+    pub(crate) fn check_time(&self) -> Result<()> {
+        let gave_up = self.cancelled.load(Ordering::Relaxed);
+        if gave_up || Instant::now() > self.deadline {
+            let kind = cogniverse_sdk::ErrorKind::Timeout;
+            return Err(Error::new(
+                kind,
+                "the search took longer than its timeout; narrow it by a filter, or give it more time",
+            )
+            .with_context("schema", &self.query.schema)
+            .with_context("strategy", &self.query.strategy));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! The contract of `ConfigStore`, on every store and behind a shared pointer.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use cogniverse_foundation::{InMemoryConfigStore, SqliteConfigStore};
+use cogniverse_sdk::config_store_contract;
+use std::sync::Arc;
+
+async fn sqlite() -> (Arc<SqliteConfigStore>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteConfigStore::open(folder.path().join("made/on/demand/config.db")).await.unwrap();
+    (Arc::new(store), folder)
+}
+
+mod memory {
+    use super::*;
+    config_store_contract! { make: async { (Arc::new(InMemoryConfigStore::new()), ()) }, skips: [] }
+}
+
+mod file {
+    use super::*;
+    config_store_contract! { make: sqlite(), skips: [] }
+}
+
+mod shared {
+    use super::*;
+    use cogniverse_sdk::ConfigStore;
+
+    async fn shared() -> (Arc<dyn ConfigStore>, tempfile::TempDir) {
+        let (store, folder) = sqlite().await;
+        (store, folder)
+    }
+
+    config_store_contract! { make: shared(), skips: [] }
+}
