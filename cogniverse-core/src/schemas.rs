@@ -1,11 +1,17 @@
 //! Base schemas: where they come from, what they mean, and whose they are.
 
+mod description;
 mod difference;
 mod expression;
+mod loader;
 mod lower;
+mod manager;
 mod schema;
 mod strategy;
 
+pub use description::{FieldDescription, SchemaDescription, StrategyDescription};
 pub use difference::SchemaDifference;
+pub use loader::{EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader};
+pub use manager::{SchemaHealth, SchemaManager};
 pub use schema::Schema;
 pub use strategy::{MatchSet, Metric, Rerank, Score, Strategy, StrategyInputs};

@@ -3,6 +3,7 @@
 pub mod config_store;
 pub mod document_store;
 pub mod fixture;
+pub mod schema_loader;
 pub mod schema_store;
 pub mod search_backend;
 

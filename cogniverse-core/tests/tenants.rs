@@ -1,0 +1,83 @@
+//! Tenants: who exists, and the moves between states.
+
+use cogniverse_core::tenants::{TenantRegistry, TenantState};
+use cogniverse_foundation::InMemoryConfigStore;
+use cogniverse_sdk::{ErrorKind, ManualClock, TenantId, Timestamp};
+use std::{sync::Arc, time::Duration};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn registry() -> (TenantRegistry, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+    (TenantRegistry::new(Arc::new(InMemoryConfigStore::new()), clock.clone()), clock)
+}
+
+fn tenant(name: &str) -> TenantId {
+    TenantId::parse(name).unwrap()
+}
+
+#[tokio::test]
+async fn a_tenant_is_made_once_and_moves_as_it_may() {
+    let (registry, clock) = registry();
+    let acme = tenant("acme_corp");
+    registry.create(&acme).await.unwrap();
+    assert_eq!(registry.create(&acme).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(registry.require_active(&acme).await.unwrap().state, TenantState::Active);
+    clock.advance(DAY);
+    let suspended = registry.suspend(&acme, "unpaid", 90 * DAY).await.unwrap();
+    assert_eq!(suspended.retain_until, Some(Timestamp::UNIX_EPOCH + 91 * DAY));
+    let error = registry.require_active(&acme).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
+    for part in ["1970-01-02", "unpaid", "reactivate"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert_eq!(registry.suspend(&acme, "again", DAY).await.unwrap_err().kind(), ErrorKind::FailedPrecondition);
+    registry.reactivate(&acme).await.unwrap();
+    assert_eq!(registry.reactivate(&acme).await.unwrap_err().kind(), ErrorKind::FailedPrecondition);
+    assert_eq!(registry.get(&acme).await.unwrap().reason, None);
+}
+
+#[tokio::test]
+async fn invariant_03_names_are_exact() {
+    let (registry, _) = registry();
+    registry.create(&tenant("acme")).await.unwrap();
+    for near in ["acm", "acme_", "ACME", "acme.corp", "globex_acme"] {
+        let error = registry.require_active(&tenant(near)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{near}");
+        assert!(error.to_string().contains("there are: acme"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn listing_is_paged_and_complete() {
+    let (registry, _) = registry();
+    for number in 0..45 {
+        registry.create(&tenant(&format!("t{number:02}"))).await.unwrap();
+    }
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let page = registry.list(after, 10).await.unwrap();
+        names.extend(page.tenants.into_iter().map(|record| record.tenant.to_string()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(names, (0..45).map(|number| format!("t{number:02}")).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_at_once_move_a_tenant_once() {
+    let (registry, _) = registry();
+    let acme = tenant("acme");
+    registry.create(&acme).await.unwrap();
+    let moves = (0..8).map(|_| {
+        let (registry, acme) = (registry.clone(), acme.clone());
+        tokio::spawn(async move { registry.suspend(&acme, "race", DAY).await.is_ok() })
+    });
+    let mut won = 0;
+    for handle in moves.collect::<Vec<_>>() {
+        won += usize::from(handle.await.unwrap());
+    }
+    assert_eq!(won, 1);
+}
