@@ -4,4 +4,4 @@ mod record;
 mod registry;
 
 pub use record::{TenantRecord, TenantState};
-pub use registry::{TenantPage, TenantRegistry};
+pub use registry::{TenantCache, TenantPage, TenantRegistry};

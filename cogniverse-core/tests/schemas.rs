@@ -1,6 +1,11 @@
 //! Base schemas: the shipped ones, wrong ones, and the loaders' contract.
 
-use cogniverse_core::schemas::{EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader, MatchSet, Metric, Schema, SchemaDescription, SchemaDifference, Score};
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
+
+use cogniverse_core::schemas::{
+    EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader, MatchSet, Metric, Schema, SchemaDescription,
+    SchemaDifference, Score,
+};
 use cogniverse_sdk::{BaseSchema, ErrorKind, FieldName, Filter, SchemaLoader, SchemaName, StrategyName};
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
@@ -62,7 +67,12 @@ async fn shipped_strategies_are_understood() {
         for (strategy, words, float, binary, all, rerank) in table {
             let strategy = schema.strategy(&strategy_name(strategy)).unwrap();
             let inputs = strategy.inputs();
-            assert_eq!((inputs.text, inputs.float.is_some(), inputs.binary.is_some()), (words, float, binary), "{name} {}", strategy.name());
+            assert_eq!(
+                (inputs.text, inputs.float.is_some(), inputs.binary.is_some()),
+                (words, float, binary),
+                "{name} {}",
+                strategy.name()
+            );
             assert_eq!(strategy.matches() == MatchSet::All, all, "{name} {}", strategy.name());
             assert_eq!(strategy.second_phase().map(|r| r.count), rerank, "{name} {}", strategy.name());
         }
@@ -81,10 +91,15 @@ async fn formulas_become_typed_scores() {
     assert_eq!(first(&colpali, "bm25_only"), Score::Sum(texts.into()));
     let lvt = shipped("video_videoprism_lvt_base_sv_chunk_6s").await;
     assert_eq!(first(&lvt, "float_float"), Score::Closeness { field: field("embedding"), metric: Metric::Angular });
-    assert_eq!(first(&lvt, "binary_binary"), Score::Closeness { field: field("embedding_binary"), metric: Metric::Hamming });
+    assert_eq!(
+        first(&lvt, "binary_binary"),
+        Score::Closeness { field: field("embedding_binary"), metric: Metric::Hamming }
+    );
     assert_eq!(first(&lvt, "float_binary"), Score::BitsDot { field: field("embedding_binary"), signed: true });
     let Score::Sum(parts) = first(&lvt, "hybrid_binary_bm25") else { panic!("a sum") };
-    assert!(matches!(parts.as_slice(), [Score::Closeness { .. }, Score::Scaled(factor, _)] if (factor - 0.1).abs() < 1e-9));
+    assert!(
+        matches!(parts.as_slice(), [Score::Closeness { .. }, Score::Scaled(factor, _)] if (factor - 0.1).abs() < 1e-9)
+    );
     let memories = shipped("agent_memories").await;
     assert!(matches!(first(&memories, "hybrid"), Score::Sum(parts) if parts.len() == 2));
 }
@@ -97,9 +112,15 @@ async fn invariant_16_unknown_strategies_and_filter_fields_list_what_exists() {
     assert!(error.to_string().contains("bm25_only") && error.to_string().contains("float_float"), "{error}");
     let filter = Filter::equals(FieldName::parse("speaker").unwrap(), "x");
     let error = schema.check_filter(&filter).unwrap_err();
-    assert!(error.to_string().contains("unknown filter field \"speaker\"") && error.to_string().contains("video_id"), "{error}");
+    assert!(
+        error.to_string().contains("unknown filter field \"speaker\"") && error.to_string().contains("video_id"),
+        "{error}"
+    );
     let description = SchemaDescription::of(&schema).to_string();
-    assert!(description.contains("tensor<bfloat16>(token{}, v[384])") && description.contains("scores the best 100 again"), "{description}");
+    assert!(
+        description.contains("tensor<bfloat16>(token{}, v[384])") && description.contains("scores the best 100 again"),
+        "{description}"
+    );
 }
 
 /// Each change makes the schema wrong; the error names the part.
@@ -159,7 +180,10 @@ async fn wrong_files_are_named() {
         std::fs::write(folder.path().join("contract_video_schema.json"), text).unwrap();
         let error = loader.load(&name).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-        assert!(error.to_string().contains("contract_video_schema.json") && error.to_string().contains(part), "{part}: {error}");
+        assert!(
+            error.to_string().contains("contract_video_schema.json") && error.to_string().contains(part),
+            "{part}: {error}"
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tenants: who exists, and the moves between states.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
+
 use cogniverse_core::tenants::{TenantRegistry, TenantState};
 use cogniverse_foundation::InMemoryConfigStore;
 use cogniverse_sdk::{ErrorKind, ManualClock, TenantId, Timestamp};

@@ -1,5 +1,7 @@
 //! The contract suites, on the embedded backend.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
+
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::SearchBackend;
 use std::sync::Arc;

@@ -57,7 +57,11 @@ impl SchemaDescription {
         let strategies = schema.strategies().map(|strategy| StrategyDescription {
             name: strategy.name().to_string(),
             needs_text: strategy.inputs().text,
-            needs_vectors: [&strategy.inputs().float, &strategy.inputs().binary].into_iter().flatten().map(ToString::to_string).collect(),
+            needs_vectors: [&strategy.inputs().float, &strategy.inputs().binary]
+                .into_iter()
+                .flatten()
+                .map(ToString::to_string)
+                .collect(),
             rerank_count: strategy.second_phase().map(|rerank| rerank.count),
         });
         Self { name: schema.name().clone(), fields: fields.collect(), strategies: strategies.collect() }

@@ -31,7 +31,10 @@ impl SchemaLoader for FilesystemSchemaLoader {
         let unreadable = |e: std::io::Error| {
             Error::new(
                 ErrorKind::Unavailable,
-                format!("the schema folder {} cannot be read; give a folder with *{SUFFIX} files", self.folder.display()),
+                format!(
+                    "the schema folder {} cannot be read; give a folder with *{SUFFIX} files",
+                    self.folder.display()
+                ),
             )
             .with_source(e)
         };
@@ -40,7 +43,9 @@ impl SchemaLoader for FilesystemSchemaLoader {
         while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
             let file = entry.file_name();
             let Some(stem) = file.to_str().and_then(|file| file.strip_suffix(SUFFIX)) else { continue };
-            names.push(SchemaName::parse(stem).map_err(|e| Error::from(e).with_context("file", entry.path().display()))?);
+            names.push(
+                SchemaName::parse(stem).map_err(|e| Error::from(e).with_context("file", entry.path().display()))?,
+            );
         }
         names.sort();
         Ok(names)
@@ -54,7 +59,8 @@ impl SchemaLoader for FilesystemSchemaLoader {
                 Err(Error::unknown("schema", name, self.list().await?).with_context("folder", self.folder.display()))
             }
             Err(e) => {
-                let message = format!("the schema file {} cannot be read; check that it is a readable text file", path.display());
+                let message =
+                    format!("the schema file {} cannot be read; check that it is a readable text file", path.display());
                 Err(Error::new(ErrorKind::Unavailable, message).with_source(e))
             }
         }
@@ -65,11 +71,18 @@ impl SchemaLoader for FilesystemSchemaLoader {
 fn parse(name: &SchemaName, text: &str, source: &Path) -> Result<Arc<BaseSchema>> {
     let broken = |e: serde_json::Error| {
         let place = if e.line() > 0 { format!(" (line {}, column {})", e.line(), e.column()) } else { String::new() };
-        Error::invalid(format!("the schema file {} is wrong: {e}{place}; see configs/schemas for files that are right", source.display()))
+        Error::invalid(format!(
+            "the schema file {} is wrong: {e}{place}; see configs/schemas for files that are right",
+            source.display()
+        ))
     };
     let schema: BaseSchema = serde_json::from_str(text).map_err(broken)?;
     if schema.name != *name {
-        return Err(Error::invalid(format!("the file {} holds the schema \"{}\"; name both alike", source.display(), schema.name)));
+        return Err(Error::invalid(format!(
+            "the file {} holds the schema \"{}\"; name both alike",
+            source.display(),
+            schema.name
+        )));
     }
     let schema = Arc::new(schema);
     super::Schema::compile(Arc::clone(&schema)).map_err(|e| e.with_context("file", source.display()))?;
@@ -108,13 +121,31 @@ pub struct EmbeddedSchemaLoader;
 /// The files as they were when this library was built.
 const SHIPPED: [(&str, &str); 8] = [
     ("agent_memories", include_str!("../../../configs/schemas/agent_memories_schema.json")),
-    ("video_colpali_smol500_mv_frame", include_str!("../../../configs/schemas/video_colpali_smol500_mv_frame_schema.json")),
-    ("video_colqwen_omni_mv_chunk_30s", include_str!("../../../configs/schemas/video_colqwen_omni_mv_chunk_30s_schema.json")),
+    (
+        "video_colpali_smol500_mv_frame",
+        include_str!("../../../configs/schemas/video_colpali_smol500_mv_frame_schema.json"),
+    ),
+    (
+        "video_colqwen_omni_mv_chunk_30s",
+        include_str!("../../../configs/schemas/video_colqwen_omni_mv_chunk_30s_schema.json"),
+    ),
     ("video_text_minilm_mv_segment", include_str!("../../../configs/schemas/video_text_minilm_mv_segment_schema.json")),
-    ("video_videoprism_base_mv_chunk_30s", include_str!("../../../configs/schemas/video_videoprism_base_mv_chunk_30s_schema.json")),
-    ("video_videoprism_large_mv_chunk_30s", include_str!("../../../configs/schemas/video_videoprism_large_mv_chunk_30s_schema.json")),
-    ("video_videoprism_lvt_base_sv_chunk_6s", include_str!("../../../configs/schemas/video_videoprism_lvt_base_sv_chunk_6s_schema.json")),
-    ("video_videoprism_lvt_large_sv_chunk_6s", include_str!("../../../configs/schemas/video_videoprism_lvt_large_sv_chunk_6s_schema.json")),
+    (
+        "video_videoprism_base_mv_chunk_30s",
+        include_str!("../../../configs/schemas/video_videoprism_base_mv_chunk_30s_schema.json"),
+    ),
+    (
+        "video_videoprism_large_mv_chunk_30s",
+        include_str!("../../../configs/schemas/video_videoprism_large_mv_chunk_30s_schema.json"),
+    ),
+    (
+        "video_videoprism_lvt_base_sv_chunk_6s",
+        include_str!("../../../configs/schemas/video_videoprism_lvt_base_sv_chunk_6s_schema.json"),
+    ),
+    (
+        "video_videoprism_lvt_large_sv_chunk_6s",
+        include_str!("../../../configs/schemas/video_videoprism_lvt_large_sv_chunk_6s_schema.json"),
+    ),
 ];
 
 #[async_trait]

@@ -100,7 +100,10 @@ impl SchemaManager {
             None => {
                 let bases = deployed.iter().map(|deployed| deployed.schema.base());
                 let unknown = Error::unknown("deployed schema", base, bases);
-                let message = format!("{}; deploy it: cargo run --example deploy_schemas -- --tenant-id {tenant} --profile {base}", unknown.message());
+                let message = format!(
+                    "{}; deploy it: cargo run --example deploy_schemas -- --tenant-id {tenant} --profile {base}",
+                    unknown.message()
+                );
                 Err(Error::new(ErrorKind::NotFound, message).with_context("tenant", tenant))
             }
         }

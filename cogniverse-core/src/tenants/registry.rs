@@ -5,6 +5,7 @@ use cogniverse_sdk::{
     Clock, ConfigEntry, ConfigKey, ConfigOwner, ConfigScope, ConfigStore, Error, ErrorKind, Expected, Result, TenantId,
     config_store::{ListConfig, PutConfig},
 };
+use parking_lot::RwLock;
 use std::{sync::Arc, time::Duration};
 
 /// The service that tenant records are kept under, with the system's own configuration: they outlive a tenant's.
@@ -17,6 +18,13 @@ const NAMED: usize = 20;
 pub struct TenantRegistry {
     store: Arc<dyn ConfigStore>,
     clock: Arc<dyn Clock>,
+    caches: Arc<RwLock<Vec<Arc<dyn TenantCache>>>>,
+}
+
+/// Whatever keeps something of a tenant in memory (invariant 4).
+pub trait TenantCache: std::fmt::Debug + Send + Sync + 'static {
+    /// Lets go of everything of the tenant, at once.
+    fn forget_tenant(&self, tenant: &TenantId);
 }
 
 /// One page of tenants.
@@ -33,7 +41,12 @@ impl TenantRegistry {
     /// Tenants whose records are in a store.
     #[must_use]
     pub fn new(store: Arc<dyn ConfigStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+        Self { store, clock, caches: Arc::default() }
+    }
+
+    /// Tells a cache of tenants that stop being served. Called where parts are wired together.
+    pub fn register_cache(&self, cache: Arc<dyn TenantCache>) {
+        self.caches.write().push(cache);
     }
 
     /// Makes a tenant.
@@ -44,7 +57,8 @@ impl TenantRegistry {
         let record = TenantRecord::active(tenant.clone(), self.clock.now());
         match self.write(&record, Expected::Absent).await {
             Err(e) if e.kind() == ErrorKind::Conflict => {
-                let message = format!("tenant \"{tenant}\" exists already; choose another id, or use the one that is there");
+                let message =
+                    format!("tenant \"{tenant}\" exists already; choose another id, or use the one that is there");
                 Err(Error::new(ErrorKind::Conflict, message).with_source(e))
             }
             other => other.map(|()| record),
@@ -83,9 +97,11 @@ impl TenantRegistry {
     /// # Errors
     /// Where they cannot be read, which is never an empty page.
     pub async fn list(&self, after: Option<String>, limit: usize) -> Result<TenantPage> {
-        let list = ListConfig::new(ConfigOwner::System).within(ConfigScope::System, SERVICE).after(after).with_limit(limit);
+        let list =
+            ListConfig::new(ConfigOwner::System).within(ConfigScope::System, SERVICE).after(after).with_limit(limit);
         let page = self.store.list(list).await?;
-        let tenants = page.entries.into_iter().map(|entry| parse(entry).map(|(record, _)| record)).collect::<Result<_>>()?;
+        let tenants =
+            page.entries.into_iter().map(|entry| parse(entry).map(|(record, _)| record)).collect::<Result<_>>()?;
         Ok(TenantPage { tenants, next: page.next })
     }
 
@@ -93,9 +109,16 @@ impl TenantRegistry {
     ///
     /// # Errors
     /// `FailedPrecondition` where it is not active; `Conflict` where another call changed it meanwhile.
-    pub async fn suspend(&self, tenant: &TenantId, reason: impl Into<String>, retention: Duration) -> Result<TenantRecord> {
+    pub async fn suspend(
+        &self,
+        tenant: &TenantId,
+        reason: impl Into<String>,
+        retention: Duration,
+    ) -> Result<TenantRecord> {
         let now = self.clock.now();
-        let retain_until = now.checked_add(retention).map_err(|e| Error::invalid(format!("the retention {retention:?} is too long")).with_source(e))?;
+        let retain_until = now
+            .checked_add(retention)
+            .map_err(|e| Error::invalid(format!("the retention {retention:?} is too long")).with_source(e))?;
         self.move_to(tenant, TenantState::Active, |record| TenantRecord {
             state: TenantState::Suspended,
             changed_at: now,
@@ -122,7 +145,12 @@ impl TenantRegistry {
         .await
     }
 
-    async fn move_to(&self, tenant: &TenantId, from: TenantState, change: impl FnOnce(TenantRecord) -> TenantRecord) -> Result<TenantRecord> {
+    async fn move_to(
+        &self,
+        tenant: &TenantId,
+        from: TenantState,
+        change: impl FnOnce(TenantRecord) -> TenantRecord,
+    ) -> Result<TenantRecord> {
         let (record, version) = self.find(tenant).await?;
         if record.state != from {
             return Err(Error::new(
@@ -132,6 +160,9 @@ impl TenantRegistry {
         }
         let next = change(record);
         self.write(&next, Expected::Version(version)).await?;
+        if next.state != TenantState::Active {
+            self.caches.read().iter().for_each(|cache| cache.forget_tenant(tenant));
+        }
         tracing::info!(tenant.id = %tenant, state = %next.state, "tenant moved");
         Ok(next)
     }
@@ -148,7 +179,8 @@ impl TenantRegistry {
     }
 
     async fn write(&self, record: &TenantRecord, expected: Expected) -> Result<()> {
-        let value = serde_json::to_value(record).map_err(|e| Error::unexpected("a tenant record cannot be written").with_source(e))?;
+        let value = serde_json::to_value(record)
+            .map_err(|e| Error::unexpected("a tenant record cannot be written").with_source(e))?;
         self.store.put(PutConfig::new(key(&record.tenant), value).expecting(expected)).await.map(|_| ())
     }
 }
@@ -163,6 +195,9 @@ fn parse(entry: ConfigEntry) -> Result<(TenantRecord, u64)> {
     // Exact: a record that speaks of another tenant is damage, whatever key it is under.
     match record.filter(|record| record.tenant.as_str() == name) {
         Some(record) => Ok((record, version)),
-        None => Err(Error::new(ErrorKind::Corrupt, format!("the record of tenant \"{name}\" cannot be read; restore the configuration store"))),
+        None => Err(Error::new(
+            ErrorKind::Corrupt,
+            format!("the record of tenant \"{name}\" cannot be read; restore the configuration store"),
+        )),
     }
 }

@@ -1,0 +1,68 @@
+//! Query encoders by name, and the cache of what they made.
+
+use cogniverse_core::tenants::TenantCache;
+use cogniverse_sdk::{Error, Matrix, QueryEncoder, Result, TenantId};
+use lru::LruCache;
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
+
+/// Queries whose vectors are kept, over all tenants.
+const CACHED_QUERIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+
+/// Every key carries the tenant (invariant 4): what one tenant asked is never seen, or timed, by another.
+type Key = (TenantId, String, String);
+
+/// Query encoders by the names that profiles use.
+#[derive(Debug)]
+pub(crate) struct QueryEncoders {
+    by_name: BTreeMap<String, Arc<dyn QueryEncoder>>,
+    cache: Mutex<LruCache<Key, Arc<Matrix<f32>>>>,
+}
+
+impl QueryEncoders {
+    pub(crate) fn new(by_name: BTreeMap<String, Arc<dyn QueryEncoder>>) -> Self {
+        Self { by_name, cache: Mutex::new(LruCache::new(CACHED_QUERIES)) }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<&Arc<dyn QueryEncoder>> {
+        self.by_name.get(name).ok_or_else(|| {
+            let unknown = Error::unknown("query encoder", name, self.by_name.keys());
+            Error::new(unknown.kind(), format!("{}; register it where the agent is built", unknown.message()))
+        })
+    }
+
+    /// The vectors of a query, made once per tenant, model and text.
+    pub(crate) async fn encode(
+        &self,
+        tenant: &TenantId,
+        encoder: &Arc<dyn QueryEncoder>,
+        text: &str,
+    ) -> Result<Arc<Matrix<f32>>> {
+        let info = encoder.info();
+        let key = (tenant.clone(), info.model.clone(), text.to_owned());
+        if let Some(known) = self.cache.lock().get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let rows = Arc::new(encoder.encode_query(text).await.map_err(|e| e.with_context("encoder", &info.model))?);
+        if rows.width() != info.dims || rows.is_empty() {
+            return Err(Error::unexpected(format!(
+                "encoder {} promised vectors of {} cells and made {}",
+                info.model,
+                info.dims,
+                rows.width()
+            )));
+        }
+        self.cache.lock().put(key, Arc::clone(&rows));
+        Ok(rows)
+    }
+}
+
+impl TenantCache for QueryEncoders {
+    fn forget_tenant(&self, tenant: &TenantId) {
+        let mut cache = self.cache.lock();
+        let own: Vec<Key> = cache.iter().map(|(key, _)| key).filter(|(owner, ..)| owner == tenant).cloned().collect();
+        for key in own {
+            cache.pop(&key);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Many profiles in one list, by reciprocal rank (Cormack, Clarke and Büttcher, 2009).
+
+use crate::{moment, request::Grouping, response::SearchResult};
+use std::collections::HashMap;
+
+/// The constant of reciprocal rank fusion: how little the first places differ from the next.
+const RANK_CONSTANT: f64 = 60.0;
+
+/// Joins the lists of several profiles, each in the order of its ranks. What counts as the same thing is the stretch of
+/// video, never the segment's number: segment 7 of a frame profile and of a 30 s profile are different moments.
+pub(crate) fn fuse(lists: Vec<Vec<SearchResult>>, grouping: Grouping) -> Vec<SearchResult> {
+    let many = lists.len() > 1;
+    let mut ranked: Vec<SearchResult> = lists.into_iter().flatten().collect();
+    if many {
+        // Ranks are comparable between profiles, scores are not.
+        ranked.sort_by(|a, b| {
+            best_rank(a)
+                .cmp(&best_rank(b))
+                .then_with(|| a.video_id.cmp(&b.video_id))
+                .then(a.start_time.total_cmp(&b.start_time))
+        });
+    }
+    let mut joined = match grouping {
+        Grouping::Segments => join_equal(ranked),
+        Grouping::Moments => moment::merge(ranked),
+    };
+    if many {
+        for result in &mut joined {
+            result.score = reciprocal_rank(result);
+        }
+        joined.sort_by(|a, b| {
+            b.score
+                .total_cmp(&a.score)
+                .then_with(|| a.video_id.cmp(&b.video_id))
+                .then(a.start_time.total_cmp(&b.start_time))
+        });
+    }
+    joined
+}
+
+fn best_rank(result: &SearchResult) -> usize {
+    result.evidence.iter().map(|evidence| evidence.rank).min().unwrap_or(usize::MAX)
+}
+
+/// Each profile counts once, by its best rank.
+fn reciprocal_rank(result: &SearchResult) -> f64 {
+    let mut best = HashMap::new();
+    for evidence in &result.evidence {
+        let rank = best.entry(&evidence.profile).or_insert(evidence.rank);
+        *rank = evidence.rank.min(*rank);
+    }
+    let mut ranks: Vec<usize> = best.into_values().collect();
+    // In order, so that the sum is the same however the profiles were hashed.
+    ranks.sort_unstable();
+    #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
+    ranks.into_iter().map(|rank| 1.0 / (RANK_CONSTANT + rank as f64)).sum()
+}
+
+/// Joins results of one video and one stretch.
+fn join_equal(ranked: Vec<SearchResult>) -> Vec<SearchResult> {
+    let mut joined: Vec<SearchResult> = Vec::new();
+    let mut places = HashMap::new();
+    for result in ranked {
+        let key = (
+            result.video_id.clone(),
+            result.segment_id_if_alone(),
+            result.start_time.to_bits(),
+            result.end_time.to_bits(),
+        );
+        match places.get(&key).and_then(|place: &usize| joined.get_mut(*place)) {
+            Some(known) => known.evidence.extend(result.evidence),
+            None => {
+                places.insert(key, joined.len());
+                joined.push(result);
+            }
+        }
+    }
+    joined
+}
+
+impl SearchResult {
+    /// A stretch without length says nothing of what is in it: there the segment's number must agree too.
+    fn segment_id_if_alone(&self) -> Option<i64> {
+        (self.end_time <= self.start_time).then_some(self.segment_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::response::tests::result;
+
+    #[test]
+    fn what_two_profiles_find_comes_first() {
+        let frames = vec![result("frames", 1, "a", 0.0, 1.0), result("frames", 2, "b", 5.0, 6.0)];
+        let chunks = vec![result("chunks", 1, "c", 0.0, 30.0), result("chunks", 2, "b", 0.0, 30.0)];
+        let fused = fuse(vec![frames.clone(), chunks.clone()], Grouping::Moments);
+        let order: Vec<&str> = fused.iter().map(|r| r.video_id.as_str()).collect();
+        assert_eq!(order, ["b", "a", "c"]);
+        assert!((fused[0].score - 2.0 / 62.0).abs() < 1e-12 && (fused[1].score - 1.0 / 61.0).abs() < 1e-12);
+        // As segments, stretches of another length are other things.
+        assert_eq!(fuse(vec![frames, chunks], Grouping::Segments).len(), 4);
+    }
+
+    #[test]
+    fn one_profile_keeps_its_scores_and_order() {
+        let list = vec![result("p", 1, "a", 0.0, 1.0), result("p", 2, "a", 50.0, 51.0)];
+        assert_eq!(fuse(vec![list.clone()], Grouping::Segments), list);
+    }
+}
