@@ -17,7 +17,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`schemas`] | base schemas: loading, understanding, bringing them to tenants |
+//! | [`ingestion`], [`transcript`] | from videos and segment files to stored documents |
 //! | [`tenants`] | who exists, and whether it may be served |
 
+pub mod ingestion;
 pub mod schemas;
 pub mod tenants;
+pub mod transcript;

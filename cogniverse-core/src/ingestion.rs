@@ -1,0 +1,22 @@
+//! From videos and segment files to stored documents: resumable, reported per video.
+
+mod document;
+mod ffmpeg;
+mod fingerprint;
+mod frames;
+mod pipeline;
+mod precomputed;
+mod progress;
+mod report;
+mod segmenting;
+mod segments_file;
+mod source;
+
+pub use document::{Segment, segment_document_id};
+pub use ffmpeg::{Ffmpeg, Probe};
+pub use pipeline::{IngestRequest, Ingestor};
+pub use precomputed::PrecomputedEncoder;
+pub use progress::{ProgressEvent, ProgressSink};
+pub use report::{IngestReport, VideoReport, VideoStatus};
+pub use segmenting::plan_segments;
+pub use source::IngestSource;

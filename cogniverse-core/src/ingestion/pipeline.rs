@@ -1,0 +1,533 @@
+//! The flow: find, cut, transcribe, encode, store.
+
+use super::{
+    document::{Segment, TensorFields, document, says_the_same},
+    ffmpeg::Ffmpeg,
+    fingerprint::{VideoFile, find_videos},
+    frames::Frames,
+    progress::{ProgressEvent, ProgressSink},
+    report::{IngestReport, VideoReport, VideoStatus},
+    segmenting::segments_of,
+    segments_file::{BadLine, SegmentsFile},
+    source::IngestSource,
+};
+use crate::{
+    schemas::{Schema, SchemaManager},
+    tenants::TenantRegistry,
+    transcript::Transcript,
+};
+use cogniverse_foundation::{BackendProfile, ConfigManager};
+use cogniverse_sdk::{
+    Clock, Document, DocumentId, Error, ErrorKind, FieldName, Filter, Matrix, ProfileName, Result, SearchBackend,
+    SegmentContent, SegmentEncoder, SystemClock, TenantId, TenantSchema, VideoId,
+    document_store::{DeleteRequest, GetRequest, PutRequest, VisitRequest},
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::task::{JoinSet, spawn_blocking};
+
+/// Segments looked up, encoded and stored together: what memory holds of one video at a time.
+const BATCH: usize = 64;
+/// Segments encoded together.
+const ENCODE_BATCH: usize = 16;
+/// Pages of stored segments when stale ones are looked for.
+const VISIT_PAGE: usize = 500;
+
+/// Ingests for any tenant and profile. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ingestor {
+    backend: Arc<dyn SearchBackend>,
+    config: ConfigManager,
+    schemas: SchemaManager,
+    tenants: TenantRegistry,
+    encoders: Arc<BTreeMap<String, Arc<dyn SegmentEncoder>>>,
+    ffmpeg: Ffmpeg,
+    clock: Arc<dyn Clock>,
+}
+
+/// What to ingest, and for whom.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct IngestRequest {
+    /// For whom.
+    pub tenant: TenantId,
+    /// Into which profile.
+    pub profile: ProfileName,
+    /// What.
+    pub source: IngestSource,
+    /// In place of the profile's encoder.
+    pub encoder: Option<Arc<dyn SegmentEncoder>>,
+    /// Whether the encoder wants pictures (default: no).
+    pub frames: bool,
+    /// Videos worked on at once (default 2).
+    pub concurrency: usize,
+    /// Who watches.
+    pub progress: Option<Arc<dyn ProgressSink>>,
+}
+
+impl IngestRequest {
+    /// A source for a tenant's profile.
+    #[must_use]
+    pub fn new(tenant: TenantId, profile: ProfileName, source: IngestSource) -> Self {
+        Self { tenant, profile, source, encoder: None, frames: false, concurrency: 2, progress: None }
+    }
+
+    /// In place of the profile's encoder, such as [`super::PrecomputedEncoder`].
+    #[must_use]
+    pub fn with_encoder(mut self, encoder: Arc<dyn SegmentEncoder>) -> Self {
+        self.encoder = Some(encoder);
+        self
+    }
+
+    /// Gives the encoder pictures of each segment.
+    #[must_use]
+    pub fn with_frames(mut self) -> Self {
+        self.frames = true;
+        self
+    }
+
+    /// Videos worked on at once.
+    #[must_use]
+    pub fn with_concurrency(mut self, videos: usize) -> Self {
+        self.concurrency = videos.max(1);
+        self
+    }
+
+    /// Who watches.
+    #[must_use]
+    pub fn with_progress(mut self, sink: Arc<dyn ProgressSink>) -> Self {
+        self.progress = Some(sink);
+        self
+    }
+}
+
+/// One run: everything that is decided before the first video.
+#[derive(Debug)]
+struct Run {
+    ingestor: Ingestor,
+    profile: BackendProfile,
+    schema: Arc<Schema>,
+    target: TenantSchema,
+    tensors: TensorFields,
+    encoder: Option<Arc<dyn SegmentEncoder>>,
+    frames: bool,
+    progress: Option<Arc<dyn ProgressSink>>,
+}
+
+impl Ingestor {
+    /// An ingestor on a backend, with whose configuration, schemas and tenants it works.
+    #[must_use]
+    pub fn new(
+        backend: Arc<dyn SearchBackend>,
+        config: ConfigManager,
+        schemas: SchemaManager,
+        tenants: TenantRegistry,
+    ) -> Self {
+        Self {
+            backend,
+            config,
+            schemas,
+            tenants,
+            encoders: Arc::default(),
+            ffmpeg: Ffmpeg::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Names segment encoders, as profiles name them.
+    #[must_use]
+    pub fn with_segment_encoders(mut self, encoders: BTreeMap<String, Arc<dyn SegmentEncoder>>) -> Self {
+        self.encoders = Arc::new(encoders);
+        self
+    }
+
+    /// Other programs than those of the path.
+    #[must_use]
+    pub fn with_ffmpeg(mut self, ffmpeg: Ffmpeg) -> Self {
+        self.ffmpeg = ffmpeg;
+        self
+    }
+
+    /// Ingests a source. A second run of the same source does no work and makes no duplicate.
+    ///
+    /// # Errors
+    /// What makes the whole run impossible: an unknown or suspended tenant, an unknown profile, a schema that is not
+    /// deployed, an encoder that does not fit it, an empty folder, a store that cannot be written. A video or a segment
+    /// that fails is in the report, and the others go on.
+    ///
+    /// # Cancellation
+    /// What is stored stays; running it again goes on from there.
+    pub async fn ingest(&self, request: IngestRequest) -> Result<IngestReport> {
+        let IngestRequest { tenant, profile, source, encoder, frames, concurrency, progress } = request;
+        self.tenants.require_active(&tenant).await?;
+        let profile = self.config.get_profile(&tenant, &profile).await?.config.value;
+        let schema = self.schemas.schema(&tenant, &profile.schema).await?;
+        let encoder = match (encoder, &profile.encoder) {
+            (Some(given), _) => Some(given),
+            (None, Some(name)) => Some(self.encoder(name)?),
+            (None, None) => None,
+        };
+        let tensors = TensorFields::of(&schema);
+        if let Some(encoder) = &encoder {
+            tensors.check_encoder(encoder.info(), &schema)?;
+        }
+        let target = TenantSchema::new(&tenant, &profile.schema);
+        let run = Arc::new(Run { ingestor: self.clone(), profile, schema, target, tensors, encoder, frames, progress });
+        match source {
+            IngestSource::Segments(path) => run.segments_file(&path).await,
+            IngestSource::Files(files) => run.videos(files, concurrency).await,
+            IngestSource::Folder(folder) => {
+                let files = blocking(move || find_videos(&folder)).await?;
+                run.videos(files, concurrency).await
+            }
+        }
+    }
+
+    fn encoder(&self, name: &str) -> Result<Arc<dyn SegmentEncoder>> {
+        self.encoders.get(name).cloned().ok_or_else(|| {
+            let unknown = Error::unknown("segment encoder", name, self.encoders.keys());
+            Error::new(unknown.kind(), format!("{}; register it where the ingestor is built", unknown.message()))
+        })
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(work).await.map_err(|e| Error::unexpected("a worker thread ended early").with_source(e))?
+}
+
+impl Run {
+    fn tell(&self, event: ProgressEvent) {
+        if let Some(sink) = &self.progress {
+            sink.event(&event);
+        }
+    }
+
+    async fn videos(self: &Arc<Self>, files: Vec<PathBuf>, concurrency: usize) -> Result<IngestReport> {
+        self.tell(ProgressEvent::Started { videos: files.len() });
+        let mut reports = BTreeMap::new();
+        let mut running = JoinSet::new();
+        let mut seen: HashMap<String, PathBuf> = HashMap::new();
+        for (place, path) in files.into_iter().enumerate() {
+            let name = path.display().to_string();
+            let file = match blocking({
+                let path = path.clone();
+                move || VideoFile::identify(&path)
+            })
+            .await
+            {
+                Ok(file) => file,
+                Err(error) => {
+                    reports.insert(place, VideoReport::new(name, None).failed(error.chain()));
+                    continue;
+                }
+            };
+            if let Some(first) = seen.get(&file.digest) {
+                let mut report =
+                    VideoReport::new(name, Some(file.id)).failed(format!("the same content as {}", first.display()));
+                report.status = VideoStatus::Duplicate;
+                reports.insert(place, report);
+                continue;
+            }
+            seen.insert(file.digest.clone(), path);
+            while running.len() >= concurrency {
+                self.finish_one(&mut running, &mut reports).await?;
+            }
+            let run = Arc::clone(self);
+            running.spawn(async move { (place, run.video(file).await) });
+        }
+        while !running.is_empty() {
+            self.finish_one(&mut running, &mut reports).await?;
+        }
+        Ok(IngestReport { videos: reports.into_values().collect() })
+    }
+
+    async fn finish_one(
+        &self,
+        running: &mut JoinSet<(usize, Result<VideoReport>)>,
+        reports: &mut BTreeMap<usize, VideoReport>,
+    ) -> Result<()> {
+        if let Some(joined) = running.join_next().await {
+            let (place, report) = joined.map_err(|e| Error::unexpected("a video's task ended early").with_source(e))?;
+            let report = report?;
+            self.tell(ProgressEvent::VideoFinished { name: report.name.clone(), status: report.status });
+            reports.insert(place, report);
+        }
+        Ok(())
+    }
+
+    /// One video. An error is one that the next video would meet too.
+    async fn video(&self, file: VideoFile) -> Result<VideoReport> {
+        let mut report = VideoReport::new(file.path.display().to_string(), Some(file.id.clone()));
+        let segments = match self.cut(&file).await {
+            Ok(segments) => segments,
+            Err(error) if error.kind() == ErrorKind::FailedPrecondition => return Err(error),
+            Err(error) => return Ok(report.failed(error.chain())),
+        };
+        self.tell(ProgressEvent::VideoStarted { name: report.name.clone(), segments: segments.len() });
+        let frames = if self.frames && self.encoder.is_some() { Some(Frames::new()?) } else { None };
+        let mut reports =
+            HashMap::from([(file.id.clone(), std::mem::replace(&mut report, VideoReport::new("", None)))]);
+        for batch in segments.chunks(BATCH) {
+            let pictures = frames.as_ref().map(|frames| (frames, file.path.as_path()));
+            self.batch(batch.to_vec(), pictures, &mut reports).await?;
+        }
+        let mut report = reports.remove(&file.id).unwrap_or(report);
+        report.settle();
+        if matches!(report.status, VideoStatus::Done | VideoStatus::Unchanged) {
+            report.removed = self.remove_stale(&file.id, &segments).await?;
+        }
+        Ok(report)
+    }
+
+    async fn cut(&self, file: &VideoFile) -> Result<Vec<Segment>> {
+        let ffmpeg = &self.ingestor.ffmpeg;
+        let probe = ffmpeg.probe(&file.path).await?;
+        let ranges = segments_of(ffmpeg, &file.path, probe.duration, &self.profile.segmentation).await?;
+        let path = file.path.clone();
+        let transcript = blocking(move || Transcript::find_beside(&path))
+            .await?
+            .map(|(_, transcript)| transcript)
+            .unwrap_or_default();
+        let segment = |(range, segment_id)| Segment {
+            video_id: file.id.clone(),
+            segment_id,
+            transcript: transcript.text_within(&range),
+            range,
+            title: file.title.clone(),
+            source_url: file.path.display().to_string(),
+            description: String::new(),
+            vectors: None,
+        };
+        Ok(ranges.into_iter().zip(0..).map(segment).collect())
+    }
+
+    /// Removes segments of a video that an earlier run stored and this plan does not have.
+    async fn remove_stale(&self, video: &VideoId, segments: &[Segment]) -> Result<u64> {
+        let planned: HashSet<DocumentId> = segments.iter().map(Segment::document_id).collect::<Result<_>>()?;
+        let of_video = Filter::equals(FieldName::parse("video_id")?, video.as_str());
+        let mut visit =
+            VisitRequest::new(self.target.clone()).with_filter(of_video).with_page_size(VISIT_PAGE).without_vectors();
+        let mut stale = Vec::new();
+        loop {
+            let page = self.ingestor.backend.visit(visit.clone()).await?;
+            stale.extend(page.documents.into_iter().map(|document| document.id).filter(|id| !planned.contains(id)));
+            if page.continuation.is_none() {
+                break;
+            }
+            visit = visit.with_continuation(page.continuation);
+        }
+        if stale.is_empty() {
+            Ok(0)
+        } else {
+            self.ingestor.backend.delete(DeleteRequest::ids(self.target.clone(), stale)).await
+        }
+    }
+
+    async fn segments_file(self: &Arc<Self>, path: &Path) -> Result<IngestReport> {
+        let path = path.to_owned();
+        let mut file = blocking(move || SegmentsFile::open(&path)).await?;
+        let mut reports: HashMap<VideoId, VideoReport> = HashMap::new();
+        let mut order: Vec<VideoId> = Vec::new();
+        let mut bad = VideoReport::new("lines that are no segment", None);
+        loop {
+            let (returned, read) = blocking(move || read_batch(file)).await?;
+            file = returned;
+            self.tell(ProgressEvent::Read { bytes: file.read, of: file.size });
+            let at_end = read.is_empty();
+            let mut segments = Vec::with_capacity(read.len());
+            for line in read {
+                match line {
+                    Ok(segment) => segments.push(segment),
+                    Err(BadLine { name, error }) => bad.refuse(name, error.chain()),
+                }
+            }
+            for segment in &segments {
+                if !reports.contains_key(&segment.video_id) {
+                    order.push(segment.video_id.clone());
+                    reports.insert(
+                        segment.video_id.clone(),
+                        VideoReport::new(segment.video_id.as_str(), Some(segment.video_id.clone())),
+                    );
+                }
+            }
+            self.batch(segments, None, &mut reports).await?;
+            if at_end {
+                break;
+            }
+        }
+        let mut videos: Vec<VideoReport> = order.iter().filter_map(|video| reports.remove(video)).collect();
+        videos.iter_mut().for_each(VideoReport::settle);
+        if bad.refused_count > 0 {
+            bad.planned = bad.refused_count;
+            videos.push(bad);
+        }
+        Ok(IngestReport { videos })
+    }
+
+    /// Stores those segments of a batch that are not stored yet as they are.
+    async fn batch(
+        &self,
+        segments: Vec<Segment>,
+        pictures: Option<(&Frames, &Path)>,
+        reports: &mut HashMap<VideoId, VideoReport>,
+    ) -> Result<()> {
+        let done = segments.len();
+        let fresh = self.fresh(segments, reports).await?;
+        let mut documents: Vec<Document> = Vec::with_capacity(fresh.len());
+        let mut owners: HashMap<DocumentId, VideoId> = HashMap::new();
+        for part in fresh.chunks(ENCODE_BATCH) {
+            for (segment, vectors) in part.iter().zip(self.encode(part, pictures).await) {
+                let made = vectors.and_then(|vectors| {
+                    let rows = vectors.as_ref().or(segment.vectors.as_ref());
+                    let document = document(segment, &self.schema, &self.tensors, rows, self.ingestor.clock.now())?;
+                    Ok((document, rows.is_none() && self.encoder.is_some()))
+                });
+                let Some(report) = reports.get_mut(&segment.video_id) else { continue };
+                match made {
+                    Ok((document, without_vectors)) => {
+                        report.without_vectors += usize::from(without_vectors);
+                        owners.insert(document.id.clone(), segment.video_id.clone());
+                        documents.push(document);
+                    }
+                    Err(error) => report.refuse(format!("{}/{}", segment.video_id, segment.segment_id), error.chain()),
+                }
+            }
+        }
+        if !documents.is_empty() {
+            let fed = self.ingestor.backend.put(PutRequest::new(self.target.clone(), documents)).await?;
+            for outcome in fed.outcomes {
+                let Some(report) = owners.get(&outcome.id).and_then(|video| reports.get_mut(video)) else { continue };
+                match outcome.error {
+                    None => report.stored += 1,
+                    Some(error) => report.refuse(outcome.id.as_str(), error.chain()),
+                }
+            }
+        }
+        self.tell(ProgressEvent::SegmentsDone { count: done });
+        Ok(())
+    }
+
+    /// Those that are not stored, or stored with other words, times, or without the vectors that they could have.
+    async fn fresh(&self, segments: Vec<Segment>, reports: &mut HashMap<VideoId, VideoReport>) -> Result<Vec<Segment>> {
+        let mut ids = Vec::with_capacity(segments.len());
+        let mut wanted = Vec::with_capacity(segments.len());
+        for segment in segments {
+            let Some(report) = reports.get_mut(&segment.video_id) else { continue };
+            report.planned += 1;
+            match segment.document_id() {
+                Ok(id) => {
+                    ids.push(id);
+                    wanted.push(segment);
+                }
+                Err(error) => report.refuse(format!("{}/{}", segment.video_id, segment.segment_id), error.chain()),
+            }
+        }
+        if ids.is_empty() {
+            return Ok(wanted);
+        }
+        let with_vectors = self.encoder.is_some() || wanted.iter().any(|segment| segment.vectors.is_some());
+        let request = GetRequest::new(self.target.clone(), ids);
+        let stored = self.ingestor.backend.get(if with_vectors { request } else { request.without_vectors() }).await?;
+        let mut fresh = Vec::new();
+        for (segment, stored) in wanted.into_iter().zip(stored) {
+            let new = document(&segment, &self.schema, &self.tensors, None, self.ingestor.clock.now())?;
+            let could_have =
+                segment.vectors.is_some() || (self.encoder.is_some() && (self.frames || !segment.text().is_empty()));
+            let same = stored.is_some_and(|stored| {
+                says_the_same(&stored.fields, &new.fields) && (!could_have || self.tensors.are_in(&stored.fields))
+            });
+            match reports.get_mut(&segment.video_id) {
+                Some(report) if same => report.unchanged += 1,
+                _ => fresh.push(segment),
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// The vectors of each segment, or none where there is nothing to encode, or why it failed.
+    async fn encode(
+        &self,
+        segments: &[Segment],
+        pictures: Option<(&Frames, &Path)>,
+    ) -> Vec<Result<Option<Matrix<f32>>>> {
+        let mut made: Vec<Result<Option<Matrix<f32>>>> = segments.iter().map(|_| Ok(None)).collect();
+        let Some(encoder) = &self.encoder else { return made };
+        let (mut places, mut contents) = (Vec::new(), Vec::new());
+        for (place, segment) in segments.iter().enumerate() {
+            let mut content =
+                SegmentContent::from_text(segment.text()).with_segment(segment.video_id.clone(), segment.segment_id);
+            if let Some((frames, video)) = pictures {
+                match frames.of(&self.ingestor.ffmpeg, video, place, &segment.range).await {
+                    Ok(pictures) => content = content.with_frames(pictures),
+                    Err(error) => {
+                        set(&mut made, place, Err(error));
+                        continue;
+                    }
+                }
+            }
+            if segment.vectors.is_none() && !(content.text.is_empty() && content.frames.is_empty()) {
+                places.push(place);
+                contents.push(content);
+            }
+        }
+        if contents.is_empty() {
+            return made;
+        }
+        match self.encode_checked(encoder, &contents).await {
+            Ok(rows) => places.into_iter().zip(rows).for_each(|(place, rows)| set(&mut made, place, Ok(Some(rows)))),
+            // One bad segment must not cost the others their vectors.
+            Err(error) if error.kind() == ErrorKind::InvalidInput && contents.len() > 1 => {
+                for (place, content) in places.into_iter().zip(&contents) {
+                    let alone = self.encode_checked(encoder, std::slice::from_ref(content)).await;
+                    set(&mut made, place, alone.map(|rows| rows.into_iter().next()));
+                }
+            }
+            Err(error) => {
+                let (kind, reason) = (error.kind(), error.chain());
+                places.into_iter().for_each(|place| {
+                    set(&mut made, place, Err(Error::new(kind, format!("the encoder failed: {reason}"))))
+                });
+            }
+        }
+        made
+    }
+
+    async fn encode_checked(
+        &self,
+        encoder: &Arc<dyn SegmentEncoder>,
+        contents: &[SegmentContent],
+    ) -> Result<Vec<Matrix<f32>>> {
+        let rows = encoder.encode_segments(contents).await?;
+        if rows.len() == contents.len() {
+            return Ok(rows);
+        }
+        Err(Error::unexpected(format!(
+            "encoder {} was given {} segments and answered {}",
+            encoder.info().model,
+            contents.len(),
+            rows.len()
+        )))
+    }
+}
+
+fn set<T>(list: &mut [T], place: usize, value: T) {
+    if let Some(slot) = list.get_mut(place) {
+        *slot = value;
+    }
+}
+
+type Lines = Vec<Result<Segment, BadLine>>;
+
+fn read_batch(mut file: SegmentsFile) -> Result<(SegmentsFile, Lines)> {
+    let mut lines = Vec::with_capacity(BATCH);
+    while lines.len() < BATCH {
+        match file.next()? {
+            Some(line) => lines.push(line),
+            None => break,
+        }
+    }
+    Ok((file, lines))
+}

@@ -1,0 +1,116 @@
+//! Where a video is cut.
+
+use super::ffmpeg::Ffmpeg;
+use cogniverse_foundation::Segmentation;
+use cogniverse_sdk::{Error, Result, TimeRange};
+use std::path::Path;
+
+/// Below this many seconds, or half a chunk, a last piece joins the one before.
+const SHORT: f64 = 2.0;
+
+/// Seconds between two pieces' starts, of which the second's start is nearer to the end than can be told apart.
+const NOTHING: f64 = 1e-6;
+
+/// The stretches of a video of `duration` seconds by a rule that needs no look at its pictures.
+///
+/// # Errors
+/// `InvalidInput` for a rule or a duration that makes no pieces, and for scenes, which need the pictures.
+pub fn plan_segments(duration: f64, segmentation: &Segmentation) -> Result<Vec<TimeRange>> {
+    segmentation.validate()?;
+    TimeRange::new(0.0, duration)?;
+    match segmentation {
+        Segmentation::Frames { every_seconds, max_frames } => {
+            steps(duration, *every_seconds, *every_seconds, Some(*max_frames))
+        }
+        Segmentation::Chunks { seconds, overlap_seconds } => {
+            let mut chunks = steps(duration, *seconds, seconds - overlap_seconds, None)?;
+            // With an overlap, the last start may lie where the piece before already reaches the end.
+            while let [.., before, last] = chunks.as_slice()
+                && (last.duration() < SHORT.min(seconds / 2.0) || before.end() >= duration)
+            {
+                let joined = TimeRange::new(before.start(), duration)?;
+                chunks.truncate(chunks.len() - 2);
+                chunks.push(joined);
+            }
+            Ok(chunks)
+        }
+        _ => Err(Error::invalid(
+            "scenes are cut where the pictures change; they cannot be planned from the length alone",
+        )),
+    }
+}
+
+fn steps(duration: f64, length: f64, step: f64, most: Option<usize>) -> Result<Vec<TimeRange>> {
+    let mut ranges = Vec::new();
+    for number in 0..most.unwrap_or(usize::MAX) {
+        // Multiplied, not added up: the thousandth start is as exact as the first.
+        #[expect(clippy::cast_precision_loss, reason = "numbers of pieces far below 2^53")]
+        let start = number as f64 * step;
+        if duration - start < NOTHING {
+            break;
+        }
+        ranges.push(TimeRange::new(start, (start + length).min(duration))?);
+    }
+    Ok(ranges)
+}
+
+/// The stretches of a video, its pictures looked at where the rule needs it.
+pub(super) async fn segments_of(
+    ffmpeg: &Ffmpeg,
+    video: &Path,
+    duration: f64,
+    segmentation: &Segmentation,
+) -> Result<Vec<TimeRange>> {
+    let Segmentation::Scenes { threshold, max_frames } = segmentation else {
+        return plan_segments(duration, segmentation);
+    };
+    segmentation.validate()?;
+    let filter = format!("select='gt(scene,{threshold})',showinfo");
+    let arguments = ["-an", "-vf", filter.as_str(), "-f", "null", "-"].map(Into::into);
+    let output = ffmpeg.ffmpeg(video, &[], &arguments).await?;
+    let log = String::from_utf8_lossy(&output.stderr);
+    let mut cuts: Vec<f64> = log.lines().filter(|line| line.contains("showinfo")).filter_map(shown_time).collect();
+    cuts.retain(|cut| *cut > NOTHING && *cut < duration - NOTHING);
+    cuts.insert(0, 0.0);
+    cuts.truncate(*max_frames);
+    let ends = cuts.iter().skip(1).copied().chain([duration]);
+    cuts.iter().zip(ends).map(|(start, end)| TimeRange::new(*start, end)).collect()
+}
+
+fn shown_time(line: &str) -> Option<f64> {
+    line.split("pts_time:").nth(1)?.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn spans(duration: f64, segmentation: &Segmentation) -> Vec<(f64, f64)> {
+        plan_segments(duration, segmentation).unwrap().iter().map(|range| (range.start(), range.end())).collect()
+    }
+
+    #[test]
+    fn chunks_and_frames() {
+        assert_eq!(spans(65.0, &Segmentation::chunks(30.0, 0.0)), [(0.0, 30.0), (30.0, 60.0), (60.0, 65.0)]);
+        assert_eq!(spans(61.0, &Segmentation::chunks(30.0, 0.0)), [(0.0, 30.0), (30.0, 61.0)]);
+        assert_eq!(spans(5.3, &Segmentation::chunks(30.0, 0.0)), [(0.0, 5.3)]);
+        assert_eq!(spans(55.0, &Segmentation::chunks(30.0, 5.0)), [(0.0, 30.0), (25.0, 55.0)]);
+        assert_eq!(spans(2.5, &Segmentation::frames(1.0)), [(0.0, 1.0), (1.0, 2.0), (2.0, 2.5)]);
+        assert!(plan_segments(f64::NAN, &Segmentation::frames(1.0)).is_err());
+        assert!(spans(0.0, &Segmentation::frames(1.0)).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_cover_the_video(duration in 0.1f64..5000.0, seconds in 1.0f64..60.0, part in 0.0f64..0.9) {
+            let segmentation = Segmentation::chunks(seconds, seconds * part);
+            let chunks = plan_segments(duration, &segmentation).unwrap();
+            prop_assert_eq!(chunks[0].start(), 0.0);
+            prop_assert!((chunks[chunks.len() - 1].end() - duration).abs() < 1e-9);
+            for pair in chunks.windows(2) {
+                prop_assert!(pair[1].start() > pair[0].start() && pair[1].start() <= pair[0].end() + 1e-9);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Ready-made segments: one JSON object a line.
+
+use super::document::Segment;
+use cogniverse_sdk::{Error, ErrorKind, Matrix, Result, TimeRange, VideoId, tensor::check_finite};
+use serde::Deserialize;
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+/// The longest line, in bytes: 4,000 vectors of 1,024 floats as text and more.
+const MAX_LINE: u64 = 64 << 20;
+
+/// Reads a file of segments line by line, whatever its length.
+pub(super) struct SegmentsFile {
+    path: PathBuf,
+    reader: BufReader<File>,
+    line: usize,
+    /// Bytes read so far.
+    pub(super) read: u64,
+    /// Bytes of the file.
+    pub(super) size: u64,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    video_id: String,
+    segment_id: i64,
+    start_time: f64,
+    end_time: f64,
+    #[serde(default)]
+    segment_description: String,
+    #[serde(default)]
+    audio_transcript: String,
+    #[serde(default)]
+    video_title: Option<String>,
+    #[serde(default)]
+    source_url: String,
+    #[serde(default)]
+    embedding: Option<Vec<Vec<f32>>>,
+}
+
+/// A line that is no segment.
+pub(super) struct BadLine {
+    pub(super) name: String,
+    pub(super) error: Error,
+}
+
+impl SegmentsFile {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let unreadable = |e| {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("the segment file {} cannot be read; check the path", path.display()),
+            )
+            .with_source(e)
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        Ok(Self { path: path.to_owned(), reader: BufReader::new(file), line: 0, read: 0, size })
+    }
+
+    /// The next segment, or why the next line is none; `None` at the end. Blocking.
+    pub(super) fn next(&mut self) -> Result<Option<Result<Segment, BadLine>>> {
+        loop {
+            let mut bytes = Vec::new();
+            let mut limited = Read::by_ref(&mut self.reader).take(MAX_LINE);
+            let read = limited.read_until(b'\n', &mut bytes).map_err(|e| {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    format!("the segment file {} cannot be read on", self.path.display()),
+                )
+                .with_source(e)
+            })?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            self.read += read as u64;
+            let name = format!("{}:{}", self.path.display(), self.line);
+            if read as u64 == MAX_LINE {
+                return Err(Error::invalid(format!(
+                    "{name} is longer than {MAX_LINE} bytes; write one segment a line"
+                )));
+            }
+            if bytes.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            return Ok(Some(segment(&bytes).map_err(|error| BadLine { name, error })));
+        }
+    }
+}
+
+fn segment(bytes: &[u8]) -> Result<Segment> {
+    let line: Line = serde_json::from_slice(bytes).map_err(|e| {
+        Error::invalid(format!("no segment: {e}; write an object with video_id, segment_id, start_time and end_time"))
+    })?;
+    let video_id = VideoId::parse(&line.video_id)?;
+    let vectors = line.embedding.map(|rows| Matrix::from_rows(&rows)).transpose()?;
+    if let Some(vectors) = &vectors {
+        check_finite(vectors.cells())?;
+    }
+    Ok(Segment {
+        title: line.video_title.unwrap_or(line.video_id),
+        video_id,
+        segment_id: line.segment_id,
+        range: TimeRange::new(line.start_time, line.end_time)?,
+        source_url: line.source_url,
+        description: line.segment_description,
+        transcript: line.audio_transcript,
+        vectors,
+    })
+}
