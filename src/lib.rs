@@ -1,1 +1,29 @@
-//! facade
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`Cogniverse`] | everything wired together, on the embedded backend unless another is given |
+//! | [`VideoSearchAgent`], [`SearchRequest`], [`SearchResponse`] | searching |
+//! | [`Ingestor`](ingestion::Ingestor), [`IngestRequest`], [`IngestSource`] | ingesting |
+//! | [`schemas`], [`tenants`], [`config`] | the parts that an operator works with |
+//! | [`sdk`] | the traits that an adapter implements, and their contract suites |
+
+mod builder;
+mod cogniverse;
+
+pub use builder::CogniverseBuilder;
+pub use cogniverse::Cogniverse;
+pub use cogniverse_agents as agents;
+pub use cogniverse_agents::{Grouping, PageCursor, SearchRequest, SearchResponse, SearchResult, VideoSearchAgent};
+pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource};
+pub use cogniverse_core::{ingestion, schemas, tenants, transcript};
+pub use cogniverse_embedded as embedded;
+pub use cogniverse_encoders as encoders;
+pub use cogniverse_foundation as config;
+pub use cogniverse_foundation::Template;
+pub use cogniverse_sdk as sdk;
+pub use cogniverse_sdk::{
+    Error, ErrorKind, Filter, ProfileName, Result, SchemaName, StrategyName, TenantId, TimeRange,
+};

@@ -1,5 +1,6 @@
 //! Tenants: who exists, and whether it may be served.
 
+mod creation;
 mod record;
 mod registry;
 

@@ -148,7 +148,10 @@ fn delete(store: &TenantStore, target: &DeleteTarget) -> Result<u64> {
                 rows
             }
             _ => {
-                return Err(Error::new(ErrorKind::Unsupported, "this backend does not know that way to name documents"));
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "this backend does not know that way to name documents",
+                ));
             }
         };
         deleted = rows.len() as u64;

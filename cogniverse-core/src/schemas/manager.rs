@@ -53,6 +53,14 @@ impl SchemaManager {
         self.backend.deploy(request).await
     }
 
+    /// What [`SchemaManager::deploy`] would do.
+    ///
+    /// # Errors
+    /// As [`SchemaManager::deploy`].
+    pub async fn plan(&self, tenant: &TenantId, base: &SchemaName) -> Result<DeployReport> {
+        self.backend.plan(&DeployRequest::new(vec![self.deployment(tenant, base).await?])).await
+    }
+
     /// What [`SchemaManager::deploy_all`] would do.
     ///
     /// # Errors

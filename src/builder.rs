@@ -1,0 +1,165 @@
+//! The wiring.
+
+use crate::cogniverse::Cogniverse;
+use cogniverse_agents::VideoSearchAgent;
+use cogniverse_core::{
+    ingestion::{Ffmpeg, Ingestor},
+    schemas::{EmbeddedSchemaLoader, SchemaManager},
+    tenants::{TenantCache, TenantRegistry},
+};
+use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
+use cogniverse_foundation::{ConfigManager, SqliteConfigStore};
+use cogniverse_sdk::{
+    Clock, ConfigStore, QueryEncoder, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TenantId,
+};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+/// The folder where nothing else is said.
+const DATA_DIR: &str = "cogniverse-data";
+/// The configuration's file in the data folder.
+const CONFIG_FILE: &str = "config.sqlite";
+
+/// Chooses the parts. Every part has a default; [`CogniverseBuilder::open`] checks and connects them.
+#[derive(Debug, Default)]
+pub struct CogniverseBuilder {
+    data_dir: Option<PathBuf>,
+    embedded: Option<EmbeddedConfig>,
+    backend: Option<Arc<dyn SearchBackend>>,
+    config_store: Option<Arc<dyn ConfigStore>>,
+    schema_loader: Option<Arc<dyn SchemaLoader>>,
+    clock: Option<Arc<dyn Clock>>,
+    query_encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
+    segment_encoders: BTreeMap<String, Arc<dyn SegmentEncoder>>,
+    ffmpeg: Option<Ffmpeg>,
+}
+
+impl CogniverseBuilder {
+    /// The folder of the embedded backend and the configuration (default: `cogniverse-data`).
+    #[must_use]
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Other settings of the embedded backend, its folder included.
+    #[must_use]
+    pub fn embedded(mut self, config: EmbeddedConfig) -> Self {
+        self.embedded = Some(config);
+        self
+    }
+
+    /// Another backend in place of the embedded one.
+    #[must_use]
+    pub fn backend(mut self, backend: Arc<dyn SearchBackend>) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Another configuration store in place of a SQLite file in the data folder.
+    #[must_use]
+    pub fn config_store(mut self, store: Arc<dyn ConfigStore>) -> Self {
+        self.config_store = Some(store);
+        self
+    }
+
+    /// Other base schemas in place of the shipped ones.
+    #[must_use]
+    pub fn schema_loader(mut self, loader: Arc<dyn SchemaLoader>) -> Self {
+        self.schema_loader = Some(loader);
+        self
+    }
+
+    /// Another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// A model for queries and segments, by the name that profiles use.
+    #[must_use]
+    pub fn encoder<E: QueryEncoder + SegmentEncoder>(mut self, name: impl Into<String>, encoder: Arc<E>) -> Self {
+        let name = name.into();
+        self.query_encoders.insert(name.clone(), encoder.clone());
+        self.segment_encoders.insert(name, encoder);
+        self
+    }
+
+    /// A model for queries alone.
+    #[must_use]
+    pub fn query_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn QueryEncoder>) -> Self {
+        self.query_encoders.insert(name.into(), encoder);
+        self
+    }
+
+    /// A model for segments alone.
+    #[must_use]
+    pub fn segment_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn SegmentEncoder>) -> Self {
+        self.segment_encoders.insert(name.into(), encoder);
+        self
+    }
+
+    /// Other programs than the path's ffmpeg and ffprobe.
+    #[must_use]
+    pub fn ffmpeg(mut self, ffmpeg: Ffmpeg) -> Self {
+        self.ffmpeg = Some(ffmpeg);
+        self
+    }
+
+    /// Opens the stores and connects the parts.
+    ///
+    /// # Errors
+    /// Where the data folder cannot be used, or another process holds it.
+    pub async fn open(self) -> Result<Cogniverse> {
+        let folder = self
+            .data_dir
+            .or_else(|| self.embedded.as_ref().map(|config| config.data_dir.clone()))
+            .unwrap_or_else(|| DATA_DIR.into());
+        let clock: Arc<dyn Clock> = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let embedded = match (&self.backend, self.embedded) {
+            (Some(_), _) => None,
+            (None, config) => {
+                let config = config.unwrap_or_else(|| EmbeddedConfig::new(&folder));
+                Some(EmbeddedBackend::open_with_clock(config, Arc::clone(&clock)).await?)
+            }
+        };
+        let config_store = match self.config_store {
+            Some(store) => store,
+            None => Arc::new(SqliteConfigStore::open(folder.join(CONFIG_FILE)).await?),
+        };
+        let tenants = TenantRegistry::new(Arc::clone(&config_store), clock);
+        let backend: Arc<dyn SearchBackend> = match (self.backend, embedded) {
+            (Some(backend), _) => backend,
+            (None, Some(embedded)) => {
+                tenants.register_cache(Arc::new(EmbeddedCaches(embedded.clone())));
+                Arc::new(embedded)
+            }
+            (None, None) => return Err(cogniverse_sdk::Error::unexpected("no backend was opened")),
+        };
+        let loader = self.schema_loader.unwrap_or_else(|| Arc::new(EmbeddedSchemaLoader));
+        let config = ConfigManager::new(config_store);
+        let schemas = SchemaManager::new(loader, Arc::clone(&backend));
+        let mut agent =
+            VideoSearchAgent::builder(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone());
+        for (name, encoder) in self.query_encoders {
+            agent = agent.with_query_encoder(name, encoder);
+        }
+        let ingestor = Ingestor::new(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone())
+            .with_segment_encoders(self.segment_encoders)
+            .with_ffmpeg(self.ffmpeg.unwrap_or_default());
+        Ok(Cogniverse { agent: agent.build(), ingestor, schemas, tenants, config, backend })
+    }
+}
+
+/// The embedded backend's open files and vectors, let go with their tenant.
+#[derive(Debug)]
+struct EmbeddedCaches(EmbeddedBackend);
+
+impl TenantCache for EmbeddedCaches {
+    fn forget_tenant(&self, tenant: &TenantId) {
+        let in_use = self.0.close_tenant(tenant);
+        if in_use > 0 {
+            tracing::debug!(tenant.id = %tenant, in_use, "calls under way keep their files until they end");
+        }
+    }
+}
