@@ -13,8 +13,8 @@ pub(crate) struct Snapshot {
     layout: Arc<Layout>,
     /// In ascending order of row.
     blocks: Vec<BlockView>,
-    /// Per text field.
-    stats: Vec<FieldStats>,
+    /// Per text field, its words over all living documents.
+    words: Vec<u64>,
     live: usize,
 }
 
@@ -41,19 +41,10 @@ impl BlockView {
     }
 }
 
-/// The lengths that BM25 needs, exact at every moment: dead documents do not count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct FieldStats {
-    /// Documents with at least one word in the field.
-    pub(crate) documents: u64,
-    /// Words in the field over all documents.
-    pub(crate) words: u64,
-}
-
 impl Snapshot {
     pub(crate) fn empty(layout: Arc<Layout>) -> Self {
-        let stats = vec![FieldStats::default(); layout.texts.len()];
-        Self { layout, blocks: Vec::new(), stats, live: 0 }
+        let words = vec![0; layout.texts.len()];
+        Self { layout, blocks: Vec::new(), words, live: 0 }
     }
 
     /// The next moment: documents of `removed` rows are gone, `added` are there. Rows of `added` are ascending and larger
@@ -76,10 +67,8 @@ impl Snapshot {
         if std::mem::replace(live, false) {
             view.live_count -= 1;
             self.live -= 1;
-            for (stats, text) in self.stats.iter_mut().zip(view.block.texts()) {
-                let length = text.length(place);
-                stats.words -= u64::from(length);
-                stats.documents -= u64::from(length > 0);
+            for (words, text) in self.words.iter_mut().zip(view.block.texts()) {
+                *words -= u64::from(text.length(place));
             }
         }
     }
@@ -87,9 +76,8 @@ impl Snapshot {
     fn append(&mut self, mut added: Vec<IndexedDocument>) {
         self.live += added.len();
         for document in &added {
-            for (stats, field) in self.stats.iter_mut().zip(&document.terms.fields) {
-                stats.words += u64::from(field.length);
-                stats.documents += u64::from(field.length > 0);
+            for (words, field) in self.words.iter_mut().zip(&document.terms.fields) {
+                *words += u64::from(field.length);
             }
         }
         while !added.is_empty() {
@@ -127,8 +115,9 @@ impl Snapshot {
         &self.blocks
     }
 
-    pub(crate) fn stats(&self, text: usize) -> FieldStats {
-        self.stats.get(text).copied().unwrap_or_default()
+    /// Words of a text field over all living documents, exact at every moment.
+    pub(crate) fn words(&self, text: usize) -> u64 {
+        self.words.get(text).copied().unwrap_or(0)
     }
 
     /// Number of documents.

@@ -2,8 +2,7 @@
 //!
 //! `sum over words of idf * count * (k1 + 1) / (count + k1 * (1 - b + b * length / average))` with
 //! `idf = ln(1 + (N - n + 0.5) / (n + 0.5))`, k1 = 1.2, b = 0.75 (Robertson and Zaragoza, 2009; Vespa's defaults). N counts
-//! the tenant's living documents, n those with the word in the field, `average` the words of the field over the documents
-//! that have any. All are exact at every moment, so that a score never depends on what was deleted, nor on other tenants.
+//! the tenant's living documents, n those with the word in the field, `average` the words of the field over N. All are exact at every moment, so that a score never depends on what was deleted, nor on other tenants.
 
 use crate::index::{BlockView, Snapshot};
 
@@ -23,9 +22,9 @@ impl Bm25 {
     /// Counts each word's documents. `words` holds each distinct word with its number of times in the query.
     #[expect(clippy::cast_precision_loss, reason = "counts of documents and words below 2^53")]
     pub(crate) fn prepare(snapshot: &Snapshot, text: usize, words: &[(String, u32)]) -> Self {
-        let stats = snapshot.stats(text);
-        let average = if stats.documents == 0 { 1.0 } else { stats.words as f64 / stats.documents as f64 };
         let total = snapshot.len() as f64;
+        // Where no document has a word in the field, no posting asks for the average.
+        let average = (snapshot.words(text) as f64 / total.max(1.0)).max(f64::MIN_POSITIVE);
         let words = words.iter().map(|(word, times)| {
             let having: usize = snapshot.blocks().iter().map(|view| having(view, text, word)).sum();
             let having = having as f64;
