@@ -2,6 +2,7 @@
 
 pub mod config_store;
 pub mod document_store;
+pub mod encoder;
 pub mod fixture;
 pub mod schema_loader;
 pub mod schema_store;

@@ -1,0 +1,82 @@
+//! Vectors from spelling alone.
+
+use async_trait::async_trait;
+use cogniverse_sdk::{EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind};
+
+/// Gives each word a unit vector made from its letters: the same word the same vector, other words nearly orthogonal ones.
+///
+/// For tests, and to see a profile work without a model: it knows spelling, not meaning.
+#[derive(Debug)]
+pub struct HashEncoder {
+    info: EncoderInfo,
+}
+
+impl HashEncoder {
+    /// Vectors of `dims` cells; one a word, or their mean.
+    #[must_use]
+    pub fn new(dims: usize, kind: VectorKind) -> Self {
+        Self { info: EncoderInfo { model: format!("hash-{dims}"), dims: dims.max(1), kind } }
+    }
+
+    fn encode(&self, text: &str) -> Result<Matrix<f32>> {
+        let mut rows: Vec<Vec<f32>> = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(|word| {
+                unit((0..self.info.dims).scan(seed(&word.to_lowercase()), |state, _| Some(next(state))).collect())
+            })
+            .collect();
+        if rows.is_empty() {
+            return Err(Error::invalid("the text has no word to encode; give at least one"));
+        }
+        if self.info.kind == VectorKind::Single {
+            let mut mean = vec![0.0; self.info.dims];
+            rows.iter().for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, cell)| *sum += cell));
+            rows = vec![unit(mean)];
+        }
+        Matrix::from_rows(&rows)
+    }
+}
+
+/// FNV-1a.
+fn seed(word: &str) -> u64 {
+    word.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A number from -1 to 1 (SplitMix64).
+#[expect(clippy::cast_precision_loss, reason = "24 random bits")]
+fn next(state: &mut u64) -> f32 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+}
+
+fn unit(mut cells: Vec<f32>) -> Vec<f32> {
+    let length = cells.iter().map(|cell| cell * cell).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    cells.iter_mut().for_each(|cell| *cell /= length);
+    cells
+}
+
+#[async_trait]
+impl QueryEncoder for HashEncoder {
+    fn info(&self) -> &EncoderInfo {
+        &self.info
+    }
+
+    async fn encode_query(&self, text: &str) -> Result<Matrix<f32>> {
+        self.encode(text)
+    }
+}
+
+#[async_trait]
+impl SegmentEncoder for HashEncoder {
+    fn info(&self) -> &EncoderInfo {
+        &self.info
+    }
+
+    async fn encode_segments(&self, segments: &[SegmentContent]) -> Result<Vec<Matrix<f32>>> {
+        segments.iter().map(|segment| self.encode(&segment.text)).collect()
+    }
+}
