@@ -1,0 +1,17 @@
+.PHONY: fmt lint test doc bench models ci
+fmt:
+	cargo fmt --all
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+test:
+	cargo test --workspace
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+bench:
+	cargo bench --bench search_path
+	cargo bench -p cogniverse-embedded --bench kernels
+models:
+	bash .ci/models.sh
+ci:
+	bash .ci/run
