@@ -12,6 +12,6 @@ bench:
 	cargo bench --bench search_path
 	cargo bench -p cogniverse-embedded --bench kernels
 models:
-	bash .ci/models.sh
+	bash .ci/models.sh "$${COGNIVERSE_MINILM_DIR}"
 ci:
 	bash .ci/run

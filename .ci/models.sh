@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The retrieval table: each strategy on the real segments and queries, with its bar. $1: a folder with all-MiniLM-L6-v2.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+model=${1:-${COGNIVERSE_MINILM_DIR:?a folder with all-MiniLM-L6-v2}}
+retrieval=../shared/data/retrieval
+data=$(mktemp -d); trap 'rm -rf "$data"' EXIT
+export COGNIVERSE_MINILM_DIR=$model
+cargo test --release -p cogniverse-encoders --features local-models
+cargo build --release --features local-models --example evaluate_retrieval
+# float_float first: it encodes; the others find the segments stored.
+for bar in float_float:0.47 phased:0.46 bm25_only:0.43 binary_binary:0.44 hybrid_bm25_float:0.44; do
+  strategy=${bar%:*}
+  line=$(target/release/examples/evaluate_retrieval --segments $retrieval/segments.jsonl --queries $retrieval/queries.jsonl \
+    --strategy "$strategy" --model "$model" --data-dir "$data" | tail -n 1)
+  printf '%-20s %s (at least %s)\n' "$strategy" "$line" "${bar#*:}"
+  python3 -c 'import sys; sys.exit(float(sys.argv[1].split()[0].split("=")[1]) < float(sys.argv[2]))' "$line" "${bar#*:}"
+done
