@@ -34,9 +34,10 @@ pub(super) fn parse(text: &str, form: Form) -> Result<Vec<RawCue>> {
             match lines.next() {
                 Some((timing, number)) if timing.contains("-->") => (timing, number),
                 _ if form == Form::Vtt && cues.is_empty() => continue,
-                _ => {
+                after => {
+                    let number = after.map_or(number, |(_, after)| after);
                     return Err(Error::invalid(format!(
-                        "line {number} is neither a cue's number nor its times; write 00:00:01,000 --> 00:00:02,000"
+                        "no times at line {number}; a cue is written 00:00:01,000 --> 00:00:02,000"
                     )));
                 }
             }
