@@ -76,7 +76,7 @@ fn document(seeded: &mut Seeded, number: u64) -> Document {
     let bits = pack_rows(&rows).unwrap();
     #[expect(clippy::cast_precision_loss, reason = "below 50")]
     let start = segment as f64 * 10.0;
-    Document::new(DocumentId::parse(&format!("v{video}/{segment}")).unwrap())
+    Document::new(DocumentId::parse(format!("v{video}/{segment}")).unwrap())
         .with(field("video_id"), format!("v{video}"))
         .with(field("video_title"), seeded.text(4))
         .with(field("segment_id"), segment)

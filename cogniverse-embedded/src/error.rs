@@ -7,12 +7,12 @@ use std::{io, path::Path};
 /// A SQLite error on a file, with its remedy.
 pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
     let file = path.display();
+    // SQLite says an I/O error, not "full", where its shared memory file cannot grow.
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    let no_room = extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
     let (kind, retry, message) = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => (
-            ErrorKind::Unavailable,
-            Retry::After(None),
-            format!("the disk that holds {file} is full; free space and try again"),
-        ),
+        Some(ErrorCode::DiskFull) => full(path),
+        Some(ErrorCode::SystemIoFailure) if no_room => full(path),
         Some(ErrorCode::ReadOnly) => (
             ErrorKind::Unavailable,
             Retry::Never,
@@ -41,6 +41,11 @@ pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
     Error::new(kind, message).with_retry(retry).with_source(error)
 }
 
+fn full(path: &Path) -> (ErrorKind, Retry, String) {
+    let message = format!("the disk that holds {} is full; free space and try again", path.display());
+    (ErrorKind::Unavailable, Retry::After(None), message)
+}
+
 /// A file system error on a path, with its remedy.
 pub(crate) fn io(path: &Path, error: io::Error) -> Error {
     let file = path.display();
@@ -49,7 +54,8 @@ pub(crate) fn io(path: &Path, error: io::Error) -> Error {
             (Retry::Never, format!("{file} cannot be written; give the process write permission on the data folder"))
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            (Retry::After(None), format!("the disk that holds {file} is full; free space and try again"))
+            let (kind, retry, message) = full(path);
+            return Error::new(kind, message).with_retry(retry).with_source(error);
         }
         _ => (Retry::Never, format!("{file} cannot be used as a data folder or file; check the path")),
     };

@@ -4,7 +4,7 @@
 use super::{Kernels, layout::ROW_GROUP, scalar};
 use std::arch::x86_64::*;
 
-/// The kernels, where this machine runs them. Bits read as numbers stay with the plain kernel.
+/// The kernels, where this machine runs them.
 pub(super) fn kernels() -> Option<Kernels> {
     let runs = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     runs.then_some(Kernels {
@@ -13,7 +13,9 @@ pub(super) fn kernels() -> Option<Kernels> {
         hamming_maxsim: |query, words, document| unsafe { hamming_maxsim(query, words, document) },
         maxsim_bf16: |query, dims, document| unsafe { maxsim::<u16>(query, dims, document) },
         maxsim_f32: |query, dims, document| unsafe { maxsim::<f32>(query, dims, document) },
-        maxsim_bits: scalar::maxsim_bits,
+        maxsim_bits: |query, dims, words, document, signed| unsafe {
+            maxsim::<f32>(query, dims, &scalar::spread_bits(dims, words, document, signed))
+        },
         dot_f32: |a, b| unsafe { dot_f32(a, b) },
     })
 }

@@ -15,10 +15,11 @@ pub(super) fn kernels() -> Option<Kernels> {
         name: "avx512",
         // SAFETY: the features were just detected; the same holds for each line below.
         hamming_maxsim: |query, words, document| unsafe { hamming_maxsim(query, words, document) },
-        maxsim_bf16: |query, dims, document| unsafe { maxsim::<u16>(query, dims, document) },
-        maxsim_f32: |query, dims, document| unsafe { maxsim::<f32>(query, dims, document) },
+        maxsim_bf16: |query, dims, document| unsafe { maxsim(query, dims, &Cells { cells: document, dims }) },
+        maxsim_f32: |query, dims, document| unsafe { maxsim(query, dims, &Cells { cells: document, dims }) },
         maxsim_bits: |query, dims, words, document, signed| unsafe {
-            maxsim_bits(query, dims, words, document, signed)
+            let zero = if signed { -1.0 } else { 0.0 };
+            maxsim(query, dims, &Bits { groups: document, words, zero })
         },
         dot_f32: |a, b| unsafe { dot_f32(a, b) },
     })
@@ -100,143 +101,172 @@ fn hamming_any(query: &[u64], words: usize, document: &[u64]) -> f32 {
     total
 }
 
-/// Cells that widen to sixteen floats.
-trait Cells: Copy {
-    /// # Safety
-    /// The lanes set in `mask` must be readable from `at`.
-    unsafe fn load(at: *const Self, mask: __mmask16) -> __m512;
-}
-
-impl Cells for f32 {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-    unsafe fn load(at: *const Self, mask: __mmask16) -> __m512 {
-        // SAFETY: the caller's promise.
-        unsafe { _mm512_maskz_loadu_ps(mask, at) }
-    }
-}
-
-impl Cells for u16 {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-    unsafe fn load(at: *const Self, mask: __mmask16) -> __m512 {
-        // SAFETY: the caller's promise. bfloat16 is the upper half of the float.
-        let halves = unsafe { _mm256_maskz_loadu_epi16(mask, at.cast()) };
-        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
-    }
-}
-
+/// Lanes of a register.
+const LANES: usize = 16;
 /// Query rows taken together.
 const TILE_QUERY: usize = 4;
 /// Document rows taken together: with the query's, sixteen running sums stay in registers.
 const TILE_DOCUMENT: usize = 4;
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")]
-fn maxsim<T: Cells>(query: &[f32], dims: usize, document: &[T]) -> f32 {
-    let (query_rows, document_rows) = (query.len() / dims, document.len() / dims);
-    let mut total = 0.0;
-    let mut first = 0;
-    while first < query_rows {
-        let rows = TILE_QUERY.min(query_rows - first);
-        // SAFETY: rows `first..first + rows` of `dims` cells lie in `query`, `document_rows` rows of `dims` in `document`.
-        total += unsafe {
-            let at = query.as_ptr().add(first * dims);
-            match rows {
-                4 => best_of::<T, 4>(at, document.as_ptr(), document_rows, dims),
-                3 => best_of::<T, 3>(at, document.as_ptr(), document_rows, dims),
-                2 => best_of::<T, 2>(at, document.as_ptr(), document_rows, dims),
-                _ => best_of::<T, 1>(at, document.as_ptr(), document_rows, dims),
-            }
-        };
-        first += rows;
-    }
-    total
+/// The first `cells` lanes of sixteen; all of them from sixteen on.
+#[inline]
+fn first_lanes(cells: usize) -> __mmask16 {
+    if cells >= LANES { !0 } else { (1 << cells) - 1 }
 }
 
-/// The sum of the best products of `ROWS` query rows.
-///
-/// # Safety
-/// `ROWS * dims` floats from `query` and `rows * dims` cells from `document` must be readable.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")]
-unsafe fn best_of<T: Cells, const ROWS: usize>(query: *const f32, document: *const T, rows: usize, dims: usize) -> f32 {
-    let mut best = [f32::NEG_INFINITY; ROWS];
-    let mut row = 0;
-    // SAFETY: the caller's promise; every tile below begins at a row smaller than `rows` and ends within them.
-    unsafe {
-        while row + TILE_DOCUMENT <= rows {
-            tile::<T, ROWS, TILE_DOCUMENT>(query, document.add(row * dims), dims, &mut best);
-            row += TILE_DOCUMENT;
-        }
-        while row < rows {
-            tile::<T, ROWS, 1>(query, document.add(row * dims), dims, &mut best);
-            row += 1;
-        }
-    }
-    best.iter().sum()
+/// Document rows that can be written out as floats.
+trait Rows {
+    fn count(&self) -> usize;
+    /// Writes a row to `out`, whose length is a multiple of [`LANES`]. Cells beyond the row's own may be any number: the
+    /// query has zeros there.
+    fn widen(&self, row: usize, out: &mut [f32]);
 }
 
-/// # Safety
-/// `ROWS * dims` floats from `query` and `COLUMNS * dims` cells from `document` must be readable.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")]
-unsafe fn tile<T: Cells, const ROWS: usize, const COLUMNS: usize>(
-    query: *const f32,
-    document: *const T,
+/// Rows of `dims` floats or bfloat16 halves.
+struct Cells<'a, T> {
+    cells: &'a [T],
     dims: usize,
-    best: &mut [f32; ROWS],
-) {
-    let mut sums = [[_mm512_setzero_ps(); COLUMNS]; ROWS];
-    let mut at = 0;
-    while at < dims {
-        let mask = if dims - at >= 16 { !0 } else { (1 << (dims - at)) - 1 };
-        // SAFETY: the lanes in the mask end at `dims` of their row.
-        let cells: [__m512; COLUMNS] =
-            std::array::from_fn(|column| unsafe { T::load(document.add(column * dims + at), mask) });
-        for (row, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: as above.
-            let own = unsafe { _mm512_maskz_loadu_ps(mask, query.add(row * dims + at)) };
-            for (sum, cells) in sums.iter_mut().zip(cells) {
-                *sum = _mm512_fmadd_ps(own, cells, *sum);
-            }
-        }
-        at += 16;
+}
+
+impl Rows for Cells<'_, f32> {
+    fn count(&self) -> usize {
+        self.cells.len() / self.dims
     }
-    for (best, sums) in best.iter_mut().zip(sums) {
-        for sum in sums {
-            *best = best.max(_mm512_reduce_add_ps(sum));
+
+    #[inline]
+    fn widen(&self, row: usize, out: &mut [f32]) {
+        let cells = self.cells.get(row * self.dims..(row + 1) * self.dims).unwrap_or_default();
+        if let Some(out) = out.get_mut(..cells.len()) {
+            out.copy_from_slice(cells);
         }
     }
 }
 
-/// Adds the query's cells under the masks that a row's bits are.
+impl Rows for Cells<'_, u16> {
+    fn count(&self) -> usize {
+        self.cells.len() / self.dims
+    }
+
+    #[inline]
+    fn widen(&self, row: usize, out: &mut [f32]) {
+        let cells = self.cells.get(row * self.dims..(row + 1) * self.dims).unwrap_or_default();
+        for (out, half) in out.iter_mut().zip(cells) {
+            *out = cogniverse_sdk::quantize::from_bf16(*half);
+        }
+    }
+}
+
+/// Rows of interleaved bits, read as 0 and 1, or as -1 and 1.
+struct Bits<'a> {
+    groups: &'a [u64],
+    words: usize,
+    zero: f32,
+}
+
+impl Rows for Bits<'_> {
+    fn count(&self) -> usize {
+        self.groups.len() / self.words / ROW_GROUP * ROW_GROUP
+    }
+
+    #[inline]
+    fn widen(&self, row: usize, out: &mut [f32]) {
+        let group = self.groups.get(row / ROW_GROUP * ROW_GROUP * self.words..).unwrap_or_default();
+        let words = group.iter().skip(row % ROW_GROUP).step_by(ROW_GROUP);
+        for (out, word) in out.chunks_mut(64).zip(words) {
+            for (quarter, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                #[expect(clippy::cast_possible_truncation, reason = "the sixteen bits of this quarter")]
+                let mask = (word >> (quarter * LANES)) as __mmask16;
+                // SAFETY: `out` is an array of sixteen floats; whoever calls has detected the features.
+                unsafe { spread(mask, self.zero, out) };
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn spread(mask: __mmask16, zero: f32, out: &mut [f32; LANES]) {
+    let cells = _mm512_mask_blend_ps(mask, _mm512_set1_ps(zero), _mm512_set1_ps(1.0));
+    // SAFETY: sixteen floats are written to an array of sixteen.
+    unsafe { _mm512_storeu_ps(out.as_mut_ptr(), cells) };
+}
+
+/// Four document rows at a time are written out as floats, once for all query rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")]
-fn maxsim_bits(query: &[f32], dims: usize, words: usize, document: &[u64], signed: bool) -> f32 {
-    let mut padded = vec![0.0f32; words * 64];
-    let mut total = 0.0;
-    for row in query.chunks_exact(dims) {
-        padded.iter_mut().zip(row).for_each(|(slot, cell)| *slot = *cell);
-        let mut best = f32::NEG_INFINITY;
-        for group in document.chunks_exact(words * ROW_GROUP) {
-            let mut sums = [_mm512_setzero_ps(); ROW_GROUP];
-            for (cells, column) in padded.as_chunks::<64>().0.iter().zip(group.as_chunks::<ROW_GROUP>().0) {
-                for (quarter, cells) in cells.as_chunks::<16>().0.iter().enumerate() {
-                    // SAFETY: `cells` is an array of sixteen floats.
-                    let cells = unsafe { _mm512_loadu_ps(cells.as_ptr()) };
-                    for (sum, word) in sums.iter_mut().zip(column) {
-                        #[expect(clippy::cast_possible_truncation, reason = "the sixteen bits of this quarter")]
-                        let mask = (word >> (quarter * 16)) as __mmask16;
-                        *sum = _mm512_mask_add_ps(*sum, mask, *sum, cells);
-                    }
+fn maxsim<R: Rows>(query: &[f32], dims: usize, document: &R) -> f32 {
+    let (query_rows, rows) = (query.len() / dims, document.count());
+    let stride = dims.next_multiple_of(LANES);
+    let mut tile = vec![0.0f32; stride * TILE_DOCUMENT];
+    let mut best = vec![[f32::NEG_INFINITY; LANES]; query_rows.div_ceil(TILE_QUERY)];
+    for first in (0..rows).step_by(TILE_DOCUMENT) {
+        for (column, out) in tile.chunks_exact_mut(stride).enumerate() {
+            // The last tile is filled up with the last row, which changes no maximum.
+            document.widen((first + column).min(rows - 1), out);
+        }
+        for (best, own) in best.iter_mut().zip(query.chunks(dims * TILE_QUERY)) {
+            // SAFETY: `own` holds the rows counted, each of `dims` cells; `tile` holds four rows of `stride`.
+            unsafe {
+                match own.len() / dims {
+                    4 => products::<4>(own.as_ptr(), dims, tile.as_ptr(), best),
+                    3 => products::<3>(own.as_ptr(), dims, tile.as_ptr(), best),
+                    2 => products::<2>(own.as_ptr(), dims, tile.as_ptr(), best),
+                    1 => products::<1>(own.as_ptr(), dims, tile.as_ptr(), best),
+                    _ => {}
                 }
             }
-            for sum in sums {
-                best = best.max(_mm512_reduce_add_ps(sum));
+        }
+    }
+    let row_bests = best.iter().flat_map(|lanes| lanes.as_chunks::<TILE_DOCUMENT>().0).take(query_rows);
+    row_bests.map(|row| row.iter().copied().fold(f32::NEG_INFINITY, f32::max)).sum()
+}
+
+/// Raises `best` (lane `4 * row + column`) to the products of `ROWS` query rows with a tile's four document rows.
+///
+/// # Safety
+/// `ROWS * dims` floats must be readable from `query`, and four rows of `dims` rounded up to [`LANES`] from `tile`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")]
+unsafe fn products<const ROWS: usize>(query: *const f32, dims: usize, tile: *const f32, best: &mut [f32; LANES]) {
+    let stride = dims.next_multiple_of(LANES);
+    let mut sums = [[_mm512_setzero_ps(); TILE_DOCUMENT]; TILE_QUERY];
+    for at in (0..dims).step_by(LANES) {
+        let mask = first_lanes(dims - at);
+        // SAFETY: `at + LANES <= stride`, and the masked lanes end at `dims` of their row.
+        unsafe {
+            let cells: [__m512; TILE_DOCUMENT] =
+                std::array::from_fn(|column| _mm512_loadu_ps(tile.add(column * stride + at)));
+            for (row, sums) in sums.iter_mut().take(ROWS).enumerate() {
+                let own = _mm512_maskz_loadu_ps(mask, query.add(row * dims + at));
+                for (sum, cells) in sums.iter_mut().zip(cells) {
+                    *sum = _mm512_fmadd_ps(own, cells, *sum);
+                }
             }
         }
-        total += if signed { 2.0 * best - row.iter().sum::<f32>() } else { best };
     }
-    total
+    let [a, b, c, d] = sums.map(|row| add_up_four(row));
+    let (ab, cd) = (fold_lanes(a, b), fold_lanes(c, d));
+    let all = fold_lanes(ab, cd);
+    // SAFETY: `best` is an array of sixteen floats.
+    unsafe { _mm512_storeu_ps(best.as_mut_ptr(), _mm512_max_ps(_mm512_loadu_ps(best.as_ptr()), all)) };
+}
+
+/// In each quarter of the register: part of the sum of each of four registers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn add_up_four([a, b, c, d]: [__m512; 4]) -> __m512 {
+    let (ab, cd) = (
+        _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)),
+        _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)),
+    );
+    let (ab, cd) = (_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+    _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)))
+}
+
+/// Adds neighbouring quarters: those of `a` into the lower half, those of `b` into the upper.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn fold_lanes(a: __m512, b: __m512) -> __m512 {
+    _mm512_add_ps(_mm512_shuffle_f32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")]
@@ -245,8 +275,14 @@ fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
     if dims == 0 {
         return 0.0;
     }
-    let mut best = [f32::NEG_INFINITY];
-    // SAFETY: both slices hold at least `dims` floats.
-    unsafe { tile::<f32, 1, 1>(a.as_ptr(), b.as_ptr(), dims, &mut best) };
-    best.iter().sum()
+    let mut sum = _mm512_setzero_ps();
+    for at in (0..dims).step_by(LANES) {
+        let mask = first_lanes(dims - at);
+        // SAFETY: the masked lanes end at `dims`, which neither slice is shorter than.
+        let (a, b) = unsafe {
+            (_mm512_maskz_loadu_ps(mask, a.as_ptr().add(at)), _mm512_maskz_loadu_ps(mask, b.as_ptr().add(at)))
+        };
+        sum = _mm512_fmadd_ps(a, b, sum);
+    }
+    _mm512_reduce_add_ps(sum)
 }

@@ -46,25 +46,40 @@ pub(super) fn maxsim_bf16(query: &[f32], dims: usize, document: &[u16]) -> f32 {
 }
 
 pub(super) fn maxsim_bits(query: &[f32], dims: usize, words: usize, document: &[u64], signed: bool) -> f32 {
-    let score = |row: &[f32], group: &[u64], lane: usize| {
-        let mut sum = 0.0;
-        for (cells, column) in row.chunks(64).zip(group.as_chunks::<ROW_GROUP>().0) {
-            let word = column.get(lane).copied().unwrap_or(0);
-            for (bit, cell) in cells.iter().enumerate() {
-                sum += if (word >> bit) & 1 == 1 { *cell } else { 0.0 };
+    maxsim_f32(query, dims, &spread_bits(dims, words, document, signed))
+}
+
+/// The cells of each byte: bit 0 first.
+static CELLS: [[f32; 8]; 256] = {
+    let mut table = [[0.0; 8]; 256];
+    let mut cell = 0;
+    while cell < 256 * 8 {
+        #[expect(clippy::indexing_slicing, reason = "computed while compiling")]
+        if (cell / 8) >> (cell % 8) & 1 == 1 {
+            table[cell / 8][cell % 8] = 1.0;
+        }
+        cell += 1;
+    }
+    table
+};
+
+/// Interleaved bits as rows of `dims` floats.
+pub(super) fn spread_bits(dims: usize, words: usize, document: &[u64], signed: bool) -> Vec<f32> {
+    let mut rows = vec![0.0; document.len() / words * dims];
+    let groups = document.chunks_exact(words * ROW_GROUP);
+    for (group, out) in groups.zip(rows.chunks_exact_mut(ROW_GROUP * dims)) {
+        for (lane, out) in out.chunks_exact_mut(dims).enumerate() {
+            let bytes = group.iter().skip(lane).step_by(ROW_GROUP).flat_map(|word| word.to_le_bytes());
+            for (out, byte) in out.chunks_mut(8).zip(bytes) {
+                let cells = CELLS.get(usize::from(byte)).unwrap_or(&[0.0; 8]);
+                out.iter_mut().zip(cells).for_each(|(out, cell)| *out = *cell);
             }
         }
-        sum
-    };
-    let best = |row: &[f32]| {
-        let ones = document
-            .chunks_exact(words * ROW_GROUP)
-            .flat_map(|group| (0..ROW_GROUP).map(move |lane| (group, lane)))
-            .map(|(group, lane)| score(row, group, lane))
-            .fold(f32::NEG_INFINITY, f32::max);
-        if signed { 2.0 * ones - row.iter().sum::<f32>() } else { ones }
-    };
-    query.chunks_exact(dims).map(best).sum()
+    }
+    if signed {
+        rows.iter_mut().for_each(|cell| *cell = 2.0 * *cell - 1.0);
+    }
+    rows
 }
 
 /// Sixteen running sums, so that the compiler may use wide registers.

@@ -36,13 +36,13 @@ pub(crate) fn execute(store: &TenantStore, snapshot: &Snapshot, prepared: &Prepa
     let rerank = prepared.rerank_count();
     let mut top = Top::new(window.max(rerank));
     let scorer = prepared.first_phase(snapshot)?;
-    let floats = FloatAccess::new(store);
     let match_fields = prepared.match_fields(snapshot);
     let mut matched = 0;
     let mut scores = Vec::new();
     for (block, view) in snapshot.blocks().iter().enumerate() {
         let places = matching(view, prepared, &match_fields);
         matched += places.len() as u64;
+        let floats = FloatAccess::new(store, places.len());
         for stretch in places.chunks(STRETCH) {
             prepared.check_time()?;
             scores.clear();
@@ -60,7 +60,7 @@ pub(crate) fn execute(store: &TenantStore, snapshot: &Snapshot, prepared: &Prepa
     let first = top.into_sorted();
     let ranked = match prepared.second_phase(snapshot)? {
         None => first.into_iter().map(|candidate| (candidate, None)).collect(),
-        Some(second) => rescore(snapshot, prepared, &floats, &second, first)?,
+        Some(second) => rescore(store, snapshot, prepared, &second, first)?,
     };
     let page = ranked.into_iter().skip(prepared.query.offset).take(prepared.query.limit);
     let hits = page.filter_map(|(candidate, first_phase)| {
@@ -99,9 +99,9 @@ type Rescored<'s> = Vec<(Candidate<'s>, Option<f64>)>;
 /// The second phase's score replaces the first's for the best `rerank_count`. The rest follow in their order; their scores
 /// are shifted down, all alike, so that none stands above one that was scored again.
 fn rescore<'s>(
+    store: &TenantStore,
     snapshot: &'s Snapshot,
     prepared: &Prepared,
-    floats: &FloatAccess<'_>,
     second: &super::scorer::Scorer<'_>,
     mut first: Vec<Candidate<'s>>,
 ) -> Result<Rescored<'s>> {
@@ -114,7 +114,7 @@ fn rescore<'s>(
         let Some(view) = group.first().and_then(|candidate| snapshot.blocks().get(candidate.block)) else { continue };
         let places: Vec<u32> = group.iter().map(|candidate| candidate.place).collect();
         let mut scores = vec![0.0; places.len()];
-        second.add(view, &places, 1.0, floats, &mut scores)?;
+        second.add(view, &places, 1.0, &FloatAccess::new(store, places.len()), &mut scores)?;
         scored.extend(
             group
                 .iter()

@@ -14,11 +14,13 @@ const PIECE_BYTES: usize = 32 << 20;
 /// Where a query's float vectors come from.
 pub(crate) struct FloatAccess<'s> {
     store: &'s TenantStore,
+    /// Documents of the block that this phase scores, in however many calls.
+    wanted: usize,
 }
 
 impl<'s> FloatAccess<'s> {
-    pub(crate) fn new(store: &'s TenantStore) -> Self {
-        Self { store }
+    pub(crate) fn new(store: &'s TenantStore, wanted: usize) -> Self {
+        Self { store, wanted }
     }
 
     /// Calls `each` with the index in `places` and the cells of every document; those without a vector are passed over.
@@ -34,7 +36,7 @@ impl<'s> FloatAccess<'s> {
         }
         let tensor = self.tensor(field)?;
         // A few documents of many, as a second phase asks for: their rows alone are read.
-        if places.len() * 4 < view.block.len() {
+        if self.wanted * 4 < view.block.len() {
             return self.in_pieces(view, tensor, places, 1, each);
         }
         self.store.read(|connection| {
