@@ -30,7 +30,6 @@ fn floats(count: usize, state: u64) -> Vec<f32> {
 
 /// The upper half of a float's bits.
 fn bf16(cells: &[f32]) -> Vec<u16> {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper 16 of 32 bits")]
     cells.iter().map(|cell| (cell.to_bits() >> 16) as u16).collect()
 }
 

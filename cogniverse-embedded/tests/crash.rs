@@ -1,6 +1,6 @@
 //! kill -9 in the middle of a feed, again and again: the store opens, and holds whole batches only (invariant 15).
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
 use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{

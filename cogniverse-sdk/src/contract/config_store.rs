@@ -82,7 +82,7 @@ fn names(entries: &[ConfigEntry]) -> Vec<&str> {
 /// `make` gives a shared, empty store and whatever must live as long; it runs once per case, and twice where a case
 /// needs two stores. `skips` names the cases that the store cannot do.
 ///
-/// ```ignore
+/// ```text
 /// config_store_contract! { make: async { (Arc::new(MyStore::new()), ()) }, skips: [] }
 /// ```
 #[macro_export]
