@@ -8,7 +8,10 @@ use cogniverse_core::{
     tenants::{TenantCache, TenantRegistry},
 };
 use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
-use cogniverse_foundation::{ConfigManager, SqliteConfigStore};
+use cogniverse_foundation::{
+    ConfigManager, SqliteConfigStore,
+    telemetry::{TelemetryManager, TenantTelemetry},
+};
 use cogniverse_sdk::{
     Clock, ConfigStore, QueryEncoder, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TenantId,
 };
@@ -31,6 +34,7 @@ pub struct CogniverseBuilder {
     query_encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
     segment_encoders: BTreeMap<String, Arc<dyn SegmentEncoder>>,
     ffmpeg: Option<Ffmpeg>,
+    telemetry: Option<TelemetryManager>,
 }
 
 impl CogniverseBuilder {
@@ -106,6 +110,13 @@ impl CogniverseBuilder {
         self
     }
 
+    /// Where spans go (default: nowhere). A `TenantLayer` of `cogniverse-otlp` brings the library's own spans there.
+    #[must_use]
+    pub fn telemetry(mut self, telemetry: TelemetryManager) -> Self {
+        self.telemetry = Some(telemetry);
+        self
+    }
+
     /// Opens the stores and connects the parts.
     ///
     /// # Errors
@@ -139,15 +150,20 @@ impl CogniverseBuilder {
         let loader = self.schema_loader.unwrap_or_else(|| Arc::new(EmbeddedSchemaLoader));
         let config = ConfigManager::new(config_store);
         let schemas = SchemaManager::new(loader, Arc::clone(&backend));
+        let telemetry = TenantTelemetry::new(self.telemetry.unwrap_or_else(TelemetryManager::disabled), config.clone());
+        tenants.register_cache(Arc::new(TelemetryCaches(telemetry.clone())));
         let mut agent =
-            VideoSearchAgent::builder(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone());
+            VideoSearchAgent::builder(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone())
+                .with_telemetry(telemetry.clone());
         for (name, encoder) in self.query_encoders {
             agent = agent.with_query_encoder(name, encoder);
         }
         let ingestor = Ingestor::new(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone())
             .with_segment_encoders(self.segment_encoders)
-            .with_ffmpeg(self.ffmpeg.unwrap_or_default());
-        Ok(Cogniverse { agent: agent.build(), ingestor, schemas, tenants, config, backend })
+            .with_ffmpeg(self.ffmpeg.unwrap_or_default())
+            .with_telemetry(telemetry.clone());
+        let telemetry = telemetry.manager().clone();
+        Ok(Cogniverse { agent: agent.build(), ingestor, schemas, tenants, config, backend, telemetry })
     }
 }
 
@@ -161,5 +177,15 @@ impl TenantCache for EmbeddedCaches {
         if in_use > 0 {
             tracing::debug!(tenant.id = %tenant, in_use, "calls under way keep their files until they end");
         }
+    }
+}
+
+/// When a tenant's telemetry configuration was looked at last, let go with the tenant.
+#[derive(Debug)]
+struct TelemetryCaches(TenantTelemetry);
+
+impl TenantCache for TelemetryCaches {
+    fn forget_tenant(&self, tenant: &TenantId) {
+        self.0.forget(tenant);
     }
 }

@@ -7,7 +7,7 @@ use cogniverse_core::{
     schemas::SchemaManager,
     tenants::{TenantRecord, TenantRegistry},
 };
-use cogniverse_foundation::{ConfigManager, Template};
+use cogniverse_foundation::{ConfigManager, Template, telemetry::TelemetryManager};
 use cogniverse_sdk::{ProfileName, Result, SearchBackend, TenantId, schema_store::DeployReport};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ pub struct Cogniverse {
     pub(crate) tenants: TenantRegistry,
     pub(crate) config: ConfigManager,
     pub(crate) backend: Arc<dyn SearchBackend>,
+    pub(crate) telemetry: TelemetryManager,
 }
 
 impl Cogniverse {
@@ -63,6 +64,12 @@ impl Cogniverse {
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn SearchBackend> {
         &self.backend
+    }
+
+    /// Spans of tenants; off unless the builder was given a pipeline.
+    #[must_use]
+    pub fn telemetry(&self) -> &TelemetryManager {
+        &self.telemetry
     }
 
     /// As [`TenantRegistry::create_from_template`], without overrides.

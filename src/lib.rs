@@ -22,8 +22,17 @@ pub use cogniverse_core::{ingestion, schemas, tenants, transcript};
 pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;
 pub use cogniverse_foundation as config;
-pub use cogniverse_foundation::Template;
+pub use cogniverse_foundation::{Template, telemetry};
+#[cfg(feature = "otlp")]
+pub use cogniverse_otlp as otlp;
+#[cfg(feature = "phoenix")]
+pub use cogniverse_phoenix as phoenix;
 pub use cogniverse_sdk as sdk;
 pub use cogniverse_sdk::{
     Error, ErrorKind, Filter, ProfileName, Result, SchemaName, StrategyName, TenantId, TimeRange,
 };
+
+/// `docs/telemetry.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "otlp"))]
+#[doc = include_str!("../docs/telemetry.md")]
+struct TelemetryGuide;

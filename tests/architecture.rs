@@ -43,6 +43,9 @@ fn layers_point_down() {
         ("cogniverse-agents", &["cogniverse-sdk", "cogniverse-foundation", "cogniverse-core"]),
         ("cogniverse-embedded", &["cogniverse-sdk", "cogniverse-core"]),
         ("cogniverse-encoders", &["cogniverse-sdk"]),
+        ("cogniverse-otlp", &["cogniverse-sdk", "cogniverse-foundation"]),
+        ("cogniverse-phoenix", &["cogniverse-sdk", "cogniverse-foundation"]),
+        ("cogniverse-ollama", &["cogniverse-sdk"]),
     ]);
     for (package, dependencies) in dependencies() {
         if package == "cogniverse" {

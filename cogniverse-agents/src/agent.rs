@@ -10,7 +10,7 @@ use crate::{
     telemetry,
 };
 use cogniverse_core::{schemas::SchemaManager, tenants::TenantRegistry};
-use cogniverse_foundation::ConfigManager;
+use cogniverse_foundation::{ConfigManager, telemetry::TenantTelemetry};
 use cogniverse_sdk::{
     BackendHit, BackendHits, BackendQuery, Error, ErrorKind, FieldValue, Matrix, ProfileName, QueryEncoder, Result,
     SearchBackend, StrategyName,
@@ -40,6 +40,7 @@ struct Inner {
     tenants: TenantRegistry,
     planner: Arc<Planner>,
     encoders: Arc<QueryEncoders>,
+    telemetry: Option<TenantTelemetry>,
     on_leak: LeakPolicy,
     leaked: AtomicU64,
 }
@@ -52,6 +53,7 @@ pub struct VideoSearchAgentBuilder {
     schemas: SchemaManager,
     tenants: TenantRegistry,
     encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
+    telemetry: Option<TenantTelemetry>,
     on_leak: LeakPolicy,
 }
 
@@ -60,6 +62,13 @@ impl VideoSearchAgentBuilder {
     #[must_use]
     pub fn with_query_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn QueryEncoder>) -> Self {
         self.encoders.insert(name.into(), encoder);
+        self
+    }
+
+    /// Brings tenants' telemetry configuration to the pipeline before their spans begin.
+    #[must_use]
+    pub fn with_telemetry(mut self, telemetry: TenantTelemetry) -> Self {
+        self.telemetry = Some(telemetry);
         self
     }
 
@@ -77,9 +86,17 @@ impl VideoSearchAgentBuilder {
         let encoders = Arc::new(QueryEncoders::new(self.encoders));
         self.tenants.register_cache(planner.clone());
         self.tenants.register_cache(encoders.clone());
-        let (backend, tenants, on_leak) = (self.backend, self.tenants, self.on_leak);
+        let Self { backend, tenants, telemetry, on_leak, .. } = self;
         VideoSearchAgent {
-            inner: Arc::new(Inner { backend, tenants, planner, encoders, on_leak, leaked: AtomicU64::new(0) }),
+            inner: Arc::new(Inner {
+                backend,
+                tenants,
+                planner,
+                encoders,
+                telemetry,
+                on_leak,
+                leaked: AtomicU64::new(0),
+            }),
         }
     }
 }
@@ -105,6 +122,7 @@ impl VideoSearchAgent {
             schemas,
             tenants,
             encoders: BTreeMap::new(),
+            telemetry: None,
             on_leak: LeakPolicy::default(),
         }
     }
@@ -120,17 +138,21 @@ impl VideoSearchAgent {
     /// # Cancellation
     /// Dropping the future ends the search soon and leaves nothing behind.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchResponse> {
-        let span = tracing::info_span!(
-            telemetry::SEARCH,
-            tenant.id = %request.tenant,
-            profiles = request.profiles.len(),
-            top_k = request.top_k,
-            hits = tracing::field::Empty
-        );
+        if let Err(error) = self.inner.tenants.require_active(&request.tenant).await {
+            telemetry::refused(&error);
+            return Err(error.with_operation("search"));
+        }
+        if let Some(telemetry) = &self.inner.telemetry {
+            telemetry.apply(&request.tenant).await;
+        }
+        let span = telemetry::search(&request);
         let result = self.run(request).instrument(span.clone()).await;
         match &result {
-            Ok(response) => drop(span.record("hits", response.results.len())),
-            Err(error) => span.in_scope(|| tracing::debug!(kind = ?error.kind(), "search failed")),
+            Ok(response) => {
+                span.record("search.hits", response.results.len());
+                span.record("search.degraded", response.profiles.iter().any(|answer| answer.degraded.is_some()));
+            }
+            Err(error) => span.in_scope(|| telemetry::failed(error)),
         }
         result.map_err(|e| if e.operation().is_empty() { e.with_operation("search") } else { e })
     }
@@ -143,7 +165,6 @@ impl VideoSearchAgent {
 
     async fn run(&self, request: SearchRequest) -> Result<SearchResponse> {
         request.check()?;
-        self.inner.tenants.require_active(&request.tenant).await?;
         let offset = PageCursor::offset(&request)?;
         let mut plans = Vec::with_capacity(request.profiles.len());
         for profile in &request.profiles {
@@ -193,7 +214,16 @@ impl VideoSearchAgent {
         Ok(parts.into_values().collect())
     }
 
-    async fn search_one(&self, request: &SearchRequest, mut plan: Plan, skip: usize, take: usize) -> Result<Part> {
+    async fn search_one(&self, request: &SearchRequest, plan: Plan, skip: usize, take: usize) -> Result<Part> {
+        let span = telemetry::retrieve(request, &plan);
+        let part = self.retrieve(request, plan, skip, take).instrument(span.clone()).await;
+        if let Err(error) = &part {
+            span.in_scope(|| telemetry::failed(error));
+        }
+        part
+    }
+
+    async fn retrieve(&self, request: &SearchRequest, mut plan: Plan, skip: usize, take: usize) -> Result<Part> {
         let mut degraded = None;
         let vectors = match self.vectors(request, &plan).await {
             Ok(vectors) => vectors,
@@ -203,6 +233,7 @@ impl VideoSearchAgent {
                 };
                 let reason = format!("the encoder failed: {}", error.chain());
                 tracing::warn!(tenant.id = %request.tenant, profile = %plan.profile, "searching by words alone: {reason}");
+                tracing::Span::current().record("search.degraded", reason.as_str());
                 degraded = Some(Degradation { wanted: plan.strategy.name().clone(), reason });
                 plan.strategy = fallback;
                 plan.encoder = None;
@@ -226,11 +257,13 @@ impl VideoSearchAgent {
             }
         })?;
         let BackendHits { hits, matched, coverage, .. } = self.without_leaks(found, &plan)?;
-        let results = hits
+        let results: Vec<SearchResult> = hits
             .into_iter()
             .zip(skip + 1..)
             .map(|(hit, rank)| result(hit, rank, &plan.profile, plan.strategy.name()))
             .collect();
+        tracing::Span::current().record("search.matched", matched);
+        telemetry::found(&results);
         let answer = ProfileAnswer {
             profile: plan.profile,
             config_version: plan.config_version,
@@ -246,7 +279,16 @@ impl VideoSearchAgent {
 
     async fn vectors(&self, request: &SearchRequest, plan: &Plan) -> Result<Option<Arc<Matrix<f32>>>> {
         match (&plan.encoder, &request.query_vectors) {
-            (Some(encoder), _) => self.inner.encoders.encode(&request.tenant, encoder, &request.query).await.map(Some),
+            (Some(encoder), _) => {
+                let span = telemetry::encode(request, &encoder.info().model);
+                let encode = self.inner.encoders.encode(&request.tenant, encoder, &request.query);
+                let vectors = encode.instrument(span.clone()).await;
+                match &vectors {
+                    Ok(rows) => drop(span.record("embedding.vectors", rows.len())),
+                    Err(error) => span.in_scope(|| telemetry::failed(error)),
+                }
+                vectors.map(Some)
+            }
             (None, given) => Ok(given.clone().map(Arc::new)),
         }
     }

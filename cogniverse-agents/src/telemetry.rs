@@ -1,4 +1,82 @@
-//! The names of this crate's spans and fields.
+//! The spans of this crate, in OpenInference's words where it has them.
 
-/// One search of one tenant.
-pub(crate) const SEARCH: &str = "cogniverse.search";
+use crate::{plan::Plan, request::SearchRequest, response::SearchResult};
+use cogniverse_sdk::Error;
+use serde_json::{Map, Value};
+use tracing::{Span, field::Empty};
+
+/// One search of one tenant: the agent's whole answer.
+const SEARCH: &str = "cogniverse.search";
+/// A search that was refused before it was known whether its tenant exists: of the system, as nobody may make projects by asking.
+const REFUSED: &str = "cogniverse.search.refused";
+/// One profile's part of it.
+const RETRIEVE: &str = "cogniverse.search.retrieve";
+/// A query's vectors.
+const ENCODE: &str = "cogniverse.search.encode";
+
+pub(crate) fn search(request: &SearchRequest) -> Span {
+    let profiles: Vec<&str> = request.profiles.iter().map(|profile| profile.as_str()).collect();
+    tracing::info_span!(
+        SEARCH,
+        tenant.id = %request.tenant,
+        openinference.span.kind = "AGENT",
+        agent.name = "video_search",
+        input.value = %request.query,
+        search.profiles = profiles.join(","),
+        search.top_k = request.top_k,
+        search.hits = Empty,
+        search.degraded = Empty,
+    )
+}
+
+pub(crate) fn refused(error: &Error) {
+    let span = tracing::info_span!(REFUSED, tenant.id = "");
+    span.in_scope(|| failed(error));
+}
+
+pub(crate) fn retrieve(request: &SearchRequest, plan: &Plan) -> Span {
+    tracing::info_span!(
+        RETRIEVE,
+        tenant.id = %request.tenant,
+        openinference.span.kind = "RETRIEVER",
+        input.value = %request.query,
+        profile = %plan.profile,
+        config.version = plan.config_version,
+        schema = %plan.schema.base(),
+        strategy = %plan.strategy.name(),
+        search.matched = Empty,
+        search.degraded = Empty,
+        retrieval.documents = Empty,
+    )
+}
+
+pub(crate) fn encode(request: &SearchRequest, model: &str) -> Span {
+    tracing::info_span!(
+        ENCODE,
+        tenant.id = %request.tenant,
+        openinference.span.kind = "EMBEDDING",
+        embedding.model_name = model,
+        "embedding.embeddings.0.embedding.text" = %request.query,
+        embedding.vectors = Empty,
+    )
+}
+
+/// What was found, as a JSON array that a layer spreads over OpenInference's attributes. Texts are left out of it by the layer
+/// unless the tenant allows them.
+pub(crate) fn found(results: &[SearchResult]) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    let documents = results.iter().map(|result| {
+        let id = result.evidence.first().map(|evidence| evidence.document_id.as_str()).unwrap_or_default();
+        let fields = [("id", id.into()), ("score", result.score.into()), ("content", result.text.as_str().into())];
+        Value::Object(Map::from_iter(fields.map(|(key, value): (&str, Value)| (key.to_owned(), value))))
+    });
+    span.record("retrieval.documents", Value::Array(documents.collect()).to_string());
+}
+
+/// Says in the current span that the work failed, and as what.
+pub(crate) fn failed(error: &Error) {
+    tracing::error!(exception.r#type = ?error.kind(), "{}", error.chain());
+}

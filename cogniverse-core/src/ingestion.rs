@@ -1,6 +1,7 @@
 //! From videos and segment files to stored documents: resumable, reported per video.
 
 mod document;
+mod encoding;
 mod ffmpeg;
 mod fingerprint;
 mod frames;
@@ -11,6 +12,7 @@ mod report;
 mod segmenting;
 mod segments_file;
 mod source;
+mod telemetry;
 
 pub use document::{Segment, segment_document_id};
 pub use ffmpeg::{Ffmpeg, Probe};

@@ -1,44 +1,63 @@
-//! The names of the spans and fields that this crate emits by `tracing`.
+//! Spans of tenants: recorded where the work is done, queued fairly, exported by one worker.
+//!
+//! Every span names a tenant or is of the system; there is no default tenant. Spans are grouped by tenant when they are
+//! exported, each group with its own resource, so that a trace store files them in the tenant's project.
+//!
+//! ```
+//! use cogniverse_foundation::telemetry::{InMemorySpanExporter, SpanKind, TelemetryManager, TelemetrySettings};
+//! use cogniverse_sdk::TenantId;
+//! use std::time::Duration;
+//!
+//! # fn main() -> cogniverse_sdk::Result<()> {
+//! let exporter = InMemorySpanExporter::new();
+//! let telemetry = TelemetryManager::new(TelemetrySettings::new(), exporter.clone())?;
+//! let acme = TenantId::parse("acme_corp")?;
+//! {
+//!     let span = telemetry.span("video_search", &acme);
+//!     span.set_kind(SpanKind::Retriever);
+//!     span.set_attribute("search.top_k", 10);
+//! }
+//! telemetry.flush(Duration::from_secs(5))?;
+//! assert_eq!(exporter.spans_of("acme_corp").len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`TelemetryManager`] | spans, flush, shutdown, closing a tenant |
+//! | [`TenantTelemetry`] | tenants' configuration, brought to it |
+//! | [`Span`], [`SpanRecord`] | a span under way; a finished one |
+//! | [`SpanExporter`] | where finished spans go; OTLP is `cogniverse-otlp` |
+//! | [`TelemetrySettings`] | bounds and times |
 
-use cogniverse_sdk::config_store::{ConfigKey, ConfigOwner};
-use tracing::Span;
+mod context;
+mod current;
+mod exporter;
+mod id;
+mod manager;
+mod names;
+mod policy;
+mod queue;
+mod record;
+mod settings;
+mod span;
+mod stats;
+mod tenants;
+mod worker;
 
-/// Span around the reading of a configuration value.
-pub const SPAN_CONFIG_READ: &str = "cogniverse.config.read";
-/// Span around the writing of a configuration version.
-pub const SPAN_CONFIG_WRITE: &str = "cogniverse.config.write";
-/// Span around the export, import or erasure of a tenant's configuration.
-pub const SPAN_CONFIG_TRANSFER: &str = "cogniverse.config.transfer";
-/// Field: the tenant; empty for the system.
-pub const FIELD_TENANT: &str = "tenant";
-/// Field: the key, as `scope/service/key`.
-pub const FIELD_CONFIG_KEY: &str = "config.key";
-/// Field: the version that was written.
-pub const FIELD_CONFIG_VERSION: &str = "config.version";
+pub use crate::config::telemetry::SYSTEM_PROJECT;
+pub use context::TraceContext;
+pub use exporter::{ExportError, InMemorySpanExporter, ScopeBatch, SpanExporter};
+pub use id::{SpanId, TraceId};
+pub use manager::TelemetryManager;
+pub use names::*;
+pub use policy::session_id;
+pub use record::{AttributeValue, SpanEvent, SpanKind, SpanRecord, SpanStatus, TelemetryScope};
+pub use settings::TelemetrySettings;
+pub use span::{Entered, Span};
+pub use stats::{RequestObserver, TelemetryStats};
+pub use tenants::TenantTelemetry;
 
-fn tenant(key: &ConfigKey) -> &str {
-    match &key.owner {
-        ConfigOwner::System => "",
-        ConfigOwner::Tenant(tenant) => tenant.as_str(),
-    }
-}
-
-fn name(key: &ConfigKey) -> String {
-    format!("{}/{}/{}", key.scope.as_str(), key.service, key.key)
-}
-
-pub(crate) fn read_span(key: &ConfigKey) -> Span {
-    tracing::debug_span!(SPAN_CONFIG_READ, { FIELD_TENANT } = tenant(key), { FIELD_CONFIG_KEY } = name(key))
-}
-
-pub(crate) fn write_span(key: &ConfigKey) -> Span {
-    tracing::info_span!(SPAN_CONFIG_WRITE, { FIELD_TENANT } = tenant(key), { FIELD_CONFIG_KEY } = name(key))
-}
-
-pub(crate) fn transfer_span(tenant: &cogniverse_sdk::TenantId) -> Span {
-    tracing::info_span!(SPAN_CONFIG_TRANSFER, { FIELD_TENANT } = tenant.as_str())
-}
-
-pub(crate) fn written(version: u64) {
-    tracing::info!({ FIELD_CONFIG_VERSION } = version, "configuration version written");
-}
+#[cfg(test)]
+mod tests;

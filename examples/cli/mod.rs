@@ -7,10 +7,13 @@ use clap::Args;
 use cogniverse::{
     Cogniverse, CogniverseBuilder, ErrorKind, IngestReport, IngestRequest, ProfileName, SearchResponse, TenantId,
     ingestion::{ProgressEvent, ProgressSink},
+    telemetry::{TelemetryManager, TelemetrySettings},
 };
+use cogniverse_otlp::{OtlpConfig, OtlpExporter, TenantLayer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::{io::IsTerminal, path::PathBuf, sync::Arc};
+use tracing_subscriber::layer::SubscriberExt;
 
 /// The profile of text segments: it needs no model.
 pub(crate) const TEXT_PROFILE: &str = "video_text_minilm_mv_segment";
@@ -29,13 +32,30 @@ pub(crate) struct Common {
     /// A folder with all-MiniLM-L6-v2, for strategies on vectors (needs --features local-models)
     #[arg(long)]
     pub(crate) model: Option<PathBuf>,
+    /// Send the tenants' traces to a Phoenix, such as http://localhost:6006
+    #[arg(long, value_name = "URL", env = "COGNIVERSE_PHOENIX_URL")]
+    pub(crate) phoenix_url: Option<String>,
+    /// Its API key
+    #[arg(long, value_name = "KEY", env = "COGNIVERSE_PHOENIX_API_KEY", hide_env_values = true)]
+    pub(crate) phoenix_api_key: Option<String>,
 }
 
 impl Common {
     /// Opens the library on the data folder.
     pub(crate) async fn open(&self) -> Result<Cogniverse> {
         let builder = with_model(Cogniverse::builder().data_dir(&self.data_dir), self.model.as_deref())?;
+        let builder = builder.telemetry(self.telemetry()?);
         builder.open().await.with_context(|| format!("cannot open the data folder {}", self.data_dir.display()))
+    }
+
+    /// With `--phoenix-url`: a pipeline to it, and the library's own spans into the pipeline.
+    fn telemetry(&self) -> Result<TelemetryManager> {
+        let Some(url) = &self.phoenix_url else { return Ok(TelemetryManager::disabled()) };
+        let config = OtlpConfig::http(url).with_service_name("cogniverse-examples");
+        let config = self.phoenix_api_key.iter().fold(config, |config, key| config.with_api_key(key));
+        let telemetry = TelemetryManager::new(TelemetrySettings::new(), OtlpExporter::new(config)?)?;
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(TenantLayer::new(&telemetry)))?;
+        Ok(telemetry)
     }
 
     /// With `--model`: makes the model the profile's encoder for the tenant, if it is not yet.

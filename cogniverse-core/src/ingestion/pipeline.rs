@@ -10,16 +10,17 @@ use super::{
     segmenting::segments_of,
     segments_file::{BadLine, SegmentsFile},
     source::IngestSource,
+    telemetry,
 };
 use crate::{
     schemas::{Schema, SchemaManager},
     tenants::TenantRegistry,
     transcript::Transcript,
 };
-use cogniverse_foundation::{BackendProfile, ConfigManager};
+use cogniverse_foundation::{BackendProfile, ConfigManager, telemetry::TenantTelemetry};
 use cogniverse_sdk::{
-    Clock, Document, DocumentId, Error, ErrorKind, FieldName, Filter, Matrix, ProfileName, Result, SearchBackend,
-    SegmentContent, SegmentEncoder, SystemClock, TenantId, TenantSchema, VideoId,
+    Clock, Document, DocumentId, Error, ErrorKind, FieldName, Filter, ProfileName, Result, SearchBackend,
+    SegmentEncoder, SystemClock, TenantId, TenantSchema, VideoId,
     document_store::{DeleteRequest, GetRequest, PutRequest, VisitRequest},
 };
 use std::{
@@ -28,6 +29,7 @@ use std::{
     sync::Arc,
 };
 use tokio::task::{JoinSet, spawn_blocking};
+use tracing::Instrument;
 
 /// Segments looked up, encoded and stored together: what memory holds of one video at a time.
 const BATCH: usize = 64;
@@ -44,7 +46,8 @@ pub struct Ingestor {
     schemas: SchemaManager,
     tenants: TenantRegistry,
     encoders: Arc<BTreeMap<String, Arc<dyn SegmentEncoder>>>,
-    ffmpeg: Ffmpeg,
+    pub(super) ffmpeg: Ffmpeg,
+    telemetry: Option<TenantTelemetry>,
     clock: Arc<dyn Clock>,
 }
 
@@ -106,13 +109,13 @@ impl IngestRequest {
 
 /// One run: everything that is decided before the first video.
 #[derive(Debug)]
-struct Run {
-    ingestor: Ingestor,
+pub(super) struct Run {
+    pub(super) ingestor: Ingestor,
     profile: BackendProfile,
     schema: Arc<Schema>,
-    target: TenantSchema,
+    pub(super) target: TenantSchema,
     tensors: TensorFields,
-    encoder: Option<Arc<dyn SegmentEncoder>>,
+    pub(super) encoder: Option<Arc<dyn SegmentEncoder>>,
     frames: bool,
     progress: Option<Arc<dyn ProgressSink>>,
 }
@@ -133,6 +136,7 @@ impl Ingestor {
             tenants,
             encoders: Arc::default(),
             ffmpeg: Ffmpeg::default(),
+            telemetry: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -151,6 +155,13 @@ impl Ingestor {
         self
     }
 
+    /// Brings tenants' telemetry configuration to the pipeline before their spans begin.
+    #[must_use]
+    pub fn with_telemetry(mut self, telemetry: TenantTelemetry) -> Self {
+        self.telemetry = Some(telemetry);
+        self
+    }
+
     /// Ingests a source. A second run of the same source does no work and makes no duplicate.
     ///
     /// # Errors
@@ -161,9 +172,24 @@ impl Ingestor {
     /// # Cancellation
     /// What is stored stays; running it again goes on from there.
     pub async fn ingest(&self, request: IngestRequest) -> Result<IngestReport> {
+        self.tenants.require_active(&request.tenant).await?;
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.apply(&request.tenant).await;
+        }
+        let span = telemetry::ingest(&request.tenant, &request.profile);
+        let result = self.run(request).instrument(span.clone()).await;
+        match &result {
+            Ok(report) => telemetry::ingested(&span, report),
+            Err(error) => span.in_scope(|| telemetry::failed(error)),
+        }
+        result
+    }
+
+    async fn run(&self, request: IngestRequest) -> Result<IngestReport> {
         let IngestRequest { tenant, profile, source, encoder, frames, concurrency, progress } = request;
-        self.tenants.require_active(&tenant).await?;
-        let profile = self.config.get_profile(&tenant, &profile).await?.config.value;
+        let profile = self.config.get_profile(&tenant, &profile).await?.config;
+        tracing::Span::current().record("config.version", profile.version);
+        let profile = profile.value;
         let schema = self.schemas.schema(&tenant, &profile.schema).await?;
         let encoder = match (encoder, &profile.encoder) {
             (Some(given), _) => Some(given),
@@ -236,7 +262,16 @@ impl Run {
                 self.finish_one(&mut running, &mut reports).await?;
             }
             let run = Arc::clone(self);
-            running.spawn(async move { (place, run.video(file).await) });
+            let span = telemetry::video(run.target.tenant(), &name);
+            let work = async move {
+                let report = run.video(file).await;
+                match &report {
+                    Ok(report) => telemetry::video_done(report),
+                    Err(error) => telemetry::failed(error),
+                }
+                (place, report)
+            };
+            running.spawn(work.instrument(span));
         }
         while !running.is_empty() {
             self.finish_one(&mut running, &mut reports).await?;
@@ -445,77 +480,6 @@ impl Run {
             }
         }
         Ok(fresh)
-    }
-
-    /// The vectors of each segment, or none where there is nothing to encode, or why it failed.
-    async fn encode(
-        &self,
-        segments: &[Segment],
-        pictures: Option<(&Frames, &Path)>,
-    ) -> Vec<Result<Option<Matrix<f32>>>> {
-        let mut made: Vec<Result<Option<Matrix<f32>>>> = segments.iter().map(|_| Ok(None)).collect();
-        let Some(encoder) = &self.encoder else { return made };
-        let (mut places, mut contents) = (Vec::new(), Vec::new());
-        for (place, segment) in segments.iter().enumerate() {
-            let mut content =
-                SegmentContent::from_text(segment.text()).with_segment(segment.video_id.clone(), segment.segment_id);
-            if let Some((frames, video)) = pictures {
-                match frames.of(&self.ingestor.ffmpeg, video, place, &segment.range).await {
-                    Ok(pictures) => content = content.with_frames(pictures),
-                    Err(error) => {
-                        set(&mut made, place, Err(error));
-                        continue;
-                    }
-                }
-            }
-            if segment.vectors.is_none() && !(content.text.is_empty() && content.frames.is_empty()) {
-                places.push(place);
-                contents.push(content);
-            }
-        }
-        if contents.is_empty() {
-            return made;
-        }
-        match self.encode_checked(encoder, &contents).await {
-            Ok(rows) => places.into_iter().zip(rows).for_each(|(place, rows)| set(&mut made, place, Ok(Some(rows)))),
-            // One bad segment must not cost the others their vectors.
-            Err(error) if error.kind() == ErrorKind::InvalidInput && contents.len() > 1 => {
-                for (place, content) in places.into_iter().zip(&contents) {
-                    let alone = self.encode_checked(encoder, std::slice::from_ref(content)).await;
-                    set(&mut made, place, alone.map(|rows| rows.into_iter().next()));
-                }
-            }
-            Err(error) => {
-                let (kind, reason) = (error.kind(), error.chain());
-                places.into_iter().for_each(|place| {
-                    set(&mut made, place, Err(Error::new(kind, format!("the encoder failed: {reason}"))))
-                });
-            }
-        }
-        made
-    }
-
-    async fn encode_checked(
-        &self,
-        encoder: &Arc<dyn SegmentEncoder>,
-        contents: &[SegmentContent],
-    ) -> Result<Vec<Matrix<f32>>> {
-        let rows = encoder.encode_segments(contents).await?;
-        if rows.len() == contents.len() {
-            return Ok(rows);
-        }
-        Err(Error::unexpected(format!(
-            "encoder {} was given {} segments and answered {}",
-            encoder.info().model,
-            contents.len(),
-            rows.len()
-        )))
-    }
-}
-
-fn set<T>(list: &mut [T], place: usize, value: T) {
-    if let Some(slot) = list.get_mut(place) {
-        *slot = value;
     }
 }
 

@@ -4,6 +4,9 @@ use super::section::{ConfigSection, sealed::Sealed};
 use cogniverse_sdk::config_store::ConfigScope;
 use cogniverse_sdk::{Error, Result, TenantId};
 
+/// The project of what is done for no tenant.
+pub const SYSTEM_PROJECT: &str = "system";
+
 const PLACEHOLDER: &str = "{tenant}";
 
 /// What is traced of a tenant, and to where.
@@ -87,9 +90,12 @@ impl TelemetryConfig {
     }
 
     /// The tenant's project: the one place that makes its name, for writing and for reading.
+    ///
+    /// A tenant that is called like [`SYSTEM_PROJECT`] gets `tenant ~ system`, so that its spans never lie among our own.
     #[must_use]
     pub fn project_name(&self, tenant: &TenantId) -> String {
-        self.project_template.replace(PLACEHOLDER, tenant.as_str())
+        let name = self.project_template.replace(PLACEHOLDER, tenant.as_str());
+        if name == SYSTEM_PROJECT { format!("tenant ~ {name}") } else { name }
     }
 }
 

@@ -1,0 +1,1 @@
+//! Language models and text embeddings by Ollama, and by any server of the OpenAI form.

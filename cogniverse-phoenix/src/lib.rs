@@ -1,0 +1,1 @@
+//! Reading, annotating and deleting traces in Arize Phoenix, and analytics over them.
