@@ -45,7 +45,6 @@ fn layers_point_down() {
         ("cogniverse-encoders", &["cogniverse-sdk"]),
         ("cogniverse-otlp", &["cogniverse-sdk", "cogniverse-foundation"]),
         ("cogniverse-phoenix", &["cogniverse-sdk", "cogniverse-foundation"]),
-        ("cogniverse-ollama", &["cogniverse-sdk"]),
     ]);
     for (package, dependencies) in dependencies() {
         if package == "cogniverse" {

@@ -7,6 +7,7 @@ pub mod fixture;
 pub mod schema_loader;
 pub mod schema_store;
 pub mod search_backend;
+pub mod telemetry_provider;
 
 /// What became of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,79 @@
+//! Where Phoenix is.
+
+use cogniverse_sdk::{Error, Result};
+use reqwest::Url;
+use std::{fmt, time::Duration};
+
+/// Where Phoenix is. Each setting but the address has a default.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PhoenixConfig {
+    /// The address of its page, such as `http://localhost:6006`.
+    pub url: String,
+    /// How long one request may take (default 30 s).
+    pub timeout: Duration,
+    /// Tries of a request that may be repeated (default 4).
+    pub attempts: u32,
+    api_key: Option<String>,
+}
+
+impl fmt::Debug for PhoenixConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PhoenixConfig")
+            .field("url", &self.url)
+            .field("timeout", &self.timeout)
+            .field("attempts", &self.attempts)
+            .field("api_key", &self.api_key.as_ref().map(|_| "***"))
+            .finish()
+    }
+}
+
+impl PhoenixConfig {
+    /// The defaults for an address.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), timeout: Duration::from_secs(30), attempts: 4, api_key: None }
+    }
+
+    /// A key. Deleting a project needs an administrator's user key or the admin secret; a system key may not.
+    #[must_use]
+    pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(key.into());
+        self
+    }
+
+    /// Sets [`Self::timeout`].
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets [`Self::attempts`].
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    pub(crate) fn authorization(&self) -> Option<String> {
+        self.api_key.as_ref().map(|key| format!("Bearer {key}"))
+    }
+
+    /// The address, checked.
+    pub(crate) fn base(&self) -> Result<Url> {
+        let wrong =
+            |why: String| Error::invalid(format!("the Phoenix address {:?} {why}; give http://host:port", self.url));
+        let url = Url::parse(&self.url).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("is not of http or https, or holds credentials".to_owned()));
+        }
+        if url.scheme() == "https" && !cfg!(feature = "tls") {
+            return Err(wrong("needs the feature `tls` of cogniverse-phoenix".to_owned()));
+        }
+        if !self.api_key.as_deref().unwrap_or_default().bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return Err(Error::invalid("the API key holds characters that a header cannot carry"));
+        }
+        Ok(url)
+    }
+}
