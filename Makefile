@@ -11,6 +11,7 @@ doc:
 bench:
 	cargo bench --bench search_path
 	cargo bench -p cogniverse-embedded --bench kernels
+	cargo bench -p cogniverse-otlp --bench span
 models:
 	bash .ci/models.sh "$${COGNIVERSE_MINILM_DIR}"
 ci:
