@@ -5,6 +5,8 @@
 //!
 //! `cargo run --example tenant_analytics -- --phoenix-url http://localhost:6006 --tenant-id acme_corp --hours 24 --out acme.html`
 
+mod cli;
+
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use cogniverse::{TenantId, config::TelemetryConfig, sdk::TimeWindow};
@@ -51,13 +53,7 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::finish(run(Options::parse()).await)
 }
 
 async fn run(options: Options) -> Result<()> {

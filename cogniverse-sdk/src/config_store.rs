@@ -225,7 +225,10 @@ impl ListConfig {
 /// - Versions of a key count from 1 without gaps; of two writers that expect the same version one wins and the other
 ///   gets `Conflict` with the version that is there (invariant 13). This holds across processes.
 /// - `delete` appends a version without a value; history stays. Only `erase_tenant` removes versions.
-/// - `import` keeps version numbers, and refuses a key that already has other versions.
+/// - `import` keeps version numbers, and refuses a key that already has other versions, or whose history has gaps.
+/// - JSON `null` is not a value; it is refused.
+/// - A page holds at most `limit` entries and never more than 1,000; a limit of 0 is `InvalidInput`. The page after one of
+///   `history` begins below its last version. A place in a listing belongs to that listing.
 ///
 /// # Errors
 /// `Conflict`; `Unavailable` where the store cannot be read or written, which is never "no value" (invariant 9).
