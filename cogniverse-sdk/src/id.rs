@@ -1,15 +1,14 @@
 //! Validated string ids. `parse` is the only way in.
 
 use crate::{Error, ErrorKind};
-use std::{fmt, sync::Arc};
 
 /// Why a text is not an id.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[error("invalid {kind} {value:?}: {reason}")]
 pub struct InvalidId {
-    kind: &'static str,
-    value: String,
-    reason: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) value: String,
+    pub(crate) reason: &'static str,
 }
 
 impl From<InvalidId> for Error {
@@ -23,16 +22,16 @@ macro_rules! string_id {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// Parses and validates.
             ///
             /// # Errors
-            /// [`InvalidId`] with the value and the reason.
-            pub fn parse(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+            /// [`InvalidId`](crate::id::InvalidId) with the value and the reason.
+            pub fn parse(text: impl AsRef<str>) -> std::result::Result<Self, $crate::id::InvalidId> {
                 let text = text.as_ref();
-                $check(text).map_err(|reason| InvalidId {
+                $check(text).map_err(|reason| $crate::id::InvalidId {
                     kind: stringify!($name),
                     value: text.chars().take(80).collect(),
                     reason,
@@ -47,28 +46,28 @@ macro_rules! string_id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, concat!(stringify!($name), "({:?})"), &*self.0)
             }
         }
 
         impl std::str::FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
+            type Err = $crate::id::InvalidId;
+            fn from_str(text: &str) -> std::result::Result<Self, $crate::id::InvalidId> {
                 Self::parse(text)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidId;
-            fn try_from(text: String) -> Result<Self, InvalidId> {
+            type Error = $crate::id::InvalidId;
+            fn try_from(text: String) -> std::result::Result<Self, $crate::id::InvalidId> {
                 Self::parse(text)
             }
         }
@@ -80,6 +79,8 @@ macro_rules! string_id {
         }
     };
 }
+
+pub(crate) use string_id;
 
 string_id! {
     /// A customer: 1 to 64 ASCII letters, digits, `_`, `-`, `.` or `:`, starting with a letter or digit.

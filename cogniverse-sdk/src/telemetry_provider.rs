@@ -9,7 +9,7 @@ mod erasure;
 mod span;
 mod words;
 
-use crate::{Error, Result, Timestamp};
+use crate::{Error, Result, Timestamp, id::string_id};
 use async_trait::async_trait;
 use std::fmt;
 
@@ -23,66 +23,17 @@ pub use words::{AnnotatorKind, SpanKind, SpanStatus};
 /// How many ids, or annotations, one request may hold.
 pub const MAX_IDS: usize = 1000;
 
-macro_rules! checked_text {
-    ($(#[$meta:meta])* $name:ident, $check:path) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// Parses and validates.
-            ///
-            /// # Errors
-            /// `InvalidInput` with the value and the reason.
-            pub fn parse(text: impl AsRef<str>) -> Result<Self> {
-                let text = text.as_ref();
-                $check(text).map_err(|reason| {
-                    let shown: String = text.chars().take(80).collect();
-                    Error::invalid(format!(concat!("invalid ", stringify!($name), " {:?}: {}"), shown, reason))
-                })?;
-                Ok(Self(text.to_owned()))
-            }
-
-            /// The text form.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Error;
-            fn try_from(text: String) -> Result<Self> {
-                Self::parse(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
-            }
-        }
-    };
-}
-
-checked_text! {
+string_id! {
     /// Where one tenant's traces lie: 1 to 256 characters without `/ ? # %` and control characters, and not `.` or `..`.
     ///
     /// Those characters cannot be part of a path segment that every server and proxy reads in the same way.
     ProjectName, project
 }
-checked_text! {
+string_id! {
     /// A trace: 1 to 64 hexadecimal digits.
     TraceId, hexadecimal
 }
-checked_text! {
+string_id! {
     /// A span: 1 to 64 hexadecimal digits.
     SpanId, hexadecimal
 }
@@ -237,7 +188,7 @@ mod tests {
             assert!(ProjectName::parse(good).is_ok(), "{good}");
         }
         for bad in ["", "a/b", "a?b", "a#b", "a%2Fb", "a\nb", "a\0", ".", "..", &"x".repeat(257)] {
-            let error = ProjectName::parse(bad).unwrap_err();
+            let error = Error::from(ProjectName::parse(bad).unwrap_err());
             assert_eq!(error.kind(), crate::ErrorKind::InvalidInput, "{bad}");
         }
         assert!(serde_json::from_str::<ProjectName>("\"a/b\"").is_err());
