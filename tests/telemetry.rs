@@ -10,9 +10,21 @@ use cogniverse::{
     telemetry::{InMemorySpanExporter, SpanKind, SpanRecord, SpanStatus, TelemetryManager, TelemetrySettings},
 };
 use cogniverse_otlp::TenantLayer;
-use std::{sync::Arc, time::Duration};
-use tracing::instrument::WithSubscriber;
-use tracing_subscriber::layer::SubscriberExt;
+use std::{
+    fmt::Write,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tracing::{
+    Event, Id,
+    field::{Field, Visit},
+    instrument::WithSubscriber,
+    span::{Attributes, Record},
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
 use world::{Probe, TEXT, World, profile, strategy, tenant};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -20,10 +32,11 @@ const SOON: Duration = Duration::from_secs(10);
 /// Runs work on a world whose spans are kept, with the probe as encoder.
 async fn traced<F: Future<Output = World> + Send + 'static>(
     work: impl FnOnce(World) -> F,
-) -> (InMemorySpanExporter, TelemetryManager) {
+) -> (InMemorySpanExporter, TelemetryManager, Log) {
     let exporter = InMemorySpanExporter::new();
     let telemetry = TelemetryManager::new(TelemetrySettings::new(), exporter.clone()).unwrap();
-    let subscriber = tracing_subscriber::registry().with(TenantLayer::new(&telemetry));
+    let log = Log::default();
+    let subscriber = tracing_subscriber::registry().with(TenantLayer::new(&telemetry)).with(log.clone());
     let wired = telemetry.clone();
     let world =
         World::with(&["acme", "globex"], |builder| builder.telemetry(wired).encoder("probe", Probe::new(384))).await;
@@ -32,7 +45,29 @@ async fn traced<F: Future<Output = World> + Send + 'static>(
     drop(world);
     let flushed = telemetry.clone();
     tokio::task::spawn_blocking(move || flushed.flush(SOON)).await.unwrap().unwrap();
-    (exporter, telemetry)
+    (exporter, telemetry, log)
+}
+
+/// What any other subscriber gets to read: every field of every span and event.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl Visit for Log {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        writeln!(self.0.lock().unwrap(), "{}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Log {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        attributes.record(&mut self.clone());
+    }
+    fn on_record(&self, _: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        values.record(&mut self.clone());
+    }
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        event.record(&mut self.clone());
+    }
 }
 
 fn named<'a>(spans: &'a [SpanRecord], name: &str) -> &'a SpanRecord {
@@ -45,7 +80,7 @@ fn text<'a>(span: &'a SpanRecord, key: &str) -> &'a str {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_01_07_searches_and_ingests_are_traced_for_their_tenant() {
-    let (exporter, telemetry) = traced(|world| async move {
+    let (exporter, telemetry, log) = traced(|world| async move {
         world.set_encoder("acme", "probe").await;
         world.set_encoder("globex", "probe").await;
         let config = world.cogniverse.config();
@@ -90,6 +125,11 @@ async fn invariant_01_07_searches_and_ingests_are_traced_for_their_tenant() {
     // What was asked and found is recorded for the tenant that allows it, and for nobody else.
     let (acme, globex) = (exporter.spans_of("acme"), exporter.spans_of("globex"));
     assert!(!format!("{acme:?}").contains("secret"));
+    let read = log.0.lock().unwrap().clone();
+    assert!(
+        read.contains("secret of globex") && !read.contains("secret of acme"),
+        "a log reads what the tenant does not allow"
+    );
     assert_eq!(text(named(&globex, "cogniverse.search"), "input.value"), "secret of globex");
     assert_eq!(
         text(named(&globex, "cogniverse.search.retrieve"), "retrieval.documents.0.document.content"),
@@ -101,7 +141,7 @@ async fn invariant_01_07_searches_and_ingests_are_traced_for_their_tenant() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_are_said_and_nobody_makes_projects_by_asking() {
-    let (exporter, _) = traced(|world| async move {
+    let (exporter, ..) = traced(|world| async move {
         let search = |of: &str, how: &str| {
             world.cogniverse.search(SearchRequest::new(tenant(of), profile(TEXT), "x").with_strategy(strategy(how)))
         };
@@ -128,7 +168,7 @@ fn text_of_event(span: &SpanRecord, key: &str) -> String {
 /// Two tenants search at once, again and again: no span of one ever in the project of the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_searches_at_once_stay_apart() {
-    let (exporter, _) = traced(|world| async move {
+    let (exporter, ..) = traced(|world| async move {
         for name in ["acme", "globex"] {
             world.ingest(name, &[("v", 0.0, 10.0, "words")]).await;
         }

@@ -145,7 +145,7 @@ impl VideoSearchAgent {
         if let Some(telemetry) = &self.inner.telemetry {
             telemetry.apply(&request.tenant).await;
         }
-        let span = telemetry::search(&request);
+        let span = telemetry::search(&request, self.says_content(&request));
         let result = self.run(request).instrument(span.clone()).await;
         match &result {
             Ok(response) => {
@@ -155,6 +155,12 @@ impl VideoSearchAgent {
             Err(error) => span.in_scope(|| telemetry::failed(error)),
         }
         result.map_err(|e| if e.operation().is_empty() { e.with_operation("search") } else { e })
+    }
+
+    /// Whether the tenant allows its texts in spans.
+    fn says_content(&self, request: &SearchRequest) -> bool {
+        let telemetry = self.inner.telemetry.as_ref();
+        telemetry.is_some_and(|telemetry| telemetry.manager().records_content(&request.tenant))
     }
 
     /// Hits of another tenant's schema that a backend answered, since the agent was built. Anything above 0 is a bug below.
@@ -215,7 +221,7 @@ impl VideoSearchAgent {
     }
 
     async fn search_one(&self, request: &SearchRequest, plan: Plan, skip: usize, take: usize) -> Result<Part> {
-        let span = telemetry::retrieve(request, &plan);
+        let span = telemetry::retrieve(request, &plan, self.says_content(request));
         let part = self.retrieve(request, plan, skip, take).instrument(span.clone()).await;
         if let Err(error) = &part {
             span.in_scope(|| telemetry::failed(error));
@@ -263,7 +269,7 @@ impl VideoSearchAgent {
             .map(|(hit, rank)| result(hit, rank, &plan.profile, plan.strategy.name()))
             .collect();
         tracing::Span::current().record("search.matched", matched);
-        telemetry::found(&results);
+        telemetry::found(&results, self.says_content(request));
         let answer = ProfileAnswer {
             profile: plan.profile,
             config_version: plan.config_version,
@@ -280,7 +286,7 @@ impl VideoSearchAgent {
     async fn vectors(&self, request: &SearchRequest, plan: &Plan) -> Result<Option<Arc<Matrix<f32>>>> {
         match (&plan.encoder, &request.query_vectors) {
             (Some(encoder), _) => {
-                let span = telemetry::encode(request, &encoder.info().model);
+                let span = telemetry::encode(request, &encoder.info().model, self.says_content(request));
                 let encode = self.inner.encoders.encode(&request.tenant, encoder, &request.query);
                 let vectors = encode.instrument(span.clone()).await;
                 match &vectors {

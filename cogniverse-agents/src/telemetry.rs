@@ -14,19 +14,28 @@ const RETRIEVE: &str = "cogniverse.search.retrieve";
 /// A query's vectors.
 const ENCODE: &str = "cogniverse.search.encode";
 
-pub(crate) fn search(request: &SearchRequest) -> Span {
+/// Texts go to `tracing` only where the tenant allows it (`content`): any subscriber may write them to a log.
+pub(crate) fn search(request: &SearchRequest, content: bool) -> Span {
     let profiles: Vec<&str> = request.profiles.iter().map(|profile| profile.as_str()).collect();
-    tracing::info_span!(
+    let span = tracing::info_span!(
         SEARCH,
         tenant.id = %request.tenant,
         openinference.span.kind = "AGENT",
         agent.name = "video_search",
-        input.value = %request.query,
+        input.value = Empty,
         search.profiles = profiles.join(","),
         search.top_k = request.top_k,
         search.hits = Empty,
         search.degraded = Empty,
-    )
+    );
+    say(&span, "input.value", request, content);
+    span
+}
+
+fn say(span: &Span, field: &'static str, request: &SearchRequest, content: bool) {
+    if content {
+        span.record(field, request.query.as_str());
+    }
 }
 
 pub(crate) fn refused(error: &Error) {
@@ -34,12 +43,12 @@ pub(crate) fn refused(error: &Error) {
     span.in_scope(|| failed(error));
 }
 
-pub(crate) fn retrieve(request: &SearchRequest, plan: &Plan) -> Span {
-    tracing::info_span!(
+pub(crate) fn retrieve(request: &SearchRequest, plan: &Plan, content: bool) -> Span {
+    let span = tracing::info_span!(
         RETRIEVE,
         tenant.id = %request.tenant,
         openinference.span.kind = "RETRIEVER",
-        input.value = %request.query,
+        input.value = Empty,
         profile = %plan.profile,
         config.version = plan.config_version,
         schema = %plan.schema.base(),
@@ -47,31 +56,38 @@ pub(crate) fn retrieve(request: &SearchRequest, plan: &Plan) -> Span {
         search.matched = Empty,
         search.degraded = Empty,
         retrieval.documents = Empty,
-    )
+    );
+    say(&span, "input.value", request, content);
+    span
 }
 
-pub(crate) fn encode(request: &SearchRequest, model: &str) -> Span {
-    tracing::info_span!(
+pub(crate) fn encode(request: &SearchRequest, model: &str, content: bool) -> Span {
+    let span = tracing::info_span!(
         ENCODE,
         tenant.id = %request.tenant,
         openinference.span.kind = "EMBEDDING",
         embedding.model_name = model,
-        "embedding.embeddings.0.embedding.text" = %request.query,
+        "embedding.embeddings.0.embedding.text" = Empty,
         embedding.vectors = Empty,
-    )
+    );
+    say(&span, "embedding.embeddings.0.embedding.text", request, content);
+    span
 }
 
-/// What was found, as a JSON array that a layer spreads over OpenInference's attributes. Texts are left out of it by the layer
-/// unless the tenant allows them.
-pub(crate) fn found(results: &[SearchResult]) {
+/// What was found, as a JSON array that a layer spreads over OpenInference's attributes; with its texts where the tenant allows
+/// it.
+pub(crate) fn found(results: &[SearchResult], content: bool) {
     let span = Span::current();
     if span.is_disabled() {
         return;
     }
     let documents = results.iter().map(|result| {
         let id = result.evidence.first().map(|evidence| evidence.document_id.as_str()).unwrap_or_default();
-        let fields = [("id", id.into()), ("score", result.score.into()), ("content", result.text.as_str().into())];
-        Value::Object(Map::from_iter(fields.map(|(key, value): (&str, Value)| (key.to_owned(), value))))
+        let mut fields = Map::from_iter([("id".to_owned(), id.into()), ("score".to_owned(), result.score.into())]);
+        if content {
+            fields.insert("content".to_owned(), result.text.as_str().into());
+        }
+        Value::Object(fields)
     });
     span.record("retrieval.documents", Value::Array(documents.collect()).to_string());
 }

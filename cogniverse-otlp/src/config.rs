@@ -1,5 +1,6 @@
 //! Where spans go, how, and with which key.
 
+use cogniverse_foundation::TelemetryConfig;
 use cogniverse_sdk::{Error, Result};
 use std::{fmt, time::Duration};
 
@@ -49,6 +50,16 @@ impl OtlpConfig {
             service_name: "cogniverse".to_owned(),
             api_key: None,
         }
+    }
+
+    /// Over gRPC, to the collector of a configuration: `host:port`, or with `http://` or `https://` before it.
+    ///
+    /// For the configuration that the application starts its pipeline with. One pipeline serves all tenants, so the
+    /// endpoint of a tenant's own configuration is not followed.
+    #[must_use]
+    pub fn of(config: &TelemetryConfig) -> Self {
+        let endpoint = &config.otlp_endpoint;
+        Self::grpc(if endpoint.contains("://") { endpoint.clone() } else { format!("http://{endpoint}") })
     }
 
     /// Over HTTP, such as Phoenix's `http://localhost:6006`.

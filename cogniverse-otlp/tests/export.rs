@@ -207,7 +207,8 @@ fn over_grpc_the_same() {
     drop(listener);
     runtime
         .spawn(tonic::transport::Server::builder().add_service(TraceServiceServer::new(sink.clone())).serve(address));
-    let telemetry = pipeline(OtlpConfig::grpc(format!("http://{address}")).with_api_key("k3y"));
+    let config = TelemetryConfig::new().with_otlp_endpoint(address.to_string());
+    let telemetry = pipeline(OtlpConfig::of(&config).with_api_key("k3y"));
     for name in ["acme", "globex", "acme"] {
         drop(telemetry.span("work", &tenant(name)));
     }

@@ -17,7 +17,8 @@ pub struct TelemetryConfig {
     /// process (default true).
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Host and port of the collector (default `localhost:4317`).
+    /// Host and port of the collector (default `localhost:4317`), for whoever starts a pipeline from this configuration. One
+    /// pipeline serves all tenants: a tenant's own value is kept, and does not send its spans elsewhere.
     #[serde(default = "otlp_endpoint")]
     pub otlp_endpoint: String,
     /// The name of the tenant's project (default `{tenant}`).

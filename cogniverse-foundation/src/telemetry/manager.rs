@@ -389,6 +389,14 @@ impl TelemetryManager {
         }
     }
 
+    /// Whether a tenant's configuration allows recording what its people said, searched for or stored. False where telemetry
+    /// is off. For code that hands such text to `tracing`, which other subscribers read too.
+    #[must_use]
+    pub fn records_content(&self, tenant: &TenantId) -> bool {
+        let scope = TelemetryScope::Tenant(tenant.clone());
+        self.0.as_ref().is_some_and(|pipeline| pipeline.shared.policy(&scope) == (true, true))
+    }
+
     /// Counts a span that named neither a tenant nor the system. For layers that turn other spans into ours.
     pub fn count_unscoped(&self) {
         if let Some(handle) = &self.0 {
