@@ -18,9 +18,11 @@
 //! |---|---|
 //! | [`schemas`] | base schemas: loading, understanding, bringing them to tenants |
 //! | [`ingestion`], [`transcript`] | from videos and segment files to stored documents |
+//! | [`text`] | words: terms and highlights |
 //! | [`tenants`] | who exists, and whether it may be served |
 
 pub mod ingestion;
 pub mod schemas;
 pub mod tenants;
+pub mod text;
 pub mod transcript;

@@ -6,6 +6,7 @@ mod expression;
 mod loader;
 mod lower;
 mod manager;
+mod query;
 mod schema;
 mod strategy;
 
@@ -13,5 +14,6 @@ pub use description::{FieldDescription, SchemaDescription, StrategyDescription};
 pub use difference::SchemaDifference;
 pub use loader::{EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader};
 pub use manager::{SchemaHealth, SchemaManager};
+pub use query::MAX_WINDOW;
 pub use schema::Schema;
 pub use strategy::{MatchSet, Metric, Rerank, Score, Strategy, StrategyInputs};

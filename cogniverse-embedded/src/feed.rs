@@ -2,7 +2,6 @@
 
 use crate::{
     backend::EmbeddedBackend,
-    continuation,
     index::{Columns, Snapshot},
     tenant_store::TenantStore,
 };
@@ -11,7 +10,8 @@ use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
     Document, DocumentOutcome, DocumentStore, Error, ErrorKind, FeedReport, FieldName, Filter, Result, TenantSchema,
     document_store::{
-        DeleteRequest, DeleteTarget, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
+        Continuation, DeleteRequest, DeleteTarget, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitPage,
+        VisitRequest,
     },
     schema::FieldType,
 };
@@ -182,7 +182,7 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
         store.schema().check_filter(filter)?;
     }
     let mut after = match &request.continuation {
-        Some(continuation) => continuation::decode(continuation, request)?,
+        Some(continuation) => continuation.open(request)?,
         None => String::new(),
     };
     store.read(|connection| {
@@ -212,6 +212,6 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
                 return Ok(VisitPage::new(documents, None));
             }
         }
-        Ok(VisitPage::new(documents, Some(continuation::encode(&after, request)?)))
+        Ok(VisitPage::new(documents, Some(Continuation::seal(request, &after)?)))
     })
 }

@@ -25,14 +25,12 @@
 //! | `folder`, `catalog` | the data folder; which tenant schemas are deployed |
 //! | `open_stores`, `tenant_store`, `record` | the opened schemas; one of them; its SQLite file |
 //! | `layout`, `index` | what of a schema is indexed; blocks and snapshots |
-//! | `analyzer`, `rank` | words; matching and scoring |
+//! | `rank` | matching and scoring |
 //! | [`kernel`] | the scoring kernels, the only place with `unsafe` |
 
-mod analyzer;
 mod backend;
 mod catalog;
 mod config;
-mod continuation;
 mod error;
 mod feed;
 mod folder;

@@ -3,12 +3,10 @@
 mod bm25;
 mod execute;
 mod float_access;
-mod highlight;
 mod prepare;
 mod scorer;
 mod top;
 mod vectors;
 
 pub(crate) use execute::execute;
-pub(crate) use highlight::highlights;
 pub(crate) use prepare::{Prepared, prepare};

@@ -4,13 +4,13 @@
 //! version of the code that derived it. Nothing can be half-written, and opening derives anew only what is outdated.
 
 use crate::{
-    analyzer::{ANALYZER_VERSION, Analyzer},
     config::Durability,
     error,
     index::{DocumentTerms, IndexedDocument, Snapshot},
     layout::{Layout, TensorField},
     tensor_cells,
 };
+use cogniverse_core::text::{ANALYZER_VERSION, Analyzer};
 use cogniverse_sdk::{
     Document, DocumentId, Error, ErrorKind, FieldName, Result, TenantSchema, Tensor, document::Fields,
 };

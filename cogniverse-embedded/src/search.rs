@@ -2,10 +2,11 @@
 
 use crate::{
     backend::EmbeddedBackend,
-    rank::{Prepared, execute, highlights, prepare},
+    rank::{Prepared, execute, prepare},
     tenant_store::TenantStore,
 };
 use async_trait::async_trait;
+use cogniverse_core::text::highlights;
 use cogniverse_sdk::{
     BackendHit, BackendHits, BackendQuery, Document, Result, SearchBackend, search_backend::Coverage,
 };
@@ -41,6 +42,7 @@ impl SearchBackend for EmbeddedBackend {
 
 fn run(store: &TenantStore, prepared: &Prepared) -> Result<BackendHits> {
     let mut attempt = 1;
+    let words: Vec<&str> = prepared.words.iter().map(|(word, _)| word.as_str()).collect();
     loop {
         let snapshot = store.snapshot();
         let ranked = execute(store, &snapshot, prepared)?;
@@ -50,7 +52,7 @@ fn run(store: &TenantStore, prepared: &Prepared) -> Result<BackendHits> {
             for ranked in &ranked.hits {
                 let Some(stored) = store.record().document(connection, ranked.row)? else { continue };
                 let document = Document { id: stored.id, fields: stored.fields };
-                let highlights = highlights(&document, &store.layout().texts, &prepared.words);
+                let highlights = highlights(&document, &store.layout().texts, &words);
                 let mut hit = BackendHit::new(store.name().clone(), document, ranked.score);
                 hit.first_phase = ranked.first_phase;
                 hit.highlights = highlights;

@@ -1,4 +1,9 @@
 //! Append-only configuration versions.
+//!
+//! [`versioning`] and [`cursor`] are for those who write a store: the rules that all stores share.
+
+pub mod cursor;
+pub mod versioning;
 
 use crate::{Result, TenantId};
 use async_trait::async_trait;

@@ -215,6 +215,47 @@ impl Continuation {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// For backends: a place in a visit, bound to the visit's schema and filter (invariant 8).
+    ///
+    /// # Errors
+    /// `Unexpected` where the place cannot be written.
+    pub fn seal(request: &VisitRequest, place: &impl serde::Serialize) -> Result<Self> {
+        let place = serde_json::to_string(&(Visit::of(request), place))
+            .map_err(|e| Error::unexpected("a continuation cannot be written").with_source(e))?;
+        Ok(Self(place))
+    }
+
+    /// For backends: the place, where this was sealed for such a visit.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a continuation of another visit, or of none.
+    pub fn open<P: serde::de::DeserializeOwned>(&self, request: &VisitRequest) -> Result<P> {
+        let (visit, place) = serde_json::from_str::<(Visit, P)>(&self.0)
+            .map_err(|e| Error::invalid("the continuation cannot be read; give it back as it came").with_source(e))?;
+        if visit != Visit::of(request) {
+            return Err(Error::invalid("the continuation belongs to another visit; begin this one without it"));
+        }
+        Ok(place)
+    }
+}
+
+/// What a continuation belongs to.
+#[derive(PartialEq, serde::Serialize, serde::Deserialize)]
+struct Visit {
+    tenant: crate::TenantId,
+    base: crate::SchemaName,
+    filter: String,
+}
+
+impl Visit {
+    fn of(request: &VisitRequest) -> Self {
+        Self {
+            tenant: request.schema.tenant().clone(),
+            base: request.schema.base().clone(),
+            filter: format!("{:?}", request.filter),
+        }
+    }
 }
 
 /// One page of all documents.

@@ -1,6 +1,7 @@
 //! Terms of documents: the stored forward form, and the inverted form of a block.
 
-use crate::{analyzer::Analyzer, layout::Layout};
+use crate::layout::Layout;
+use cogniverse_core::text::Analyzer;
 use cogniverse_sdk::document::Fields;
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,9 +1,12 @@
 //! A query made ready: checked against its strategy, its words analysed, its vectors packed.
 
 use super::{bm25::Bm25, scorer::Scorer, vectors::QueryVectors};
-use crate::{analyzer::Analyzer, index::Snapshot, tenant_store::TenantStore};
-use cogniverse_core::schemas::{MatchSet, Schema, Score, Strategy};
-use cogniverse_sdk::{BackendQuery, Error, Filter, Result, TensorShape, TensorType, tensor::check_finite};
+use crate::{index::Snapshot, tenant_store::TenantStore};
+use cogniverse_core::{
+    schemas::{MatchSet, Schema, Score, Strategy},
+    text::Analyzer,
+};
+use cogniverse_sdk::{BackendQuery, Error, Filter, Result};
 use std::{
     sync::{
         Arc,
@@ -11,9 +14,6 @@ use std::{
     },
     time::Instant,
 };
-
-/// The most hits, with those passed over, that one query may ask for.
-const MAX_WINDOW: usize = 10_000;
 
 /// A query made ready for one store. It speaks of no snapshot yet.
 #[derive(Debug)]
@@ -36,32 +36,12 @@ pub(crate) fn prepare(
     cancelled: Arc<AtomicBool>,
 ) -> Result<Prepared> {
     let schema = store.schema();
-    let strategy = schema.strategy(&query.strategy)?.clone();
-    if let Some(filter) = &query.filter {
-        schema.check_filter(filter)?;
-    }
-    if query.offset.saturating_add(query.limit) > MAX_WINDOW {
-        return Err(Error::invalid(format!(
-            "offset {} and limit {} reach beyond {MAX_WINDOW} hits; narrow the query by a filter, or visit the documents",
-            query.offset, query.limit
-        )));
-    }
-    let inputs = strategy.inputs();
-    let text = query.text.as_deref().unwrap_or_default();
-    if inputs.text && query.text.is_none() {
-        return Err(missing(&query, "text", "give the query's words"));
-    }
-    let tensors = [inputs.float.as_ref(), inputs.binary.as_ref()];
-    let vectors = match (&query.vectors, tensors.into_iter().flatten().next()) {
-        (_, None) => None,
-        (None, Some(tensor)) => {
-            return Err(missing(&query, "vectors", &format!("configure an encoder that makes {tensor}")));
-        }
-        (Some(rows), Some(_)) => {
-            check_vectors(&query, rows, &inputs.float, &inputs.binary)?;
-            Some(QueryVectors::new(rows)?)
-        }
+    let strategy = schema.check_query(&query)?.clone();
+    let vectors = match &query.vectors {
+        Some(rows) if strategy.inputs().vectors() => Some(QueryVectors::new(rows)?),
+        _ => None,
     };
+    let text = query.text.as_deref().unwrap_or_default();
     let mut words: Vec<(String, u32)> = Vec::new();
     for word in Analyzer::new().terms(text) {
         match words.iter_mut().find(|(known, _)| *known == word) {
@@ -71,47 +51,6 @@ pub(crate) fn prepare(
     }
     let deadline = started + query.timeout.unwrap_or(strategy.timeout());
     Ok(Prepared { schema, strategy, query, words, vectors, deadline, cancelled })
-}
-
-fn missing(query: &BackendQuery, what: &str, remedy: &str) -> Error {
-    Error::invalid(format!("strategy \"{}\" needs the query's {what}; {remedy}", query.strategy))
-        .with_context("schema", &query.schema)
-}
-
-fn check_vectors(
-    query: &BackendQuery,
-    rows: &cogniverse_sdk::Matrix<f32>,
-    float: &Option<TensorType>,
-    binary: &Option<TensorType>,
-) -> Result<()> {
-    let refuse = |why: String| {
-        Err(Error::invalid(why).with_context("schema", &query.schema).with_context("strategy", &query.strategy))
-    };
-    let width = rows.width();
-    if rows.is_empty() {
-        return refuse("the query has no vector; give at least one row".into());
-    }
-    let single = float.iter().chain(binary).any(|tensor| tensor.shape() == TensorShape::Single);
-    if single && rows.len() != 1 {
-        return refuse(format!("the query has {} vectors and this strategy takes one", rows.len()));
-    }
-    if let Some(tensor) = float
-        && tensor.size() != width
-    {
-        return refuse(format!(
-            "query vectors have {width} cells and {tensor} wants {}; check the encoder's dimensions",
-            tensor.size()
-        ));
-    }
-    if let Some(tensor) = binary
-        && tensor.size() != width.div_ceil(8)
-    {
-        return refuse(format!(
-            "query vectors have {width} cells and {tensor} wants {}; check the encoder's dimensions",
-            tensor.size() * 8
-        ));
-    }
-    check_finite(rows.cells()).map_err(|e| e.with_context("schema", &query.schema))
 }
 
 impl Prepared {

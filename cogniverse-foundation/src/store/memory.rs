@@ -1,8 +1,8 @@
 //! A store in memory, for tests and trials.
 
-use super::cursor::{self, Listing, Position};
-use super::versioning::{self, Head};
 use async_trait::async_trait;
+use cogniverse_sdk::config_store::cursor::{self, Listing, Position};
+use cogniverse_sdk::config_store::versioning::{self, Head};
 use cogniverse_sdk::config_store::{
     ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigPage, ConfigStore, Expected, ListConfig, PutConfig,
 };

@@ -4,9 +4,9 @@ mod error;
 mod format;
 mod rows;
 
-use super::cursor::{self, Listing};
-use super::versioning;
 use async_trait::async_trait;
+use cogniverse_sdk::config_store::cursor::{self, Listing};
+use cogniverse_sdk::config_store::versioning;
 use cogniverse_sdk::config_store::{
     ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigPage, ConfigStore, Expected, ListConfig, PutConfig,
 };

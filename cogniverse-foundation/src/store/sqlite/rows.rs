@@ -1,8 +1,8 @@
 //! Entries as rows. Every value is bound, never written into a statement (invariant 21).
 
 use super::error::Failure;
-use crate::store::cursor::Position;
-use crate::store::versioning::Head;
+use cogniverse_sdk::config_store::cursor::Position;
+use cogniverse_sdk::config_store::versioning::Head;
 use cogniverse_sdk::config_store::{ConfigEntry, ConfigKey, ConfigOwner, ConfigScope, ListConfig};
 use cogniverse_sdk::{TenantId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};

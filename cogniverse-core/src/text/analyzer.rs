@@ -8,20 +8,34 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Changes whenever the terms of some text change: stored terms of another version are derived anew on open.
-pub(crate) const ANALYZER_VERSION: &str = "uax29-nfkd-snowball-english-1";
+pub const ANALYZER_VERSION: &str = "uax29-nfkd-snowball-english-1";
 
 /// Turns text into terms. Cheap to make; holds no state between texts.
-pub(crate) struct Analyzer {
+pub struct Analyzer {
     stemmer: Stemmer,
 }
 
+impl std::fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Analyzer").finish_non_exhaustive()
+    }
+}
+
+impl Default for Analyzer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Analyzer {
-    pub(crate) fn new() -> Self {
+    /// English rules.
+    #[must_use]
+    pub fn new() -> Self {
         Self { stemmer: Stemmer::create(Algorithm::English) }
     }
 
     /// Calls `each` with every word's byte range and term, in order.
-    pub(crate) fn analyze(&self, text: &str, mut each: impl FnMut(Range<usize>, &str)) {
+    pub fn analyze(&self, text: &str, mut each: impl FnMut(Range<usize>, &str)) {
         for (start, word) in text.unicode_word_indices() {
             let folded = fold(word);
             each(start..start + word.len(), &self.stemmer.stem(&folded));
@@ -29,7 +43,8 @@ impl Analyzer {
     }
 
     /// The terms of a text in order, with repeats.
-    pub(crate) fn terms(&self, text: &str) -> Vec<String> {
+    #[must_use]
+    pub fn terms(&self, text: &str) -> Vec<String> {
         let mut terms = Vec::new();
         self.analyze(text, |_, term| terms.push(term.to_owned()));
         terms

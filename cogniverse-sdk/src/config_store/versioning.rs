@@ -1,7 +1,7 @@
 //! The rules every store shares: what may be written, and which number it gets.
 
-use cogniverse_sdk::config_store::{ConfigEntry, ConfigKey, ConfigOrigin, Expected, PutConfig};
-use cogniverse_sdk::{Error, ErrorKind, Result};
+use super::{ConfigEntry, ConfigKey, ConfigOrigin, Expected, PutConfig};
+use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 
 const MAX_NAME_BYTES: usize = 512;
@@ -9,18 +9,26 @@ const MAX_PAGE: usize = 1000;
 
 /// The newest version of a key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    pub(super) version: u64,
-    pub(super) has_value: bool,
+pub struct Head {
+    /// Its number.
+    pub version: u64,
+    /// Whether it is no deletion.
+    pub has_value: bool,
 }
 
 impl Head {
-    pub(super) fn of(entry: &ConfigEntry) -> Self {
+    /// Of an entry.
+    #[must_use]
+    pub fn of(entry: &ConfigEntry) -> Self {
         Self { version: entry.version, has_value: entry.value.is_some() }
     }
 }
 
-pub(super) fn check_key(key: &ConfigKey) -> Result<()> {
+/// Refuses empty and long names.
+///
+/// # Errors
+/// `InvalidInput`.
+pub fn check_key(key: &ConfigKey) -> Result<()> {
     for (what, name) in [("service", &key.service), ("key", &key.key)] {
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
             let length = name.len();
@@ -32,7 +40,11 @@ pub(super) fn check_key(key: &ConfigKey) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_put(put: &PutConfig) -> Result<()> {
+/// Refuses what is no value.
+///
+/// # Errors
+/// `InvalidInput`.
+pub fn check_put(put: &PutConfig) -> Result<()> {
     check_key(&put.key)?;
     if put.value.is_null() || put.origin == ConfigOrigin::Deleted {
         return Err(Error::invalid(format!("configuration {} cannot be set to nothing; delete it instead", put.key)));
@@ -41,7 +53,10 @@ pub(super) fn check_put(put: &PutConfig) -> Result<()> {
 }
 
 /// A page holds at least one entry and at most a thousand; a larger wish is cut, and `next` goes on from there.
-pub(super) fn page_limit(limit: usize) -> Result<usize> {
+///
+/// # Errors
+/// `InvalidInput` for 0.
+pub fn page_limit(limit: usize) -> Result<usize> {
     if limit == 0 {
         return Err(Error::invalid("a page of 0 entries never ends; give a limit of 1 or more"));
     }
@@ -49,7 +64,10 @@ pub(super) fn page_limit(limit: usize) -> Result<usize> {
 }
 
 /// The number of the next version, where what was expected holds.
-pub(super) fn next_version(key: &ConfigKey, expected: Expected, head: Option<Head>) -> Result<u64> {
+///
+/// # Errors
+/// `Conflict` with the version that is there.
+pub fn next_version(key: &ConfigKey, expected: Expected, head: Option<Head>) -> Result<u64> {
     let holds = match (expected, head) {
         (Expected::Any, _) | (Expected::Absent, None) => true,
         (Expected::Absent, Some(head)) => !head.has_value,
@@ -82,7 +100,10 @@ fn conflict(key: &ConfigKey, expected: Expected, head: Option<Head>) -> Error {
 }
 
 /// The number of a deletion.
-pub(super) fn deletion_version(key: &ConfigKey, expected: Expected, head: Option<Head>) -> Result<u64> {
+///
+/// # Errors
+/// `NotFound` where there is no value; `Conflict`.
+pub fn deletion_version(key: &ConfigKey, expected: Expected, head: Option<Head>) -> Result<u64> {
     check_key(key)?;
     if !head.is_some_and(|head| head.has_value) {
         return Err(Error::new(ErrorKind::NotFound, format!("configuration {key} holds no value; nothing to delete")));
@@ -95,7 +116,7 @@ pub(super) fn deletion_version(key: &ConfigKey, expected: Expected, head: Option
 /// # Errors
 /// `InvalidInput` for entries that are no history from version 1 without gaps; `Conflict` where the key has a version
 /// here that is not, equal, among the entries.
-pub(super) fn import_plan<E: From<Error>>(
+pub fn import_plan<E: From<Error>>(
     entries: Vec<ConfigEntry>,
     mut present: impl FnMut(&ConfigKey) -> Result<Vec<ConfigEntry>, E>,
 ) -> Result<Vec<ConfigEntry>, E> {

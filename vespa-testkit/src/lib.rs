@@ -1,0 +1,1 @@
+//! A server with Vespa's wire, for tests.
