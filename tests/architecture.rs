@@ -45,6 +45,8 @@ fn layers_point_down() {
         ("cogniverse-encoders", &["cogniverse-sdk"]),
         ("cogniverse-otlp", &["cogniverse-sdk", "cogniverse-foundation"]),
         ("cogniverse-phoenix", &["cogniverse-sdk", "cogniverse-foundation"]),
+        ("cogniverse-vespa", &["cogniverse-sdk", "cogniverse-core"]),
+        ("vespa-testkit", &["cogniverse-sdk", "cogniverse-core", "cogniverse-embedded"]),
     ]);
     for (package, dependencies) in dependencies() {
         if package == "cogniverse" {

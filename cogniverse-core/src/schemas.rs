@@ -1,5 +1,6 @@
 //! Base schemas: where they come from, what they mean, and whose they are.
 
+pub mod deployment;
 mod description;
 mod difference;
 mod expression;

@@ -1,16 +1,11 @@
 //! The backend: what it holds, how calls reach a store, and `SchemaStore`.
 
 use crate::{
-    catalog::{Catalog, Deployment},
-    config::EmbeddedConfig,
-    error,
-    folder::DataFolder,
-    index::FloatCache,
-    open_stores::OpenStores,
+    catalog::Catalog, config::EmbeddedConfig, error, folder::DataFolder, index::FloatCache, open_stores::OpenStores,
     tenant_store::TenantStore,
 };
 use async_trait::async_trait;
-use cogniverse_core::schemas::{Schema, SchemaDifference};
+use cogniverse_core::schemas::{Schema, deployment};
 use cogniverse_sdk::{
     Clock, DeployedSchema, Error, ErrorKind, Result, Retry, SchemaStore, SystemClock, TenantId, TenantSchema,
     schema_store::{DeployReport, DeployRequest, SchemaAction, SchemaDeployment},
@@ -150,57 +145,20 @@ impl Inner {
 
     /// What each deployment would do, checked against the catalog.
     fn actions(&self, request: &DeployRequest) -> Result<Vec<SchemaAction>> {
-        let mut seen: HashSet<String> = HashSet::new();
-        let action = |deployment: &SchemaDeployment| {
-            let schema = &deployment.schema;
-            if deployment.definition.name != *schema.base() {
-                return Err(Error::invalid(format!(
-                    "the definition of \"{}\" is offered as \"{}\"",
-                    deployment.definition.name,
-                    schema.base()
-                )));
-            }
-            if !seen.insert(schema.physical_name().to_owned()) {
-                return Err(Error::new(
-                    ErrorKind::Conflict,
-                    format!("the name \"{schema}\" is twice in one deployment"),
-                )
-                .with_context("tenant", schema.tenant())
-                .with_context("base", schema.base()));
-            }
-            let wanted = Schema::compile(Arc::clone(&deployment.definition))?;
-            self.catalog.check_name(schema)?;
-            Ok(match self.catalog.get(schema)? {
-                None => SchemaAction::Added,
-                Some(Deployment { deployed, .. }) => match wanted.difference(&deployed.definition) {
-                    SchemaDifference::None => SchemaAction::Unchanged,
-                    SchemaDifference::Ranking(what) => SchemaAction::Changed { what },
-                    SchemaDifference::Documents(what) => SchemaAction::Refeed { what },
-                },
-            })
+        let wanted = deployment::compile_request(request)?;
+        let action = |(deployment, wanted): (&SchemaDeployment, &Schema)| {
+            self.catalog.check_name(&deployment.schema)?;
+            let deployed = self.catalog.get(&deployment.schema)?;
+            Ok(deployment::action(wanted, deployed.as_ref().map(|known| &*known.deployed.definition)))
         };
-        request.deployments.iter().map(action).collect()
-    }
-
-    fn report(request: &DeployRequest, actions: Vec<SchemaAction>) -> DeployReport {
-        DeployReport::new(request.deployments.iter().map(|deployment| deployment.schema.clone()).zip(actions).collect())
+        request.deployments.iter().zip(&wanted).map(action).collect()
     }
 
     fn deploy(&self, request: &DeployRequest) -> Result<DeployReport> {
         let actions = self.actions(request)?;
         let mut changes = Vec::with_capacity(actions.len());
         for (deployment, action) in request.deployments.iter().zip(&actions) {
-            if let SchemaAction::Refeed { what } = action {
-                return Err(Error::new(
-                    ErrorKind::FailedPrecondition,
-                    format!(
-                        "schema \"{}\" differs from the deployed one in what documents hold ({}); drop it by name, deploy it and ingest again",
-                        deployment.schema.base(),
-                        what.join("; ")
-                    ),
-                )
-                .with_context("tenant", deployment.schema.tenant()));
-            }
+            deployment::refuse_refeed(&deployment.schema, action)?;
             changes.push((deployment.schema.clone(), Arc::clone(&deployment.definition), action.clone()));
         }
         self.catalog.apply(&changes, self.clock.now())?;
@@ -209,7 +167,7 @@ impl Inner {
                 self.store(schema)?.set_schema(Arc::new(Schema::compile(Arc::clone(definition))?));
             }
         }
-        Ok(Self::report(request, actions))
+        Ok(deployment::report(request, actions))
     }
 
     /// First the catalog, then the folder: a crash between leaves a folder that nothing refers to.
@@ -276,7 +234,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 impl SchemaStore for EmbeddedBackend {
     async fn plan(&self, request: &DeployRequest) -> Result<DeployReport> {
         let (inner, request) = (Arc::clone(&self.inner), request.clone());
-        blocking(move || inner.actions(&request).map(|actions| Inner::report(&request, actions))).await
+        blocking(move || inner.actions(&request).map(|actions| deployment::report(&request, actions))).await
     }
 
     async fn deploy(&self, request: DeployRequest) -> Result<DeployReport> {

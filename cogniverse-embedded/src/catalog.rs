@@ -1,6 +1,7 @@
 //! Which tenant schemas are deployed: one small SQLite file, read whole on open.
 
 use crate::error;
+use cogniverse_core::schemas::deployment;
 use cogniverse_sdk::{
     BaseSchema, DeployedSchema, Error, ErrorKind, Result, SchemaName, TenantId, TenantSchema, Timestamp,
     schema_store::SchemaAction,
@@ -148,7 +149,7 @@ impl Catalog {
                     .optional()
                     .map_err(self.error())?;
                 if let Some((tenant, base)) = holder {
-                    return Err(name_is_held(schema, &tenant, &base));
+                    return Err(deployment::name_is_held(schema, tenant, base));
                 }
                 transaction
                     .execute(
@@ -172,7 +173,7 @@ impl Catalog {
     pub(crate) fn check_name(&self, schema: &TenantSchema) -> Result<()> {
         let holder = self.select("WHERE physical = ?1", [schema.physical_name()])?;
         match holder.first().map(|d| &d.deployed.schema) {
-            Some(other) if other != schema => Err(name_is_held(schema, other.tenant().as_str(), other.base().as_str())),
+            Some(other) if other != schema => Err(deployment::name_is_held(schema, other.tenant(), other.base())),
             _ => Ok(()),
         }
     }
@@ -212,17 +213,4 @@ type Record = (String, String, String, i64, i64, bool);
 
 fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
-}
-
-fn name_is_held(schema: &TenantSchema, tenant: &str, base: &str) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        format!(
-            "the name \"{}\" of (tenant {}, schema {}) is held by (tenant {tenant}, schema {base}); \
-             rename the tenant or the base schema",
-            schema.physical_name(),
-            schema.tenant(),
-            schema.base()
-        ),
-    )
 }

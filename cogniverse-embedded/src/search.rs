@@ -8,7 +8,8 @@ use crate::{
 use async_trait::async_trait;
 use cogniverse_core::text::highlights;
 use cogniverse_sdk::{
-    BackendHit, BackendHits, BackendQuery, Document, Result, SearchBackend, search_backend::Coverage,
+    BackendHit, BackendHits, BackendQuery, Document, Result, SearchBackend,
+    search_backend::{Coverage, PartialCause},
 };
 use std::{
     sync::{
@@ -66,7 +67,7 @@ fn run(store: &TenantStore, prepared: &Prepared) -> Result<BackendHits> {
         }
         if attempt == ATTEMPTS {
             let reason = format!("{} documents changed while the search ran", wanted - hits.hits.len());
-            return Ok(hits.with_coverage(Coverage::Partial { reason }));
+            return Ok(hits.with_coverage(Coverage::Partial { cause: PartialCause::Changed, reason }));
         }
         attempt += 1;
     }

@@ -122,12 +122,31 @@ pub enum Coverage {
     Full,
     /// A part, and why.
     Partial {
+        /// Why, for a program.
+        cause: PartialCause,
         /// Why, for a person.
         reason: String,
     },
 }
 
-/// Hits, best first; equal scores are ordered by document id, so that pages do not overlap.
+/// Why an answer speaks of a part only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PartialCause {
+    /// The time was up.
+    Timeout,
+    /// Parts of the backend are missing or catching up.
+    Nodes,
+    /// The backend looked at a part of the matches on purpose.
+    Limited,
+    /// Documents changed while the search ran.
+    Changed,
+    /// A part of the backend failed.
+    Error,
+}
+
+/// Hits, best first; equal scores stand in an order that stays the same while documents do, so that pages do not overlap.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct BackendHits {

@@ -1,0 +1,214 @@
+//! `DocumentStore`: storing, reading, removing and visiting documents of one tenant schema.
+
+use crate::{
+    backend::{VespaBackend, named},
+    client::unreadable,
+    condition::{Language, condition},
+    document_json::DocumentSeed,
+    document_path::{all_path, check_id, escape, type_path},
+    error::Call,
+    feed::{Condition, Feed, FeedOperation},
+    response, search_request, visit,
+    wire::DocumentAnswer,
+};
+use async_trait::async_trait;
+use cogniverse_core::schemas::Schema;
+use cogniverse_sdk::{
+    Document, DocumentId, DocumentOutcome, DocumentStore, Error, ErrorKind, FeedReport, Filter, OutcomeStatus, Result,
+    TenantSchema,
+    document_store::{DeleteRequest, DeleteTarget, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+    schema::FieldType,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
+use serde::de::DeserializeSeed;
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Instant,
+};
+
+/// Documents read at once by id.
+const READS: usize = 32;
+
+#[async_trait]
+impl DocumentStore for VespaBackend {
+    async fn put(&self, request: PutRequest) -> Result<FeedReport> {
+        self.feed_all(&request.schema, request.documents.into_iter().map(FeedOperation::put).collect())
+            .await
+            .map_err(|e| named(e, "put"))
+    }
+
+    async fn update(&self, request: UpdateRequest) -> Result<FeedReport> {
+        self.feed_all(&request.schema, request.updates.into_iter().map(FeedOperation::update).collect())
+            .await
+            .map_err(|e| named(e, "update"))
+    }
+
+    async fn get(&self, request: GetRequest) -> Result<Vec<Option<Document>>> {
+        let schema = self.schema(&request.schema).await.map_err(|e| named(e, "get"))?;
+        let mut reads = Vec::with_capacity(request.ids.len());
+        for id in &request.ids {
+            reads.push(self.read(&request.schema, &schema, id, request.vectors));
+        }
+        stream::iter(reads).buffered(READS).try_collect().await.map_err(|e| named(e, "get"))
+    }
+
+    async fn delete(&self, request: DeleteRequest) -> Result<u64> {
+        let removed = match request.target {
+            DeleteTarget::Ids(ids) => self.remove(&request.schema, ids).await,
+            DeleteTarget::Matching(filter) => self.remove_matching(&request.schema, &filter).await,
+            _ => Err(Error::new(ErrorKind::Unsupported, "a way to delete that this version does not know")),
+        };
+        removed.map_err(|e| named(e, "delete"))
+    }
+
+    async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
+        visit::page(self, &request).await.map_err(|e| named(e, "visit"))
+    }
+
+    async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
+        self.exact_count(schema, filter).await.map_err(|e| named(e, "count"))
+    }
+}
+
+impl VespaBackend {
+    /// Feeds all and reports in the order given.
+    async fn feed_all(&self, schema: &TenantSchema, operations: Vec<FeedOperation>) -> Result<FeedReport> {
+        let mut places: HashMap<DocumentId, VecDeque<usize>> = HashMap::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            places.entry(operation.id().clone()).or_default().push_back(place);
+        }
+        let count = operations.len();
+        let mut feed = Feed::new(self.sender(schema).await?, stream::iter(operations));
+        let mut outcomes: Vec<Option<DocumentOutcome>> = std::iter::repeat_with(|| None).take(count).collect();
+        while let Some(outcome) = feed.next().await {
+            // Outcomes of one document come in the order of its operations.
+            let place = places.get_mut(&outcome.id).and_then(VecDeque::pop_front);
+            if let Some(slot) = place.and_then(|place| outcomes.get_mut(place)) {
+                *slot = Some(outcome);
+            }
+        }
+        let outcomes: Vec<DocumentOutcome> = outcomes.into_iter().flatten().collect();
+        if outcomes.len() != count {
+            return Err(Error::unexpected(format!("{} of {count} operations have an outcome", outcomes.len())));
+        }
+        Ok(FeedReport::new(outcomes))
+    }
+
+    async fn read(
+        &self,
+        name: &TenantSchema,
+        schema: &Schema,
+        id: &DocumentId,
+        vectors: bool,
+    ) -> Result<Option<Document>> {
+        check_id(id)?;
+        let config = self.config();
+        let path = type_path(&config.namespace, name.physical_name(), id.as_str());
+        let path = format!(
+            "{path}?timeout={}s&format.tensors=hex-value&fieldSet={}",
+            config.timeout.as_secs().max(1),
+            escape(&field_set(name, schema, vectors))
+        );
+        let deadline = Instant::now() + config.timeout;
+        let answer =
+            self.client().send(Call::Document, deadline, || self.client().container(Method::GET, &path)).await?;
+        // Of a document that is not there the answer has an id and no fields; of an unknown type it is a 400.
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !answer.is_success() {
+            return Err(answer.error(Call::Document).with_context("document", id).with_context("schema", name));
+        }
+        let mut json = serde_json::Deserializer::from_slice(&answer.body);
+        let document = DocumentSeed(schema).deserialize(&mut json).map_err(|e| unreadable(&answer.body, e))?;
+        let document =
+            document.into_document(&config.namespace, name.physical_name()).filter(|document| document.id == *id);
+        // What was asked for by its whole id can only come back under it (invariant 6).
+        document.map(Some).ok_or_else(|| Error::unexpected(format!("Vespa gave another document for \"{id}\"")))
+    }
+
+    async fn remove(&self, schema: &TenantSchema, ids: Vec<DocumentId>) -> Result<u64> {
+        let mut seen = HashSet::new();
+        let ids = ids.into_iter().filter(|id| seen.insert(id.clone()));
+        let removals: Vec<FeedOperation> = ids.map(|id| FeedOperation::remove(id).when(Condition::Present)).collect();
+        let report = self.feed_all(schema, removals).await?;
+        let mut removed = 0;
+        for outcome in report.outcomes {
+            match (outcome.status, outcome.error) {
+                (OutcomeStatus::Stored, _) => removed += 1,
+                (_, Some(error)) if error.kind() == ErrorKind::FailedPrecondition => {}
+                (_, error) => {
+                    let error = error.unwrap_or_else(|| Error::unexpected("a removal failed without a reason"));
+                    return Err(error.with_context("document", &outcome.id).with_context("removed", removed));
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Vespa removes for a while and says where it stopped: again, until it has reached the end.
+    async fn remove_matching(&self, name: &TenantSchema, filter: &Filter) -> Result<u64> {
+        let schema = self.schema(name).await?;
+        let selection = condition(Language::Selection(name.physical_name()), &schema, filter)?;
+        let config = self.config();
+        let base = format!(
+            "{}?cluster={}&selection={}&timeChunk=10s&timeout=60s",
+            all_path(&config.namespace, name.physical_name()),
+            config.content_cluster,
+            escape(&selection)
+        );
+        let (mut removed, mut continuation) = (0, None::<String>);
+        loop {
+            let path = match &continuation {
+                Some(token) => format!("{base}&continuation={}", escape(token)),
+                None => base.clone(),
+            };
+            let deadline = Instant::now() + config.timeout.max(std::time::Duration::from_secs(90));
+            let answer = self
+                .client()
+                .send(Call::Document, deadline, || self.client().container(Method::DELETE, &path))
+                .await
+                .map_err(|e| e.with_context("removed", removed))?;
+            let page: DocumentAnswer<'_> =
+                answer.json(Call::Document).map_err(|e| e.with_context("removed", removed))?;
+            removed += page.document_count.unwrap_or(0);
+            match page.continuation {
+                Some(token) => continuation = Some(token.into_owned()),
+                None => return Ok(removed),
+            }
+        }
+    }
+
+    async fn exact_count(&self, name: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
+        let schema = self.schema(name).await?;
+        let config = self.config();
+        let body: bytes::Bytes = search_request::count(&schema, name.physical_name(), filter, config.timeout)?.into();
+        let deadline = Instant::now() + config.timeout;
+        let request = || {
+            let request = self.client().container(Method::POST, "/search/")?;
+            Ok(request.header(CONTENT_TYPE, "application/json").body(body.clone()))
+        };
+        let answer = self.client().send(Call::Search, deadline, request).await?;
+        let found = response::read(&answer.body, &schema)
+            .map_err(|e| if answer.is_success() { e } else { answer.error(Call::Search) })?;
+        if let Some(error) = found.errors.into_iter().next() {
+            return Err(error.with_context("schema", name));
+        }
+        // Half a count is no count (invariant 9).
+        if !answer.is_success() || !found.coverage.is_some_and(|coverage| coverage.full && coverage.degraded.is_none())
+        {
+            return Err(Error::new(ErrorKind::Unavailable, "Vespa counted a part of the documents only; try again")
+                .with_retry(cogniverse_sdk::Retry::After(None))
+                .with_context("schema", name));
+        }
+        Ok(found.total)
+    }
+}
+
+/// Which fields an answer holds.
+pub(crate) fn field_set(name: &TenantSchema, schema: &Schema, vectors: bool) -> String {
+    let fields = schema.fields().iter().filter(|field| vectors || !matches!(field.field_type, FieldType::Tensor(_)));
+    let fields: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
+    if fields.is_empty() { "[id]".to_owned() } else { format!("{}:{}", name.physical_name(), fields.join(",")) }
+}

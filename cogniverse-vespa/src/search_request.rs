@@ -1,0 +1,211 @@
+//! A search's request: one schema, user text only as a parameter, tensors as digits.
+
+use crate::{
+    condition::{Language, condition},
+    document_json::write_text,
+    retrieval::{self, Retrieval, TOKEN_INPUTS, token_input},
+    schema::{SUMMARY, TEXT_FIELDS, UNRANKED},
+    tensor_json,
+};
+use cogniverse_core::{
+    schemas::{Schema, Strategy},
+    text::Analyzer,
+};
+use cogniverse_sdk::{
+    BackendQuery, CellType, FieldName, Filter, Matrix, Result, TensorShape, TensorType, quantize::pack_rows,
+};
+use std::time::Duration;
+
+/// The parameter that holds the user's words.
+const TEXT: &str = "q";
+/// Matches a word of the user's text, whatever stands in it; one word is enough.
+const WORDS: &str = "({grammar.composite:\"or\"}text(@q))";
+/// Neighbours that each content node looks for, at least.
+const MIN_TARGET: usize = 100;
+/// Neighbours looked for where closeness only scores what the words found.
+const SCORED_TARGET: usize = 10_000;
+
+/// A body for `POST /search/`, or nothing where no document can match.
+#[derive(Debug, PartialEq)]
+pub(crate) struct SearchRequest {
+    pub(crate) body: Vec<u8>,
+    /// The words that highlights mark.
+    pub(crate) words: Vec<String>,
+    pub(crate) timeout: Duration,
+}
+
+/// Makes the request of a query that [`Schema::check_query`] accepted.
+pub(crate) fn search(schema: &Schema, query: &BackendQuery, strategy: &Strategy) -> Result<Option<SearchRequest>> {
+    let words = Analyzer::new().terms(query.text.as_deref().unwrap_or_default());
+    let (retrieval, scored) = retrieval::of(schema, strategy);
+    if query.limit == 0 || (retrieval == Retrieval::Words && words.is_empty()) {
+        return Ok(None);
+    }
+    let name = query.schema.physical_name();
+    let inputs = Inputs::of(schema, query, strategy)?;
+    let plan = Plan { schema, query, strategy, retrieval, scored, inputs: &inputs, has_words: !words.is_empty() };
+    let yql = format!("select * from {name} where {}", plan.condition()?);
+    let timeout = query.timeout.unwrap_or(strategy.timeout());
+    let mut body = head(&yql, name, strategy.name().as_str(), timeout);
+    body.extend_from_slice(format!(",\"hits\":{},\"offset\":{}", query.limit, query.offset).as_bytes());
+    // Vespa's own limits, 400 hits from offset 1,000, are there for people; the window was checked.
+    let (hits, offset) = (query.limit.max(400), query.offset.max(1000));
+    body.extend_from_slice(format!(",\"maxHits\":{hits},\"maxOffset\":{offset}").as_bytes());
+    body.extend_from_slice(format!(",\"presentation.summary\":\"{SUMMARY}\"").as_bytes());
+    if let Some(text) = query.text.as_deref().filter(|_| plan.has_words && strategy.inputs().text) {
+        body.extend_from_slice(format!(",\"{TEXT}\":").as_bytes());
+        write_text(&mut body, text);
+    }
+    plan.write_inputs(&mut body);
+    body.push(b'}');
+    Ok(Some(SearchRequest { body, words, timeout }))
+}
+
+/// The request that counts documents.
+pub(crate) fn count(schema: &Schema, name: &str, filter: Option<&Filter>, timeout: Duration) -> Result<Vec<u8>> {
+    let condition = filter.map_or(Ok("true".to_owned()), |filter| condition(Language::Yql, schema, filter))?;
+    let mut body = head(&format!("select * from {name} where {condition}"), name, UNRANKED, timeout);
+    // Half an answer is no count.
+    body.extend_from_slice(b",\"hits\":0,\"ranking.softtimeout.enable\":false}");
+    Ok(body)
+}
+
+/// What every request says. The schema is named twice: `from` fails where it does not exist, `restrict` decides.
+fn head(yql: &str, schema: &str, ranking: &str, timeout: Duration) -> Vec<u8> {
+    let mut body = Vec::with_capacity(1024);
+    body.extend_from_slice(b"{\"yql\":");
+    write_text(&mut body, yql);
+    let rest = format!(
+        ",\"model.restrict\":\"{schema}\",\"ranking\":\"{ranking}\",\"timeout\":\"{}ms\"",
+        timeout.as_millis().max(1)
+    );
+    body.extend_from_slice(rest.as_bytes());
+    body
+}
+
+/// The query's tensors by input, in the types that the rank profile declares.
+struct Inputs<'s> {
+    profile: &'s [cogniverse_sdk::schema::RankInput],
+    bits: Option<Matrix<u8>>,
+}
+
+impl<'s> Inputs<'s> {
+    fn of(schema: &'s Schema, query: &BackendQuery, strategy: &Strategy) -> Result<Self> {
+        let profile = schema.base().rank_profiles.iter().find(|profile| profile.name == *strategy.name());
+        let bits = match (&query.vectors, &strategy.inputs().binary) {
+            (Some(rows), Some(_)) => Some(pack_rows(rows)?),
+            _ => None,
+        };
+        Ok(Self { profile: profile.map_or(&[], |profile| &profile.inputs), bits })
+    }
+
+    /// The name of the declared input with cells like those of a field.
+    fn name_for(&self, field: &TensorType) -> Option<&'s str> {
+        let binary = field.cell() == CellType::Int8;
+        let fits = |input: &&cogniverse_sdk::schema::RankInput| (input.tensor_type.cell() == CellType::Int8) == binary;
+        let name = self.profile.iter().find(fits)?.name.as_str();
+        name.strip_prefix("query(")?.strip_suffix(')')
+    }
+}
+
+struct Plan<'a> {
+    schema: &'a Schema,
+    query: &'a BackendQuery,
+    strategy: &'a Strategy,
+    retrieval: Retrieval,
+    /// A field whose closeness scores what something else found.
+    scored: Option<FieldName>,
+    inputs: &'a Inputs<'a>,
+    has_words: bool,
+}
+
+impl Plan<'_> {
+    fn condition(&self) -> Result<String> {
+        let filter =
+            self.query.filter.as_ref().map(|filter| condition(Language::Yql, self.schema, filter)).transpose()?;
+        let words = format!("{TEXT_FIELDS} contains {WORDS}");
+        let found = match &self.retrieval {
+            Retrieval::All => None,
+            Retrieval::Words => Some(words.clone()),
+            Retrieval::Nearest(field) => self.nearest(field, self.target(), false),
+            Retrieval::NearestByToken(field) => Some(self.nearest_by_token(field)),
+        };
+        let matched = match (found, filter) {
+            (Some(found), Some(filter)) => format!("{found} and {filter}"),
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => "true".to_owned(),
+        };
+        let mut ranked = Vec::new();
+        if self.retrieval != Retrieval::Words && self.has_words && self.strategy.inputs().text {
+            ranked.push(words);
+        }
+        if let Some(field) = &self.scored {
+            ranked.extend(self.nearest(field, SCORED_TARGET, true));
+        }
+        // What stands behind the first part of a rank() only scores.
+        if ranked.is_empty() { Ok(matched) } else { Ok(format!("rank(({matched}), {})", ranked.join(", "))) }
+    }
+
+    fn target(&self) -> usize {
+        let rerank = self.strategy.second_phase().map_or(0, |second| second.count);
+        MIN_TARGET.max(self.query.offset.saturating_add(self.query.limit)).max(rerank)
+    }
+
+    fn field_type(&self, field: &FieldName) -> Option<&TensorType> {
+        match &self.schema.field(field.as_str())?.field_type {
+            cogniverse_sdk::schema::FieldType::Tensor(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    fn nearest(&self, field: &FieldName, target: usize, exact: bool) -> Option<String> {
+        let input = self.inputs.name_for(self.field_type(field)?)?;
+        let exact = if exact { ",approximate:false" } else { "" };
+        Some(format!("({{targetHits:{target}{exact}}}nearestNeighbor({field},{input}))"))
+    }
+
+    fn nearest_by_token(&self, field: &FieldName) -> String {
+        let one = |place| format!("({{targetHits:{}}}nearestNeighbor({field},{}))", self.target(), token_input(place));
+        let parts: Vec<String> = (0..self.tokens()).map(one).collect();
+        format!("({})", parts.join(" or "))
+    }
+
+    fn tokens(&self) -> usize {
+        self.query.vectors.as_ref().map_or(0, Matrix::len).min(TOKEN_INPUTS)
+    }
+
+    /// The tensors, after their sizes and values were checked: Vespa takes what does not fit in silence.
+    fn write_inputs(&self, body: &mut Vec<u8>) {
+        let Some(rows) = &self.query.vectors else { return };
+        for input in self.inputs.profile {
+            let needed = [&self.strategy.inputs().float, &self.strategy.inputs().binary];
+            if !needed.into_iter().flatten().any(|needed| *needed == input.tensor_type) {
+                continue;
+            }
+            body.extend_from_slice(format!(",\"input.{}\":", input.name).as_bytes());
+            let single = input.tensor_type.shape() == TensorShape::Single;
+            match (&self.inputs.bits, input.tensor_type.cell()) {
+                (Some(bits), CellType::Int8) if single => {
+                    tensor_json::write_bytes(body, bits.rows().next().unwrap_or_default());
+                }
+                (Some(bits), CellType::Int8) => tensor_json::write_rows(body, bits, tensor_json::write_bytes),
+                (_, cell) if single => tensor_json::write_floats(body, rows.rows().next().unwrap_or_default(), cell),
+                (_, cell) => {
+                    tensor_json::write_rows(body, rows, |out, row| tensor_json::write_floats(out, row, cell));
+                }
+            }
+        }
+        if let Retrieval::NearestByToken(field) = &self.retrieval {
+            let cell = self.field_type(field).map_or(CellType::Float, TensorType::cell);
+            for place in 0..self.tokens() {
+                body.extend_from_slice(format!(",\"input.query({})\":", token_input(place)).as_bytes());
+                match (&self.inputs.bits, cell) {
+                    (Some(bits), CellType::Int8) => {
+                        tensor_json::write_bytes(body, bits.rows().nth(place).unwrap_or_default());
+                    }
+                    _ => tensor_json::write_floats(body, rows.rows().nth(place).unwrap_or_default(), cell),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Tensors on the wire: hexadecimal digits, which are exact, short and quick to write and read.
+//!
+//! Each cell is its value's bits, big-endian: 2 digits for int8, 4 for bfloat16, 8 for float. One vector is one string; one
+//! vector per label is an object of strings. Vespa takes 127 values for `v[128]` and fills up in silence, so lengths are
+//! checked before they are sent.
+
+use cogniverse_sdk::{
+    CellType, Matrix, Tensor, TensorShape, TensorType,
+    quantize::{from_bf16, to_bf16},
+};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::{borrow::Cow, fmt};
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Both digits of every byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    #[expect(clippy::indexing_slicing, reason = "at compile time")]
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// Appends a tensor that was checked against its type.
+pub(crate) fn write(out: &mut Vec<u8>, tensor: &Tensor, tensor_type: &TensorType) {
+    match tensor {
+        Tensor::Vector(cells) => write_floats(out, cells, tensor_type.cell()),
+        Tensor::Bits(bytes) => write_bytes(out, bytes),
+        Tensor::Vectors(rows) => write_rows(out, rows, |out, row| write_floats(out, row, tensor_type.cell())),
+        Tensor::BitRows(rows) => write_rows(out, rows, write_bytes),
+    }
+}
+
+/// Appends one vector of floats.
+pub(crate) fn write_floats(out: &mut Vec<u8>, cells: &[f32], cell: CellType) {
+    out.reserve(cells.len() * 8 + 2);
+    out.push(b'"');
+    match cell {
+        CellType::BFloat16 => cells.iter().for_each(|value| write_hex(out, &to_bf16(*value).to_be_bytes())),
+        CellType::Float | CellType::Int8 => cells.iter().for_each(|value| write_hex(out, &value.to_be_bytes())),
+    }
+    out.push(b'"');
+}
+
+/// Appends one vector of packed bits.
+pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() * 2 + 2);
+    out.push(b'"');
+    write_hex(out, bytes);
+    out.push(b'"');
+}
+
+/// Appends rows labelled from 0.
+pub(crate) fn write_rows<T: Copy>(out: &mut Vec<u8>, rows: &Matrix<T>, mut write: impl FnMut(&mut Vec<u8>, &[T])) {
+    out.push(b'{');
+    for (label, row) in rows.rows().enumerate() {
+        out.extend_from_slice(if label == 0 { b"\"" } else { b",\"" });
+        out.extend_from_slice(label.to_string().as_bytes());
+        out.extend_from_slice(b"\":");
+        write(out, row);
+    }
+    out.push(b'}');
+}
+
+fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        out.extend_from_slice(PAIRS.get(usize::from(*byte)).unwrap_or(&[b'0'; 2]));
+    }
+}
+
+/// Reads a tensor of a type, from strings of digits or lists of numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TensorSeed<'t>(pub(crate) &'t TensorType);
+
+impl<'de> DeserializeSeed<'de> for TensorSeed<'_> {
+    type Value = Tensor;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tensor, D::Error> {
+        match self.0.shape() {
+            TensorShape::Single => {
+                let row = deserializer.deserialize_any(RowVisitor(self.0))?;
+                Ok(match row {
+                    Row::Floats(cells) => Tensor::Vector(cells),
+                    Row::Bytes(bytes) => Tensor::Bits(bytes),
+                })
+            }
+            TensorShape::Multi => deserializer.deserialize_map(RowsVisitor(self.0)),
+        }
+    }
+}
+
+enum Row {
+    Floats(Vec<f32>),
+    Bytes(Vec<u8>),
+}
+
+struct RowVisitor<'t>(&'t TensorType);
+
+impl<'de> DeserializeSeed<'de> for RowVisitor<'_> {
+    type Value = Row;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Row, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowVisitor<'_> {
+    type Value = Row;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cells as hexadecimal digits or as numbers", self.0.size())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Row, E> {
+        let bytes =
+            unhex(text).ok_or_else(|| E::custom("a tensor holds something else than pairs of hexadecimal digits"))?;
+        let row = match self.0.cell() {
+            CellType::Int8 => Row::Bytes(bytes),
+            CellType::BFloat16 => {
+                Row::Floats(bytes.as_chunks::<2>().0.iter().map(|pair| from_bf16(u16::from_be_bytes(*pair))).collect())
+            }
+            CellType::Float => {
+                Row::Floats(bytes.as_chunks::<4>().0.iter().map(|four| f32::from_be_bytes(*four)).collect())
+            }
+        };
+        let (cells, digits) = match &row {
+            Row::Floats(cells) if self.0.cell() == CellType::BFloat16 => (cells.len(), cells.len() * 4),
+            Row::Floats(cells) => (cells.len(), cells.len() * 8),
+            Row::Bytes(bytes) => (bytes.len(), bytes.len() * 2),
+        };
+        if cells != self.0.size() || digits != text.len() {
+            return Err(E::custom(format!("{} digits do not make a {}", text.len(), self.0)));
+        }
+        Ok(row)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "cells are floats of 32 bits")]
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Row, A::Error> {
+        let mut cells = Vec::with_capacity(self.0.size());
+        while let Some(cell) = list.next_element::<f64>()? {
+            cells.push(cell);
+        }
+        if cells.len() != self.0.size() {
+            return Err(A::Error::custom(format!("{} cells do not make a {}", cells.len(), self.0)));
+        }
+        Ok(match self.0.cell() {
+            CellType::Int8 => Row::Bytes(cells.into_iter().map(|cell| (cell as i8).cast_unsigned()).collect()),
+            _ => Row::Floats(cells.into_iter().map(|cell| cell as f32).collect()),
+        })
+    }
+}
+
+struct RowsVisitor<'t>(&'t TensorType);
+
+impl<'de> Visitor<'de> for RowsVisitor<'_> {
+    type Value = Tensor;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object of labelled vectors of {}", self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tensor, A::Error> {
+        let mut rows: Vec<(u64, Row)> = Vec::new();
+        while let Some(label) = map.next_key::<Cow<'de, str>>()? {
+            let number = label.parse().map_err(|_| A::Error::custom(format!("the label \"{label}\" is no number")))?;
+            rows.push((number, map.next_value_seed(RowVisitor(self.0))?));
+        }
+        rows.sort_unstable_by_key(|(label, _)| *label);
+        let (mut floats, mut bytes) = (Vec::new(), Vec::new());
+        for (_, row) in rows {
+            match row {
+                Row::Floats(cells) => floats.extend(cells),
+                Row::Bytes(cells) => bytes.extend(cells),
+            }
+        }
+        match self.0.cell() {
+            CellType::Int8 => Matrix::new(self.0.size(), bytes).map(Tensor::BitRows),
+            _ => Matrix::new(self.0.size(), floats).map(Tensor::Vectors),
+        }
+        .map_err(A::Error::custom)
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str, tensor_type: &str) -> Result<Tensor, serde_json::Error> {
+        let tensor_type = TensorType::parse(tensor_type).unwrap();
+        TensorSeed(&tensor_type).deserialize(&mut serde_json::Deserializer::from_str(text))
+    }
+
+    #[test]
+    fn digits_are_the_bits_of_the_values() {
+        let mut out = Vec::new();
+        write_floats(&mut out, &[1.0, -2.0], CellType::BFloat16);
+        write_floats(&mut out, &[1.0], CellType::Float);
+        write_bytes(&mut out, &[0xff, 0x01]);
+        assert_eq!(String::from_utf8(out).unwrap(), "\"3f80c000\"\"3f800000\"\"ff01\"");
+        assert_eq!(read("\"FF01\"", "tensor<int8>(v[2])").unwrap(), Tensor::Bits(vec![255, 1]));
+        assert_eq!(read("[-1, 1.0]", "tensor<int8>(v[2])").unwrap(), Tensor::Bits(vec![255, 1]));
+    }
+
+    #[test]
+    fn invariant_17_what_does_not_fit_is_refused() {
+        for (text, tensor_type) in [
+            ("\"ff\"", "tensor<int8>(v[2])"),
+            ("\"fff\"", "tensor<int8>(v[2])"),
+            ("\"ffgg\"", "tensor<int8>(v[2])"),
+            ("[1]", "tensor<float>(v[2])"),
+            ("{\"a\": \"ffff\"}", "tensor<int8>(p{}, v[2])"),
+            ("{\"0\": \"ff\"}", "tensor<int8>(p{}, v[2])"),
+            ("\"3f8000003f80\"", "tensor<float>(v[2])"),
+            ("7", "tensor<float>(v[2])"),
+        ] {
+            assert!(read(text, tensor_type).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(rows in prop::collection::vec(prop::collection::vec(-1e6f32..1e6, 3), 1..20)) {
+            let tensor_type = TensorType::parse("tensor<float>(p{}, v[3])").unwrap();
+            let tensor = Tensor::Vectors(Matrix::from_rows(&rows).unwrap());
+            let mut out = Vec::new();
+            write(&mut out, &tensor, &tensor_type);
+            prop_assert_eq!(read(std::str::from_utf8(&out).unwrap(), "tensor<float>(p{}, v[3])").unwrap(), tensor);
+        }
+    }
+}
