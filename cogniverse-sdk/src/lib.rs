@@ -24,7 +24,8 @@
 //! | [`document`], [`filter`] | what is stored, and which of it is meant |
 //! | [`schema_store`], [`document_store`], [`search_backend`] | the roles of a backend |
 //! | [`config_store`] | append-only configuration versions |
-//! | [`schema_loader`], [`encoder`], [`clock`] | the other roles |
+//! | [`language_model`], [`text_embedder`], [`encoder`] | the roles of models |
+//! | [`schema_loader`], [`clock`] | the other roles |
 //! | `contract` | the contract suite of each role (feature `contract`) |
 
 pub mod clock;
@@ -37,6 +38,7 @@ pub mod encoder;
 pub mod error;
 pub mod filter;
 pub mod id;
+pub mod language_model;
 pub mod quantize;
 pub mod schema;
 pub mod schema_loader;
@@ -46,6 +48,7 @@ pub mod telemetry_provider;
 pub mod tenant_schema;
 pub mod tensor;
 pub mod tensor_type;
+pub mod text_embedder;
 pub mod time_range;
 
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -57,6 +60,7 @@ pub use error::{Error, ErrorKind, Result, Retry};
 pub use filter::Filter;
 pub use id::{DocumentId, FieldName, ProfileName, SchemaName, StrategyName, TenantId, VideoId};
 pub use jiff::Timestamp;
+pub use language_model::{ChatAnswer, ChatMessage, ChatRequest, ChatRole, FinishReason, LanguageModel};
 pub use schema::BaseSchema;
 pub use schema_loader::SchemaLoader;
 pub use schema_store::{DeployedSchema, SchemaStore};
@@ -65,4 +69,5 @@ pub use telemetry_provider::{ProjectName, Span, SpanId, SpanQuery, TelemetryProv
 pub use tenant_schema::TenantSchema;
 pub use tensor::{Matrix, Tensor};
 pub use tensor_type::{CellType, TensorShape, TensorType};
+pub use text_embedder::{TextEmbedder, TextKind};
 pub use time_range::TimeRange;
