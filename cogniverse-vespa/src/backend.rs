@@ -31,6 +31,7 @@ struct Inner {
     deployer: Arc<Deployer>,
     catalog: Catalog,
     breaker: Arc<Breaker>,
+    clock: Arc<dyn Clock>,
 }
 
 impl VespaBackend {
@@ -49,9 +50,9 @@ impl VespaBackend {
     pub fn with_clock(config: VespaConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let age = config.catalog_age;
         let client = Arc::new(VespaClient::new(config)?);
-        let deployer = Arc::new(Deployer::new(Arc::clone(&client), clock, config_schema::system_schema()));
+        let deployer = Arc::new(Deployer::new(Arc::clone(&client), Arc::clone(&clock), config_schema::system_schema()));
         let catalog = Catalog::new(Arc::clone(&deployer), age);
-        Ok(Self { inner: Arc::new(Inner { client, deployer, catalog, breaker: Arc::default() }) })
+        Ok(Self { inner: Arc::new(Inner { client, deployer, catalog, breaker: Arc::default(), clock }) })
     }
 
     /// What a deployment would do, by this library's reckoning and by Vespa's own check. Nothing is activated.
@@ -118,6 +119,10 @@ impl VespaBackend {
 
     pub(crate) fn config(&self) -> &VespaConfig {
         &self.inner.client.config
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
     }
 
     pub(crate) fn deployer(&self) -> &Arc<Deployer> {

@@ -106,6 +106,11 @@ impl Deployer {
         Ok(files.into_iter().map(|(path, content)| (path, content.to_vec())).collect())
     }
 
+    /// Sees to it that the system's own schema is there and in force.
+    pub(crate) async fn ensure_system(&self) -> Result<()> {
+        self.apply(&Change::System(&self.system)).await.map(|_| ())
+    }
+
     /// Applies a change, and returns when it is in force everywhere: the application as it was before.
     pub(crate) async fn apply(&self, change: &Change<'_>) -> Result<Application> {
         let _turn = self.turn.lock().await;

@@ -16,6 +16,12 @@ pub(crate) fn type_path(namespace: &str, schema: &str, user: &str) -> String {
     format!("/document/v1/{namespace}/{schema}/docid/{}", utf8_percent_encode(user, RESERVED))
 }
 
+/// The path of a document of a group; without a user part, of all its documents.
+pub(crate) fn group_path(namespace: &str, schema: &str, group: &str, user: &str) -> String {
+    let (group, user) = (utf8_percent_encode(group, RESERVED), utf8_percent_encode(user, RESERVED));
+    format!("/document/v1/{namespace}/{schema}/group/{group}/{user}")
+}
+
 /// The path of all documents of a type.
 pub(crate) fn all_path(namespace: &str, schema: &str) -> String {
     format!("/document/v1/{namespace}/{schema}/docid")

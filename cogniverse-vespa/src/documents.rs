@@ -2,7 +2,7 @@
 
 use crate::{
     backend::{VespaBackend, named},
-    client::unreadable,
+    client::{VespaClient, unreadable},
     condition::{Language, condition},
     document_json::DocumentSeed,
     document_path::{all_path, check_id, escape, type_path},
@@ -24,7 +24,7 @@ use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
 use serde::de::DeserializeSeed;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Documents read at once by id.
@@ -147,37 +147,11 @@ impl VespaBackend {
         Ok(removed)
     }
 
-    /// Vespa removes for a while and says where it stopped: again, until it has reached the end.
     async fn remove_matching(&self, name: &TenantSchema, filter: &Filter) -> Result<u64> {
         let schema = self.schema(name).await?;
         let selection = condition(Language::Selection(name.physical_name()), &schema, filter)?;
-        let config = self.config();
-        let base = format!(
-            "{}?cluster={}&selection={}&timeChunk=10s&timeout=60s",
-            all_path(&config.namespace, name.physical_name()),
-            config.content_cluster,
-            escape(&selection)
-        );
-        let (mut removed, mut continuation) = (0, None::<String>);
-        loop {
-            let path = match &continuation {
-                Some(token) => format!("{base}&continuation={}", escape(token)),
-                None => base.clone(),
-            };
-            let deadline = Instant::now() + config.timeout.max(std::time::Duration::from_secs(90));
-            let answer = self
-                .client()
-                .send(Call::Document, deadline, || self.client().container(Method::DELETE, &path))
-                .await
-                .map_err(|e| e.with_context("removed", removed))?;
-            let page: DocumentAnswer<'_> =
-                answer.json(Call::Document).map_err(|e| e.with_context("removed", removed))?;
-            removed += page.document_count.unwrap_or(0);
-            match page.continuation {
-                Some(token) => continuation = Some(token.into_owned()),
-                None => return Ok(removed),
-            }
-        }
+        let path = all_path(&self.config().namespace, name.physical_name());
+        remove_selected(self.client(), &path, &selection).await
     }
 
     async fn exact_count(&self, name: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
@@ -203,6 +177,35 @@ impl VespaBackend {
                 .with_context("schema", name));
         }
         Ok(found.total)
+    }
+}
+
+/// Removes what a selection takes of the documents below a path; tells how many.
+///
+/// Vespa removes for a while and says where it stopped: again, until it has reached the end.
+pub(crate) async fn remove_selected(client: &VespaClient, path: &str, selection: &str) -> Result<u64> {
+    let base = format!(
+        "{path}?cluster={}&selection={}&timeChunk=10s&timeout=60s",
+        client.config.content_cluster,
+        escape(selection)
+    );
+    let (mut removed, mut continuation) = (0, None::<String>);
+    loop {
+        let path = match &continuation {
+            Some(token) => format!("{base}&continuation={}", escape(token)),
+            None => base.clone(),
+        };
+        let deadline = Instant::now() + client.config.timeout.max(Duration::from_secs(90));
+        let answer = client
+            .send(Call::Document, deadline, || client.container(Method::DELETE, &path))
+            .await
+            .map_err(|e| e.with_context("removed", removed))?;
+        let page: DocumentAnswer<'_> = answer.json(Call::Document).map_err(|e| e.with_context("removed", removed))?;
+        removed += page.document_count.unwrap_or(0);
+        match page.continuation {
+            Some(token) => continuation = Some(token.into_owned()),
+            None => return Ok(removed),
+        }
     }
 }
 

@@ -23,7 +23,7 @@
 //! | `document_path`, `document_json`, `tensor_json` | documents on the wire |
 //! | `feed`, `documents`, `visit`, `condition` | its document side; filters in Vespa's two languages |
 //! | `retrieval`, `search_request`, `response`, `search` | its search |
-//! | `config_schema` | the schema of configuration versions |
+//! | `config_schema`, `config_record`, `config_store` | configuration versions in Vespa |
 
 mod application;
 mod backend;
@@ -31,8 +31,10 @@ mod catalog;
 mod client;
 mod condition;
 mod config;
+mod config_record;
 mod config_schema;
 mod config_server;
+mod config_store;
 mod deploy;
 mod document_json;
 mod document_path;
@@ -54,5 +56,6 @@ mod wire;
 
 pub use backend::VespaBackend;
 pub use config::{ResourceLimits, VespaConfig};
+pub use config_store::VespaConfigStore;
 pub use feed::{Condition, Feed, FeedOperation};
 pub use plan::DeploymentPlan;

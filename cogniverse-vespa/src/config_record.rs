@@ -1,0 +1,367 @@
+//! Configuration versions as documents: one head per key, which is the truth, and one document for each version before it.
+//!
+//! | document | user part of its id | changes |
+//! |---|---|---|
+//! | head | SHA-256 of the key | replaced by a put whose condition names the stamp of the head that was read |
+//! | past | the same, `.epoch.version` | never: written before the head moves on |
+//!
+//! The epoch is drawn when a key gets its first version, and the stamp with every write: so a head that was erased and made
+//! anew is never taken for the one before. An owner's documents form one group, and are visited without reading others'.
+
+use crate::{
+    client::VespaClient,
+    config_schema::NAME,
+    document_json::write_text,
+    document_path::{FullId, escape, group_path},
+    documents::remove_selected,
+    error::{self, Call},
+    manifest::hash,
+};
+use bytes::Bytes;
+use cogniverse_sdk::{ConfigEntry, ConfigKey, ConfigOwner, Error, ErrorKind, Result, Retry};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use std::{sync::Arc, time::Instant};
+
+/// Documents asked for at once in a listing.
+const PAGE: usize = 200;
+const HEAD: &str = "head";
+const PAST: &str = "past";
+
+/// One version, as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) epoch: i64,
+    pub(crate) stamp: i64,
+    pub(crate) entry: ConfigEntry,
+}
+
+impl Record {
+    /// The version after `before`, with a stamp of its own.
+    pub(crate) fn after(before: Option<&Self>, entry: ConfigEntry) -> Self {
+        let draw = || fastrand::i64(1..);
+        Self { epoch: before.map_or_else(draw, |before| before.epoch), stamp: draw(), entry }
+    }
+}
+
+#[derive(Deserialize)]
+struct StoredDocument {
+    id: String,
+    fields: Option<StoredFields>,
+}
+
+#[derive(Deserialize)]
+struct StoredFields {
+    kind: String,
+    epoch: i64,
+    stamp: i64,
+    entry: String,
+}
+
+#[derive(Deserialize)]
+struct StoredPage {
+    #[serde(default)]
+    documents: Vec<StoredDocument>,
+    continuation: Option<String>,
+    message: Option<String>,
+}
+
+/// Reads and writes records, one call each.
+#[derive(Debug)]
+pub(crate) struct Records {
+    client: Arc<VespaClient>,
+}
+
+impl Records {
+    pub(crate) fn new(client: Arc<VespaClient>) -> Self {
+        Self { client }
+    }
+
+    /// The newest version of a key.
+    pub(crate) async fn head(&self, key: &ConfigKey) -> Result<Option<Record>> {
+        let found = self.read(&self.path(&key.owner, &user(key)), HEAD).await?;
+        found.map(|record| of_key(record, key)).transpose()
+    }
+
+    /// A version before the newest.
+    pub(crate) async fn past(&self, key: &ConfigKey, epoch: i64, version: u64) -> Result<Option<ConfigEntry>> {
+        let found = self.read(&self.path(&key.owner, &past_user(key, epoch, version)), PAST).await?;
+        found
+            .map(|record| of_key(record, key))
+            .transpose()?
+            .map(|record| of_version(record, epoch, version))
+            .transpose()
+    }
+
+    /// Keeps a version that is about to be no head any more. The same twice ends the same.
+    pub(crate) async fn write_past(&self, record: &Record) -> Result<()> {
+        let entry = &record.entry;
+        let path = self.path(&entry.key.owner, &past_user(&entry.key, record.epoch, entry.version));
+        let body = body(record, PAST)?;
+        let answer = self.send(Method::POST, &format!("{path}?{}", self.timeout()), Some(body)).await?;
+        if answer.is_success() { Ok(()) } else { Err(answer.error(Call::Document)) }
+    }
+
+    /// Takes back a version that was kept for a head that is gone.
+    pub(crate) async fn remove_past(&self, record: &Record) -> Result<()> {
+        let entry = &record.entry;
+        let path = self.path(&entry.key.owner, &past_user(&entry.key, record.epoch, entry.version));
+        let answer = self.send(Method::DELETE, &format!("{path}?{}", self.timeout()), None).await?;
+        if answer.is_success() { Ok(()) } else { Err(answer.error(Call::Document)) }
+    }
+
+    /// Makes a record the head, if the head is still `old`; tells whether it was.
+    pub(crate) async fn replace_head(&self, new: &Record, old: Option<&Record>) -> Result<bool> {
+        let condition = match old {
+            // Never true of a document that is there, and waived where there is none.
+            None => "condition=false&create=true".to_owned(),
+            Some(old) => format!("condition={}", escape(&format!("{NAME}.stamp == {}", old.stamp))),
+        };
+        let key = &new.entry.key;
+        let path = format!("{}?{}&{condition}", self.path(&key.owner, &user(key)), self.timeout());
+        self.conditional(Method::POST, &path, Some(body(new, HEAD)?), key, |head| {
+            head.is_some_and(|head| head.stamp == new.stamp)
+        })
+        .await
+    }
+
+    /// Removes a head, if it is still `old`.
+    pub(crate) async fn remove_head(&self, old: &Record) -> Result<bool> {
+        let condition = escape(&format!("{NAME}.stamp == {}", old.stamp));
+        let key = &old.entry.key;
+        let path = format!("{}?{}&condition={condition}", self.path(&key.owner, &user(key)), self.timeout());
+        self.conditional(Method::DELETE, &path, None, key, |head| head.is_none()).await
+    }
+
+    /// Heads of an owner, in Vespa's order, and where to go on.
+    pub(crate) async fn heads(
+        &self,
+        owner: &ConfigOwner,
+        token: Option<&str>,
+    ) -> Result<(Vec<Record>, Option<String>)> {
+        let selection = escape(&format!("{} and {NAME}.kind == \"{HEAD}\"", owned(owner)));
+        let mut path = format!(
+            "{}?cluster={}&wantedDocumentCount={PAGE}&{}&selection={selection}",
+            self.path(owner, ""),
+            self.client.config.content_cluster,
+            self.timeout()
+        );
+        if let Some(token) = token {
+            path.push_str(&format!("&continuation={}", escape(token)));
+        }
+        let answer = self.send(Method::GET, &path, None).await?;
+        let page: StoredPage = answer.json(Call::Document)?;
+        if let Some(message) = page.message {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("the listing was broken off: {}", error::quote(&message)),
+            )
+            .with_retry(Retry::After(None)));
+        }
+        let mut heads = Vec::with_capacity(page.documents.len());
+        for document in page.documents {
+            let record = understood(document, HEAD)?;
+            if record.entry.key.owner != *owner {
+                return Err(Error::unexpected("a listing of one owner's configuration gave another's"));
+            }
+            heads.push(record);
+        }
+        Ok((heads, page.continuation))
+    }
+
+    /// Removes everything of an owner.
+    pub(crate) async fn remove_all(&self, owner: &ConfigOwner) -> Result<()> {
+        remove_selected(&self.client, &self.path(owner, ""), &owned(owner)).await.map(|_| ())
+    }
+
+    fn path(&self, owner: &ConfigOwner, user: &str) -> String {
+        group_path(&self.client.config.namespace, NAME, &group(owner), user)
+    }
+
+    fn timeout(&self) -> String {
+        format!("timeout={}s", self.client.config.timeout.as_secs().max(1))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<crate::client::Answer> {
+        let deadline = Instant::now() + self.client.config.timeout;
+        let request = || {
+            let request = self.client.container(method.clone(), path)?;
+            Ok(match &body {
+                Some(body) => request.body(body.clone()),
+                None => request,
+            })
+        };
+        self.client.send(Call::Document, deadline, request).await
+    }
+
+    async fn read(&self, path: &str, kind: &str) -> Result<Option<Record>> {
+        let answer = self.send(Method::GET, &format!("{path}?{}", self.timeout()), None).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        understood(answer.json(Call::Document)?, kind).map(Some)
+    }
+
+    /// A write on a condition. Its answer may have been lost, and a second try then meets the first: so whoever is told
+    /// "no", or nothing, looks whether it happened.
+    async fn conditional(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+        key: &ConfigKey,
+        happened: impl Fn(Option<&Record>) -> bool,
+    ) -> Result<bool> {
+        let error = match self.send(method, path, body).await {
+            Ok(answer) if answer.is_success() => return Ok(true),
+            Ok(answer) if answer.status == StatusCode::PRECONDITION_FAILED => None,
+            Ok(answer) => Some(answer.error(Call::Document)),
+            Err(error) => Some(error),
+        };
+        let head = self.head(key).await;
+        match (error, head) {
+            (_, Ok(head)) if happened(head.as_ref()) => Ok(true),
+            (None, Ok(_)) => Ok(false),
+            (Some(error), _) | (None, Err(error)) => Err(error),
+        }
+    }
+}
+
+fn group(owner: &ConfigOwner) -> String {
+    hash(owner_text(owner).as_bytes()).chars().take(32).collect()
+}
+
+/// No tenant id holds a slash.
+fn owner_text(owner: &ConfigOwner) -> String {
+    match owner {
+        ConfigOwner::System => "system".to_owned(),
+        ConfigOwner::Tenant(tenant) => format!("tenant/{tenant}"),
+    }
+}
+
+fn owned(owner: &ConfigOwner) -> String {
+    format!("{NAME}.owner == \"{}\"", owner_text(owner))
+}
+
+fn user(key: &ConfigKey) -> String {
+    // Lengths stand before the names, so that no two keys are written alike.
+    let (service, name) = (&key.service, &key.key);
+    hash(format!("{}/{}/{service}/{}/{name}", key.scope.as_str(), service.len(), name.len()).as_bytes())
+}
+
+fn past_user(key: &ConfigKey, epoch: i64, version: u64) -> String {
+    format!("{}.{epoch:x}.{version}", user(key))
+}
+
+fn body(record: &Record, kind: &str) -> Result<Bytes> {
+    let entry = serde_json::to_string(&record.entry)
+        .map_err(|e| Error::unexpected("a configuration version cannot be written as JSON").with_source(e))?;
+    let mut out = Vec::with_capacity(entry.len() + 256);
+    out.extend_from_slice(b"{\"fields\":{\"owner\":");
+    write_text(&mut out, &owner_text(&record.entry.key.owner));
+    let Record { epoch, stamp, entry: ConfigEntry { version, .. } } = record;
+    let numbers = format!(",\"kind\":\"{kind}\",\"epoch\":{epoch},\"version\":{version},\"stamp\":{stamp},\"entry\":");
+    out.extend_from_slice(numbers.as_bytes());
+    write_text(&mut out, &plain(&entry));
+    out.extend_from_slice(b"}}");
+    Ok(out.into())
+}
+
+/// JSON in ASCII: Vespa refuses texts with code points that are no characters, which a key may hold.
+fn plain(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}
+
+fn understood(document: StoredDocument, kind: &str) -> Result<Record> {
+    let damaged = |why: &str| {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("the configuration document \"{}\" cannot be used: {why}", error::quote(&document.id)),
+        )
+    };
+    let named = FullId::parse(&document.id).is_some_and(|id| id.schema == NAME);
+    let Some(fields) = document.fields.as_ref().filter(|fields| named && fields.kind == kind) else {
+        return Err(damaged("it is of another kind"));
+    };
+    let entry: ConfigEntry = serde_json::from_str(&fields.entry).map_err(|e| damaged("its entry").with_source(e))?;
+    Ok(Record { epoch: fields.epoch, stamp: fields.stamp, entry })
+}
+
+fn of_key(record: Record, key: &ConfigKey) -> Result<Record> {
+    if record.entry.key == *key {
+        return Ok(record);
+    }
+    Err(Error::unexpected(format!("Vespa gave configuration {} for {key}", record.entry.key)))
+}
+
+fn of_version(record: Record, epoch: i64, version: u64) -> Result<ConfigEntry> {
+    if record.entry.version == version && record.epoch == epoch {
+        return Ok(record.entry);
+    }
+    Err(Error::unexpected(format!("Vespa gave version {} of {} for {version}", record.entry.version, record.entry.key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogniverse_sdk::{ConfigOrigin, ConfigScope, TenantId, Timestamp};
+    use serde_json::json;
+
+    fn key(service: &str, name: &str) -> ConfigKey {
+        ConfigKey::tenant(&TenantId::parse("acme").unwrap(), ConfigScope::Agent, service, name)
+    }
+
+    #[test]
+    fn invariant_03_no_two_keys_share_a_document() {
+        let ids = [key("a", "b/c"), key("a/b", "c"), key("a/1/b", "c"), key("a", "1/b/c"), key("", "a/b/c")]
+            .map(|k| user(&k));
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+    }
+
+    #[test]
+    fn any_text_is_written_so_that_vespa_takes_it_and_read_as_it_was() {
+        let text = "nul\0 \u{fdd0}\u{ffff} \u{1F600} é \u{7} \" \\";
+        let entry = ConfigEntry {
+            key: key(text, text),
+            version: 3,
+            value: Some(json!({ text: [text, 0.1, u64::MAX] })),
+            origin: ConfigOrigin::Set,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        let record = Record::after(None, entry);
+        let body = body(&record, HEAD).unwrap();
+        assert!(body.is_ascii());
+        #[derive(Deserialize)]
+        struct Put {
+            fields: StoredFields,
+        }
+        let put: Put = serde_json::from_slice(&body).unwrap();
+        assert!(put.fields.entry.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+        let document = StoredDocument { id: format!("id:ns:{NAME}:g=x:y"), fields: Some(put.fields) };
+        assert_eq!(understood(document, HEAD).unwrap(), record);
+    }
+
+    #[test]
+    fn invariant_09_a_document_that_cannot_be_read_is_no_missing_one() {
+        for (id, kind, entry) in [
+            (format!("id:ns:{NAME}:g=x:y"), PAST, "{}"),
+            (format!("id:ns:{NAME}:g=x:y"), HEAD, "{}"),
+            ("id:ns:other::y".to_owned(), HEAD, "{}"),
+        ] {
+            let fields = StoredFields { kind: kind.to_owned(), epoch: 1, stamp: 1, entry: entry.to_owned() };
+            let error = understood(StoredDocument { id, fields: Some(fields) }, HEAD).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+        }
+    }
+}
