@@ -13,11 +13,7 @@ pub use operation::{Condition, FeedOperation};
 pub(crate) use operation::{Ready, Sender};
 
 use cogniverse_sdk::{DocumentId, DocumentOutcome};
-use futures_util::{
-    FutureExt, Stream, StreamExt,
-    future::BoxFuture,
-    stream::{FusedStream, FuturesUnordered},
-};
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use std::{
     collections::{HashMap, VecDeque},
     pin::Pin,
@@ -134,11 +130,11 @@ impl<S: Stream<Item = FeedOperation>> Stream for Feed<S> {
                 Poll::Pending => input_waits = true,
             }
         }
-        if !feed.under_way.is_terminated() || !feed.under_way.is_empty() {
-            if let Poll::Ready(Some(done)) = feed.under_way.poll_next_unpin(context) {
-                let outcome = feed.finished(done);
-                return Poll::Ready(Some(outcome));
-            }
+        if !feed.under_way.is_empty()
+            && let Poll::Ready(Some(done)) = feed.under_way.poll_next_unpin(context)
+        {
+            let outcome = feed.finished(done);
+            return Poll::Ready(Some(outcome));
         }
         if feed.input_ended && feed.under_way.is_empty() { Poll::Ready(None) } else { Poll::Pending }
     }

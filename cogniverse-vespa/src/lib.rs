@@ -41,6 +41,8 @@ mod document_path;
 mod documents;
 mod error;
 mod feed;
+#[cfg(test)]
+mod judged;
 mod manifest;
 mod overrides;
 mod plan;

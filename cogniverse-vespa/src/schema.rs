@@ -6,6 +6,7 @@
 //! | `string`, `array<string>` attributes | `match { word cased }` | a filter compares ids as they are written |
 //! | tensors | `attribute`, and `index` where the base schema asks | never in a summary |
 //! | all but tensors | `document-summary cogniverse` of attributes | hits cost no read of the document store |
+//! | functions | `function inline` | the same value, computed in place: no function is shared between phases' nodes |
 //! | rank profiles with a second phase | `match-features { firstPhase }` | both phases' scores come back |
 
 use crate::retrieval::{self, TOKEN_INPUTS};
@@ -181,7 +182,7 @@ fn write_profile(out: &mut Lines, schema: &Schema, profile: &RankProfile) -> Res
     for function in &profile.functions {
         plain_word(&function.name, "the function")?;
         out.block(
-            format_args!("function {}()", function.name),
+            format_args!("function inline {}()", function.name),
             format_args!("expression: {}", plain_expression(&function.expression)?),
         );
     }

@@ -30,9 +30,15 @@ pub(crate) fn first(config: &VespaConfig, types: &BTreeSet<String>) -> String {
         }
         nodes
     };
+    // With several hosts Vespa wants to be told where its own services run.
+    let admin = if config.hosts.is_empty() {
+        ""
+    } else {
+        "  <admin version=\"2.0\">\n    <adminserver hostalias=\"node0\"/>\n  </admin>\n"
+    };
     format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\" ?>\n\
-         <services version=\"1.0\">\n  \
+         <services version=\"1.0\">\n{admin}  \
            <container id=\"default\" version=\"1.0\">\n    \
              <search/>\n    <document-api/>\n    <nodes>\n{}    </nodes>\n  \
            </container>\n  \
