@@ -148,7 +148,7 @@ async fn content_is_a_tree_of_folders() {
         (Method::PUT, "schemas", "a folder", 400),
         (Method::PUT, "services.xml/", "", 400),
         (Method::PUT, "services.xml/below", "a file above", 400),
-        (Method::PUT, "a/%2E%2E/%2E%2E/b", "outside", 400),
+        (Method::PUT, "a/..%2F..%2Fb", "outside", 400),
         (Method::DELETE, "schemas/", "", 400),
         (Method::DELETE, "files/deep/x.txt", "", 200),
         (Method::DELETE, "files/deep/", "", 200),
