@@ -1,10 +1,8 @@
 //! HTTP/1.1 and HTTP/2 on one port, packed and chunked bodies, bounds, and the end of a server.
 
-mod support;
-
+use crate::support::{Deployer, TENANT, answer, client, client_h2, gzip, package, zip};
 use http::Method;
 use serde_json::json;
-use support::{Deployer, TENANT, answer, client, client_h2, gzip, package, zip};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -1,7 +1,5 @@
 //! A client of the deploy API, and packages for it.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 use bytes::Bytes;
 use http::Method;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};

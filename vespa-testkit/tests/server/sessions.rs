@@ -1,11 +1,9 @@
 //! Sessions of the config server: what is prepared, what is activated, and who comes first.
 
-mod support;
-
+use crate::support::{Deployer, INSTANCE, TENANT, code, package, schema, zip};
 use http::Method;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
-use support::{Deployer, INSTANCE, TENANT, code, package, schema, zip};
 use vespa_testkit::TestServerOptions;
 
 #[tokio::test]

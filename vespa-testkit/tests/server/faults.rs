@@ -1,11 +1,9 @@
 //! Faults on demand, as a client meets them.
 
-mod support;
-
+use crate::support::{Deployer, INSTANCE, TENANT, answer, client, client_h2, code, package, zip};
 use http::Method;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use support::{Deployer, INSTANCE, TENANT, answer, client, client_h2, code, package, zip};
 use vespa_testkit::{Fault, Route};
 
 #[tokio::test]

@@ -1,12 +1,10 @@
 //! The rules of the deploy API, each as a row: packages, content, errors, convergence.
 
-mod support;
-
+use crate::support::{Deployer, INSTANCE, TENANT, code, package, tar_gz, zip};
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use support::{Deployer, INSTANCE, TENANT, code, package, tar_gz, zip};
 use vespa_testkit::TestServerOptions;
 
 fn form(parameters: &str, kind: &str, content: &[u8]) -> Vec<u8> {
@@ -230,7 +228,7 @@ async fn errors_have_a_code_and_a_message() {
     }
     let stranger = deployer.request(Method::GET, "/application/v2/tenant/acme/application/").send().await.unwrap();
     assert_eq!(stranger.headers()["content-type"], "application/json");
-    assert_eq!(code(&support::answer(stranger).await), (404, "NOT_FOUND"), "Vespa's tenants are not ours");
+    assert_eq!(code(&crate::support::answer(stranger).await), (404, "NOT_FOUND"), "Vespa's tenants are not ours");
 }
 
 #[tokio::test]
@@ -251,7 +249,7 @@ async fn convergence_names_every_service() {
     assert_eq!((&container["clusterName"], &container["currentGeneration"]), (&json!("default"), &json!(1)));
     assert!(deployer.server.url().ends_with(&format!(":{}", container["port"])), "the container's real port");
     let single = deployer.client.get(container["url"].as_str().unwrap()).send().await.unwrap();
-    let (status, single) = support::answer(single).await;
+    let (status, single) = crate::support::answer(single).await;
     assert_eq!((status, &single["converged"], &single["currentGeneration"]), (200, &json!(true), &json!(1)));
     let (status, gone) = deployer.call(Method::GET, &format!("{path}/localhost:1")).await;
     assert!(status == 410 && gone["problem"].is_string(), "{status} {gone}");
@@ -279,7 +277,7 @@ async fn the_container_takes_a_package_over_later() {
     deployer.deploy(&["a"]).await;
     while deployer.call(Method::GET, &path).await.1["converged"] != true {}
     let config = deployer.client.get(format!("{}/state/v1/config", deployer.server.url())).send().await.unwrap();
-    assert_eq!(support::answer(config).await.1["config"]["generation"], json!(1));
+    assert_eq!(crate::support::answer(config).await.1["config"]["generation"], json!(1));
 }
 
 #[tokio::test]
