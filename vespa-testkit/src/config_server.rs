@@ -2,6 +2,7 @@
 //!
 //! The only tenant, application and instance are called "default", as in a Vespa that one runs oneself.
 
+mod application;
 mod convergence;
 mod form;
 mod package;
@@ -17,7 +18,6 @@ use crate::{
     faults::Struck,
     message::{Reply, Request},
     rollout::{Activation, Rollout},
-    topology::Topology,
 };
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
@@ -267,67 +267,6 @@ impl ConfigServer {
             "url": format!("{}{INSTANCE}", request.origin),
             "configChangeActions": checked.actions,
         })))
-    }
-
-    fn applications(&self, request: &Request) -> Reply {
-        let active = self.generation().map(|_| format!("{}{INSTANCE}", request.origin));
-        ok(&active.into_iter().collect())
-    }
-
-    async fn application(&self, request: &Request, struck: &Struck, below_instance: &[&str]) -> Outcome<Reply> {
-        match (below_instance, &request.method) {
-            ([], &Method::GET) => self.generation_answer(struck),
-            ([], &Method::DELETE) => self.delete_application().await,
-            (["content", ..], &Method::GET) => {
-                let place = Place::parse(&decoded(below(&request.path, 13))?)?;
-                let sessions = self.sessions.lock();
-                let (_, session) = sessions.active()?;
-                read_content(&session.tree, &place, request, &format!("{}{INSTANCE}/content/", request.origin))
-            }
-            (["serviceconverge"], &Method::GET) => convergence::list(self, request, struck),
-            (["serviceconverge", service], &Method::GET) => {
-                convergence::single(self, request, struck, &decoded(service)?)
-            }
-            (["reindexing"], &Method::GET) => Ok(ok(&self.reindexing.lock().status(&self.topology()?))),
-            (["reindexing"], &Method::POST | &Method::DELETE) => {
-                self.topology()?;
-                Ok(ok(&self.reindexing.lock().enable(request.method == Method::POST)))
-            }
-            (["reindex"], &Method::POST | &Method::PUT) => {
-                let topology = self.topology()?;
-                Ok(ok(&self.reindexing.lock().trigger(&topology, request)?))
-            }
-            ([] | ["content", ..] | ["serviceconverge" | "reindexing" | "reindex", ..], method) => {
-                Err(Refusal::method(method))
-            }
-            _ => Err(nothing_at(request)),
-        }
-    }
-
-    fn topology(&self) -> Outcome<Topology> {
-        self.sessions.lock().active().map(|(_, session)| Topology::of(&session.tree.files))
-    }
-
-    fn generation_answer(&self, struck: &Struck) -> Outcome<Reply> {
-        let sessions = self.sessions.lock();
-        let (active, _) = sessions.active()?;
-        let generation = sessions.previous_id().filter(|_| struck.stale).unwrap_or(active);
-        Ok(ok(&json!({
-            "generation": generation,
-            "applicationPackageFileReference": format!("package-{generation}"),
-            "modelVersions": [VERSION],
-        })))
-    }
-
-    async fn delete_application(&self) -> Outcome<Reply> {
-        let activation = {
-            let mut sessions = self.sessions.lock();
-            sessions.remove_application()?;
-            *self.reindexing.lock() = Reindexing::default();
-            self.rollout.queue(None, Files::new())
-        };
-        activation.settle().await;
-        Ok(ok(&json!({"message": "Application 'default.default.default' deleted"})))
     }
 }
 

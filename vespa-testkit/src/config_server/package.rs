@@ -52,10 +52,17 @@ fn unpack(kind: &str, packed: &Bytes) -> Outcome<Files> {
 }
 
 /// Collects files within the bounds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Unpacked {
     files: Files,
-    bytes: u64,
+    /// How many bytes more there may be.
+    left: u64,
+}
+
+impl Default for Unpacked {
+    fn default() -> Self {
+        Self { files: Files::new(), left: MAX_UNPACKED_BYTES }
+    }
 }
 
 impl Unpacked {
@@ -63,16 +70,16 @@ impl Unpacked {
         let Some(path) = plain(name) else {
             return Err(Refusal::invalid_package(format!("Invalid application package: illegal path '{name}'")));
         };
-        let left = MAX_UNPACKED_BYTES - self.bytes;
         let mut bytes = Vec::new();
-        let read = content.take(left + 1).read_to_end(&mut bytes).map_err(broken)?;
-        self.bytes += u64::try_from(read).unwrap_or(u64::MAX).min(left);
-        if bytes.len() as u64 > left || self.files.len() >= MAX_FILES {
+        let read = content.take(self.left + 1).read_to_end(&mut bytes).map_err(broken)?;
+        let left = u64::try_from(read).ok().and_then(|read| self.left.checked_sub(read));
+        let Some(left) = left.filter(|_| self.files.len() < MAX_FILES) else {
             return Err(Refusal::bad_request(format!(
                 "the application package holds more than {} MiB or {MAX_FILES} files",
                 MAX_UNPACKED_BYTES >> 20
             )));
-        }
+        };
+        self.left = left;
         self.files.insert(path, bytes.into());
         Ok(())
     }
@@ -156,6 +163,19 @@ mod tests {
         for (name, path) in table {
             assert_eq!(plain(name).as_deref(), path, "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_package_holds_is_bounded() {
+        let mut unpacked = Unpacked { left: 10, ..Unpacked::default() };
+        assert!(unpacked.add("a", [0; 6].as_slice()).is_ok());
+        assert!(unpacked.add("b", [0; 5].as_slice()).is_err(), "eleven bytes in all");
+        assert!(unpacked.add("b", [0; 4].as_slice()).is_ok());
+        let mut unpacked = Unpacked::default();
+        for number in 0..MAX_FILES {
+            assert!(unpacked.add(&number.to_string(), [].as_slice()).is_ok());
+        }
+        assert!(unpacked.add("one more", [].as_slice()).is_err());
     }
 
     #[test]

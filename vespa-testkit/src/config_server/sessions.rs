@@ -88,7 +88,13 @@ impl Sessions {
 
     pub(crate) fn active(&self) -> Outcome<(u64, &Session)> {
         let active = self.active.and_then(|id| Some((id, self.sessions.get(&id)?)));
-        active.ok_or_else(|| Refusal::not_found("No such application: 'default.default.default'"))
+        active.ok_or_else(no_application)
+    }
+
+    /// The generation that is told: the one before where the teller is behind.
+    pub(crate) fn told_generation(&self, stale: bool) -> Outcome<u64> {
+        let told = if stale { self.previous } else { self.active };
+        told.ok_or_else(no_application)
     }
 
     pub(crate) fn active_id(&self) -> Option<u64> {
@@ -139,6 +145,10 @@ impl Sessions {
         (self.active, self.previous) = (None, None);
         Ok(())
     }
+}
+
+fn no_application() -> Refusal {
+    Refusal::not_found("No such application: 'default.default.default'")
 }
 
 #[cfg(test)]
