@@ -208,7 +208,7 @@ impl ConfigServer {
 
     fn get_prepared(&self, id: u64, request: &Request) -> Outcome<Reply> {
         if self.sessions.lock().inactive(id)?.status != Status::Prepared {
-            return Err(Refusal::bad_request(format!("Session not prepared: {id}")));
+            return Err(Refusal::bad_request(format!("session {id} is not prepared")));
         }
         let actions = json!({"restart": [], "refeed": [], "reindex": []});
         Ok(ok(&prepared(id, request, &Checked { actions, log: Vec::new() })))
@@ -283,7 +283,7 @@ fn nothing_at(request: &Request) -> Refusal {
 }
 
 fn session_id(text: &str) -> Outcome<u64> {
-    text.parse().map_err(|_| Refusal::bad_request(format!("Session id in request is not a number, it was '{text}'")))
+    text.parse().map_err(|_| Refusal::bad_request(format!("'{text}' is no session's number")))
 }
 
 /// What follows the first segments of a path, with the slash at its end.
@@ -299,7 +299,7 @@ fn decoded(text: &str) -> Outcome<String> {
 
 /// The address that `from` takes must be one of an application: the server's own, or any other name of it.
 fn application_in(from: &str) -> Outcome<()> {
-    let illegal = || Refusal::bad_request(format!("Parameter 'from' has illegal value '{from}'"));
+    let illegal = || Refusal::bad_request(format!("'{from}' is no address of an application to copy from"));
     let rest = from.strip_prefix("http://").ok_or_else(illegal)?;
     match rest.split('/').collect::<Vec<_>>().as_slice() {
         [

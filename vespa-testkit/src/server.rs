@@ -89,7 +89,7 @@ fn stand_in(instead: Instead, port: Port, route: &Route, path: &str) -> Reply {
         Instead::Conflict => error(
             StatusCode::CONFLICT,
             "ACTIVATION_CONFLICT",
-            "Cannot activate the session because another one was activated since it was created: refusing to activate this \
+            "another session was activated since this one was made: refusing to activate this \
              session, please redeploy",
         ),
     }

@@ -105,7 +105,7 @@ pub(super) fn single(server: &ConfigServer, request: &Request, struck: &Struck, 
             (StatusCode::OK, json!({"converged": view.has_converged(*generation), "currentGeneration": generation}))
         }
         None => {
-            let problem = "Host:port (service) no longer part of application, refetch list of services.";
+            let problem = "the application has no such service; list its services again";
             (StatusCode::GONE, json!({"problem": problem}))
         }
     };

@@ -24,10 +24,10 @@ pub(crate) struct Sent {
 /// Reads the package in a request's body.
 pub(crate) fn read(request: &Request) -> Outcome<Sent> {
     let Some(kind) = request.content_type() else {
-        return Err(Refusal::bad_request("Request contains no Content-Type header"));
+        return Err(Refusal::bad_request("the request has no Content-Type"));
     };
     if request.body.is_empty() {
-        return Err(Refusal::bad_request("Request contains no application package"));
+        return Err(Refusal::bad_request("the request holds no application package"));
     }
     if kind == "multipart/form-data" {
         let form = form::read(request)?;
@@ -43,8 +43,7 @@ fn unpack(kind: &str, packed: &Bytes) -> Outcome<Files> {
         "application/x-gzip" => untar(packed)?,
         other => {
             return Err(Refusal::bad_request(format!(
-                "Request contains invalid Content-Type header '{other}', must be 'application/x-gzip', \
-                 'application/zip' or 'multipart/form-data'"
+                "Content-Type '{other}' is not that of a package: application/zip, application/x-gzip or multipart/form-data"
             )));
         }
     };

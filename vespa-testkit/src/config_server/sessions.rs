@@ -81,7 +81,7 @@ impl Sessions {
     pub(crate) fn inactive(&mut self, id: u64) -> Outcome<&mut Session> {
         let session = self.get(id)?;
         if session.status == Status::Active {
-            return Err(Refusal::bad_request(format!("Session is active: {id}")));
+            return Err(Refusal::bad_request(format!("session {id} is the active one")));
         }
         Ok(session)
     }
@@ -121,14 +121,12 @@ impl Sessions {
         let seen = session.active_at_create;
         if seen != 0 && active > seen && !force {
             return Err(Refusal::conflict(format!(
-                "Cannot activate session {id} because the currently active session ({active}) has changed since session \
-                 {id} was created (was {seen} at creation time): refusing to activate this session, please redeploy"
+                "session {active} was activated since session {id} was made, when session {seen} was active: refusing to activate \
+                 this session, please redeploy"
             )));
         }
         if id < active {
-            return Err(Refusal::conflict(format!(
-                "Cannot activate session {id} because it is older than current active session ({active})"
-            )));
+            return Err(Refusal::conflict(format!("session {id} is older than current active session {active}")));
         }
         session.status = Status::Active;
         if let Some(before) = self.active.and_then(|before| self.sessions.get_mut(&before)) {
