@@ -65,9 +65,6 @@ async fn run(options: Options) -> Result<()> {
         let source = sources.get(name).map(|source| format!("{:?}", source.source).to_lowercase()).unwrap_or_default();
         println!("  {name:14} {:32} {source}", value.to_string().trim_matches('"'));
     }
-    println!(
-        "\nNext: cargo run --example deploy_schemas -- --data-dir {} --tenant-id {tenant}",
-        options.common.data_dir.display()
-    );
+    println!("\nNext, on {}: cargo run --example deploy_schemas -- --tenant-id {tenant}", options.common.place());
     Ok(())
 }

@@ -1,15 +1,22 @@
 //! Deploys the schema of one profile, or all schemas, for one or more tenants.
 //!
-//! Needs: tenants that exist (`create_tenant`). Prints: what became of each schema.
+//! Needs: tenants that exist (`create_tenant`). Prints: what became of each schema; with `--plan`, what would; with
+//! `--package-out`, the plan of a deployment to Vespa, whose package it writes.
 //!
 //! `cargo run --example deploy_schemas -- --tenant-id acme_corp --tenant-id globex_inc`
 
 mod cli;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
-use cogniverse::{ProfileName, TenantId, sdk::schema_store::SchemaAction};
-use std::process::ExitCode;
+use cogniverse::{
+    Cogniverse, ProfileName, TenantId,
+    sdk::schema_store::{DeployRequest, SchemaAction},
+};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 #[derive(Parser)]
 #[command(about = "Deploys one schema or all, for one or more tenants")]
@@ -25,6 +32,9 @@ struct Options {
     /// Say what would be done, and do nothing
     #[arg(long)]
     plan: bool,
+    /// With --backend vespa: write the application package that would be deployed to this folder, and deploy nothing
+    #[arg(long, value_name = "DIR")]
+    package_out: Option<PathBuf>,
     /// Describe each deployed schema: fields and strategies
     #[arg(long)]
     describe: bool,
@@ -37,6 +47,9 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<()> {
     let cogniverse = options.common.open().await?;
+    if let Some(folder) = &options.package_out {
+        return write_package(&cogniverse, &options, folder).await;
+    }
     let mut shown = Vec::new();
     for tenant in &options.tenants {
         cogniverse.tenants().require_active(tenant).await?;
@@ -68,6 +81,33 @@ async fn run(options: Options) -> Result<()> {
     }
     if options.common.json {
         println!("{}", serde_json::json!({"planned": options.plan, "schemas": shown}));
+    }
+    Ok(())
+}
+
+/// Writes the whole package as it would be, and says what Vespa's own check finds.
+async fn write_package(cogniverse: &Cogniverse, options: &Options, folder: &Path) -> Result<()> {
+    anyhow::ensure!(options.common.backend == cli::Backend::Vespa, "--package-out needs --backend vespa");
+    let mut deployments = Vec::new();
+    for tenant in &options.tenants {
+        cogniverse.tenants().require_active(tenant).await?;
+        let base = match &options.profile {
+            Some(profile) => Some(cogniverse.config().get_profile(tenant, profile).await?.config.value.schema),
+            None => None,
+        };
+        deployments.extend(cogniverse.schemas().request(tenant, base.as_ref()).await?.deployments);
+    }
+    let (vespa, request) = (options.common.vespa()?, DeployRequest::new(deployments));
+    let plan = vespa.plan_deployment(&request).await?;
+    for (path, content) in vespa.package(&request).await? {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
+        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if options.common.json {
+        println!("{}", serde_json::json!({"planned": true, "files": plan.files, "schemas": plan.schemas}));
+    } else {
+        println!("{plan}\nthe package is in {}", folder.display());
     }
     Ok(())
 }

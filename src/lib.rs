@@ -32,7 +32,15 @@ pub use cogniverse_sdk::{
     Error, ErrorKind, Filter, ProfileName, Result, SchemaName, StrategyName, TenantId, TimeRange,
 };
 
+#[cfg(feature = "vespa")]
+pub use cogniverse_vespa as vespa;
+
 /// `docs/telemetry.md`, whose code is compiled by the doc tests.
 #[cfg(all(doctest, feature = "otlp"))]
 #[doc = include_str!("../docs/telemetry.md")]
 struct TelemetryGuide;
+
+/// `docs/vespa.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "vespa"))]
+#[doc = include_str!("../docs/vespa.md")]
+struct VespaGuide;

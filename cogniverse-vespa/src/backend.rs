@@ -76,7 +76,7 @@ impl VespaBackend {
         Ok(DeploymentPlan::new(DeployReport::new(Vec::new()), Some(schema.clone()), &edit, prepared))
     }
 
-    /// The files that a deployment would write, by path, for a person to read. Nothing is sent but reads.
+    /// The whole application package as a deployment would make it, by path, for a person to read. Only reads are sent.
     ///
     /// # Errors
     /// As [`SchemaStore::deploy`].

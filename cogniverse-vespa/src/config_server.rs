@@ -70,6 +70,15 @@ impl<'c> ConfigServer<'c> {
         }
     }
 
+    /// The paths of every file of the active application.
+    pub(crate) async fn active_paths(&self) -> Result<Vec<String>> {
+        let root = format!("{INSTANCE}/content/");
+        let answer = self.read(&format!("{root}?recursive=true")).await?;
+        let addresses: Vec<String> = answer.json(Call::Deploy)?;
+        let path = |address: &String| Some(address.split_once(&root)?.1.to_owned());
+        Ok(addresses.iter().filter_map(path).filter(|path| !path.is_empty() && !path.ends_with('/')).collect())
+    }
+
     /// A session with a package.
     pub(crate) async fn session_with(&self, package: Vec<u8>) -> Result<u64> {
         let answer =

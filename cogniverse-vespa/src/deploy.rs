@@ -95,14 +95,26 @@ impl Deployer {
         }
     }
 
-    /// The files that a change would write.
+    /// Every file of the application as a change would make it.
     pub(crate) async fn package(&self, change: &Change<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
-        let config = &self.client.config;
-        let (mut files, application) = match Self::active(&self.server()).await? {
-            Some((_, application)) => (BTreeMap::new(), application),
-            None => (first_package(config, &self.system)?, first_application(config, &self.system)?),
+        let (config, server) = (&self.client.config, self.server());
+        let (mut files, application) = loop {
+            let Some((generation, application)) = Self::active(&server).await? else {
+                break (first_package(config, &self.system)?, first_application(config, &self.system)?);
+            };
+            let mut files = BTreeMap::new();
+            for path in server.active_paths().await? {
+                if let Some(content) = server.active_file(&path).await? {
+                    files.insert(path, content);
+                }
+            }
+            if server.generation().await? == Some(generation) {
+                break (files, application);
+            }
         };
-        files.extend(application.edit(config, change, self.clock.now())?.puts);
+        let Edit { puts, deletes, .. } = application.edit(config, change, self.clock.now())?;
+        files.retain(|path, _| !deletes.contains(path));
+        files.extend(puts);
         Ok(files.into_iter().map(|(path, content)| (path, content.to_vec())).collect())
     }
 

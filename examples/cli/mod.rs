@@ -10,6 +10,7 @@ use cogniverse::{
     telemetry::{TelemetryManager, TelemetrySettings},
 };
 use cogniverse_otlp::{OtlpConfig, OtlpExporter, TenantLayer};
+use cogniverse_vespa::{VespaBackend, VespaConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::{io::IsTerminal, path::PathBuf, sync::Arc};
@@ -20,12 +21,30 @@ pub(crate) const TEXT_PROFILE: &str = "video_text_minilm_mv_segment";
 /// The name that profiles use for the model of `--model`.
 pub(crate) const LOCAL_MODEL: &str = "minilm";
 
+/// Where documents and configuration lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Backend {
+    /// One folder on this machine
+    Embedded,
+    /// A Vespa application
+    Vespa,
+}
+
 /// Flags that every example takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// The folder of the embedded backend and the configuration
     #[arg(long, default_value = "cogniverse-data", env = "COGNIVERSE_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
+    /// Where documents and configuration lie
+    #[arg(long, value_enum, default_value = "embedded", env = "COGNIVERSE_BACKEND")]
+    pub(crate) backend: Backend,
+    /// With --backend vespa: its container
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8080", env = "COGNIVERSE_VESPA_URL")]
+    pub(crate) url: String,
+    /// With --backend vespa: its config server
+    #[arg(long, value_name = "URL", default_value = "http://localhost:19071", env = "COGNIVERSE_VESPA_CONFIG_URL")]
+    pub(crate) config_url: String,
     /// Print one JSON object on standard output, and nothing else there
     #[arg(long)]
     pub(crate) json: bool,
@@ -41,11 +60,32 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// Opens the library on the data folder.
+    /// Opens the library on the data folder, or on Vespa.
     pub(crate) async fn open(&self) -> Result<Cogniverse> {
         let builder = with_model(Cogniverse::builder().data_dir(&self.data_dir), self.model.as_deref())?;
         let builder = builder.telemetry(self.telemetry()?);
-        builder.open().await.with_context(|| format!("cannot open the data folder {}", self.data_dir.display()))
+        match self.backend {
+            Backend::Embedded => builder.open().await,
+            Backend::Vespa => {
+                let backend = self.vespa()?;
+                let store = backend.config_store().await.with_context(|| format!("cannot use {}", self.place()))?;
+                builder.backend(Arc::new(backend)).config_store(Arc::new(store)).open().await
+            }
+        }
+        .with_context(|| format!("cannot open {}", self.place()))
+    }
+
+    /// The Vespa that the flags name.
+    pub(crate) fn vespa(&self) -> Result<VespaBackend> {
+        Ok(VespaBackend::new(VespaConfig::new(&self.url, &self.config_url))?)
+    }
+
+    /// Where everything lies, for a person.
+    pub(crate) fn place(&self) -> String {
+        match self.backend {
+            Backend::Embedded => format!("the data folder {}", self.data_dir.display()),
+            Backend::Vespa => format!("Vespa at {} (config server {})", self.url, self.config_url),
+        }
     }
 
     /// With `--phoenix-url`: a pipeline to it, and the library's own spans into the pipeline.

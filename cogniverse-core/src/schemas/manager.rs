@@ -40,8 +40,7 @@ impl SchemaManager {
     /// # Errors
     /// `NotFound` for a base schema that does not exist; as [`cogniverse_sdk::SchemaStore::deploy`].
     pub async fn deploy(&self, tenant: &TenantId, base: &SchemaName) -> Result<DeployReport> {
-        let request = DeployRequest::new(vec![self.deployment(tenant, base).await?]);
-        self.backend.deploy(request).await
+        self.backend.deploy(self.request(tenant, Some(base)).await?).await
     }
 
     /// Deploys every base schema for a tenant: all or none.
@@ -49,8 +48,7 @@ impl SchemaManager {
     /// # Errors
     /// As [`SchemaManager::deploy`].
     pub async fn deploy_all(&self, tenant: &TenantId) -> Result<DeployReport> {
-        let request = self.request_for_all(tenant).await?;
-        self.backend.deploy(request).await
+        self.backend.deploy(self.request(tenant, None).await?).await
     }
 
     /// What [`SchemaManager::deploy`] would do.
@@ -58,7 +56,7 @@ impl SchemaManager {
     /// # Errors
     /// As [`SchemaManager::deploy`].
     pub async fn plan(&self, tenant: &TenantId, base: &SchemaName) -> Result<DeployReport> {
-        self.backend.plan(&DeployRequest::new(vec![self.deployment(tenant, base).await?])).await
+        self.backend.plan(&self.request(tenant, Some(base)).await?).await
     }
 
     /// What [`SchemaManager::deploy_all`] would do.
@@ -66,12 +64,20 @@ impl SchemaManager {
     /// # Errors
     /// As [`SchemaManager::deploy`].
     pub async fn plan_all(&self, tenant: &TenantId) -> Result<DeployReport> {
-        self.backend.plan(&self.request_for_all(tenant).await?).await
+        self.backend.plan(&self.request(tenant, None).await?).await
     }
 
-    async fn request_for_all(&self, tenant: &TenantId) -> Result<DeployRequest> {
-        let mut deployments = Vec::new();
-        for base in self.loader.list().await? {
+    /// What deploying one base schema, or all, for a tenant asks of a backend.
+    ///
+    /// # Errors
+    /// As [`SchemaManager::deploy`].
+    pub async fn request(&self, tenant: &TenantId, base: Option<&SchemaName>) -> Result<DeployRequest> {
+        let bases = match base {
+            Some(base) => vec![base.clone()],
+            None => self.loader.list().await?,
+        };
+        let mut deployments = Vec::with_capacity(bases.len());
+        for base in bases {
             deployments.push(self.deployment(tenant, &base).await?);
         }
         Ok(DeployRequest::new(deployments))
