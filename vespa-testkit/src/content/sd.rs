@@ -1,0 +1,9 @@
+//! Schemas (`schemas/<name>.sd`): the part of Vespa's schema language that decides what this server does.
+
+mod check;
+mod read;
+mod schema;
+mod tree;
+
+pub(crate) use read::read;
+pub(crate) use schema::{Field, Input, RankProfile, Schema};
