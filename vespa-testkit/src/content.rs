@@ -142,6 +142,11 @@ impl Content {
         std::future::ready(documents::handle(self, request, faults))
     }
 
+    /// How many documents there are of each type.
+    pub(crate) fn document_counts(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
     /// `/search/`
     pub(crate) async fn search(&self, request: &Request, faults: &ContentFaults) -> Reply {
         search::handle(self, request, faults).await

@@ -1,1 +1,59 @@
-//! A server with Vespa's wire, for tests.
+//! A server with Vespa's wire, for tests: of cogniverse, and of programs that use it.
+//!
+//! It takes deployments as Vespa's config server does, with sessions and their compare-and-set, and documents and searches
+//! as Vespa's container does. It speaks HTTP/1.1 and HTTP/2 in the clear, and does wrong what a test orders.
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() -> cogniverse_sdk::Result<()> {
+//! use vespa_testkit::{Fault, Route, TestServer};
+//!
+//! let server = TestServer::start().await?;
+//! server.faults().next(Route::Documents, 3, Fault::Status(429));
+//! println!("documents {}, deployments {}", server.url(), server.config_url());
+//! assert_eq!(server.generation(), None);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it is not
+//!
+//! - **Not proton.** Documents are kept by the embedded engine. Its speed, its memory and its limits are not Vespa's, nothing
+//!   is written twice, and a feed is blocked only where a test orders it.
+//! - **Not HNSW.** Nearest neighbours are exact, or the embedded engine's; its recall says nothing about Vespa's.
+//! - **Not Vespa's linguistics.** Words are split and stemmed by the embedded engine.
+//! - **Not a config server of many nodes.** There is one node, no ZooKeeper, no tenant or application but "default", and the
+//!   parameters `timeout`, `verbose`, `debug`, `vespaVersion` and `ignoreValidationErrors` change nothing.
+//! - **Not Vespa's checks of a package.** What is checked is what the tests of cogniverse need.
+//! - Reindexing ends at once and does nothing. A package may hold 256 MiB, unpacked, and a body 100 MiB.
+//!
+//! # Modules
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `server`, `options`, `transport`, `stop` | the server with its two ports; how it starts; HTTP; how it ends |
+//! | `message`, `route`, `request_log` | a request and an answer; which part of the wire it is for; those seen |
+//! | `faults` | what goes wrong, where and how often |
+//! | `config_server`, `rollout`, `topology` | the deploy API; from activation to being in force; the services of a package |
+//! | `content` | document types, `/document/v1` and `/search/` |
+//! | `health` | health, state and metrics |
+
+mod config_server;
+mod content;
+mod faults;
+mod health;
+mod message;
+mod options;
+mod request_log;
+mod rollout;
+mod route;
+mod server;
+mod stop;
+mod topology;
+mod transport;
+
+pub use faults::{Fault, FaultId, Faults};
+pub use options::TestServerOptions;
+pub use request_log::SeenRequest;
+pub use route::Route;
+pub use server::TestServer;
