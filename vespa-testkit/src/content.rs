@@ -110,14 +110,20 @@ impl Content {
             let mut state = self.state.write();
             let mut documents = state.take().map_or_else(BTreeMap::new, |running| {
                 let changed = |name: &String| running.package.document_type(name) != package.document_type(name);
-                running.documents.into_iter().map(|(name, documents)| (name.clone(), (changed(&name), documents))).collect()
+                running
+                    .documents
+                    .into_iter()
+                    .map(|(name, documents)| (name.clone(), (changed(&name), documents)))
+                    .collect()
             });
             documents.retain(|name, _| package.document_type(name).is_some());
             let mut changed = Vec::new();
             let mut kept = BTreeMap::new();
             for (name, (differs, mut documents)) in documents {
                 if let Some(schema) = package.document_type(&name).filter(|_| differs) {
-                    documents.retain(|name, value| schema.document_field(name).is_some_and(|field| value.fits(&field.data_type)));
+                    documents.retain(|name, value| {
+                        schema.document_field(name).is_some_and(|field| value.fits(&field.data_type))
+                    });
                     documents.all_changed();
                     changed.push(name.clone());
                 }
@@ -128,7 +134,8 @@ impl Content {
         };
         let gone: Vec<String> = {
             let state = self.state.read();
-            let known = |name: &str| state.as_ref().is_some_and(|running| running.package.document_type(name).is_some());
+            let known =
+                |name: &str| state.as_ref().is_some_and(|running| running.package.document_type(name).is_some());
             engine.names().filter(|name| !known(name)).map(str::to_owned).collect()
         };
         for name in changed.into_iter().chain(gone) {
@@ -144,7 +151,11 @@ impl Content {
 
     /// How many documents there are of each type.
     pub(crate) fn document_counts(&self) -> Vec<(String, u64)> {
-        Vec::new()
+        let state = self.state.read();
+        let Some(running) = state.as_ref() else { return Vec::new() };
+        let types = running.package.clusters.iter().flat_map(|cluster| &cluster.types);
+        let count = |name: &str| running.documents.get(name).map_or(0, |documents| documents.len() as u64);
+        types.map(|(name, _)| (name.clone(), count(name))).collect()
     }
 
     /// `/search/`

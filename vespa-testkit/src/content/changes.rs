@@ -17,9 +17,14 @@ pub(crate) fn actions(package: &Package, previous: &Package) -> Result<Value, St
     let mut found = Found { package, restart: Vec::new(), refeed: Vec::new(), reindex: Vec::new() };
     for cluster in &previous.clusters {
         let Some(now) = package.clusters.iter().find(|now| now.name == cluster.name) else {
-            found.allow("content-cluster-removal", "Removal (or id change) of content clusters", &format!(
-                "Content cluster '{}' is removed. This will cause loss of all data in this cluster", cluster.name
-            ))?;
+            found.allow(
+                "content-cluster-removal",
+                "Removal (or id change) of content clusters",
+                &format!(
+                    "Content cluster '{}' is removed. This will cause loss of all data in this cluster",
+                    cluster.name
+                ),
+            )?;
             continue;
         };
         for (name, _) in &cluster.types {
@@ -50,7 +55,9 @@ impl Found<'_> {
             return Ok(());
         }
         let change = change.trim_end_matches('.');
-        Err(format!("{what}: {change}. To allow this add <allow until='yyyy-mm-dd'>{id}</allow> to validation-overrides.xml, {SEE}"))
+        Err(format!(
+            "{what}: {change}. To allow this add <allow until='yyyy-mm-dd'>{id}</allow> to validation-overrides.xml, {SEE}"
+        ))
     }
 
     fn compare(&mut self, cluster: &Cluster, before: &Schema, after: &Schema) -> Result<(), String> {
@@ -71,7 +78,11 @@ impl Found<'_> {
             }
             if let Some(what) = reindexing(old, new) {
                 let message = says(&what);
-                self.allow("indexing-change", "Changing what tokens are expected and stored in field indexes", &message)?;
+                self.allow(
+                    "indexing-change",
+                    "Changing what tokens are expected and stored in field indexes",
+                    &message,
+                )?;
                 self.reindex.push(documents("indexing-change", cluster, after, &message));
             }
         }
@@ -107,7 +118,8 @@ fn restarts(old: &Field, new: &Field) -> Vec<String> {
         flag(old.paged, new.paged, "attribute 'paged'");
         flag(old.rank_filter, new.rank_filter, "attribute 'rank: filter'");
         let tensor = old.data_type.tensor().is_some();
-        let metric = |field: &Field| field.distance_metric.as_deref().unwrap_or("euclidean").replace('-', "_").to_uppercase();
+        let metric =
+            |field: &Field| field.distance_metric.as_deref().unwrap_or("euclidean").replace('-', "_").to_uppercase();
         if tensor && metric(old) != metric(new) {
             found.push(format!("change property 'distance-metric' from '{}' to '{}'", metric(old), metric(new)));
         }
@@ -128,7 +140,11 @@ fn restarts(old: &Field, new: &Field) -> Vec<String> {
         }
         let cased = |field: &Field| if field.dictionary_cased || field.match_cased { "CASED" } else { "UNCASED" };
         if old.data_type.is_text() && cased(old) != cased(new) {
-            found.push(format!("change property 'dictionary: cased/uncased' from '{}' to '{}'", cased(old), cased(new)));
+            found.push(format!(
+                "change property 'dictionary: cased/uncased' from '{}' to '{}'",
+                cased(old),
+                cased(new)
+            ));
         }
     }
     found

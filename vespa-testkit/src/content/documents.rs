@@ -24,10 +24,16 @@ pub(super) fn handle(content: &Content, request: &Request, faults: &ContentFault
     };
     let allowed = path.methods();
     if request.method == Method::OPTIONS {
-        return Reply::bytes(StatusCode::NO_CONTENT, "text/plain;charset=utf-8", "").with_header("allow", allowed.join(","));
+        return Reply::bytes(StatusCode::NO_CONTENT, "text/plain;charset=utf-8", "")
+            .with_header("allow", allowed.join(","));
     }
     if !allowed.contains(&request.method.as_str()) {
-        let message = format!("'{}' not allowed at '{}'. Allowed methods are: {}", request.method, request.path, allowed.join(", "));
+        let message = format!(
+            "'{}' not allowed at '{}'. Allowed methods are: {}",
+            request.method,
+            request.path,
+            allowed.join(", ")
+        );
         return answer.refuse(StatusCode::METHOD_NOT_ALLOWED, &message);
     }
     let mut state = content.state.write();
@@ -113,7 +119,8 @@ fn milliseconds(request: &Request, name: &str) -> Result<Option<u64>, Refusal> {
 /// A parameter that is a whole number.
 fn integer(request: &Request, name: &str) -> Result<Option<i64>, Refusal> {
     let Some(text) = request.parameter(name) else { return Ok(None) };
-    let number = text.parse().map_err(|_| Refusal::bad(format!("Failed parsing '{text}': For input string: \"{text}\"")))?;
+    let number =
+        text.parse().map_err(|_| Refusal::bad(format!("Failed parsing '{text}': For input string: \"{text}\"")))?;
     Ok(Some(number))
 }
 
@@ -125,7 +132,10 @@ fn check_cluster<'r>(running: &'r Running, request: &Request) -> Result<Option<&
         Some(cluster) => Ok(Some(&cluster.name)),
         None => {
             let names: Vec<String> = clusters.iter().map(|cluster| format!("'{}'", cluster.name)).collect();
-            Err(Refusal::bad(format!("Your Vespa deployment has no content cluster '{name}', only {}", names.join(", "))))
+            Err(Refusal::bad(format!(
+                "Your Vespa deployment has no content cluster '{name}', only {}",
+                names.join(", ")
+            )))
         }
     }
 }

@@ -2,8 +2,8 @@
 //! its own there, and is told of changed documents before a search.
 
 use super::{
-    engine_schema::{self, Known},
     document_id,
+    engine_schema::{self, Known},
     sd::{RankProfile, Schema},
     store::{Documents, Key},
     tensor::Tensor,

@@ -102,15 +102,18 @@ fn strategy(name: &str, profile: &RankProfile, expression: &str) -> (Json, Vec<S
     });
     let known = tensors.filter(|(_, tensor)| cogniverse_sdk::TensorType::parse(&tensor.to_string()).is_ok());
     let inputs: Vec<(&String, &TensorType)> = known.collect();
-    let declared = inputs.iter().map(|(name, tensor)| json!({"name": format!("query({name})"), "type": tensor.to_string()}));
+    let declared =
+        inputs.iter().map(|(name, tensor)| json!({"name": format!("query({name})"), "type": tensor.to_string()}));
     // `f()` and `f` are the same to Vespa, and only the second is known to the engine.
-    let plain = |text: &str| functions.keys().fold(text.to_owned(), |text, name| text.replace(&format!("{name}()"), name));
+    let plain =
+        |text: &str| functions.keys().fold(text.to_owned(), |text, name| text.replace(&format!("{name}()"), name));
     let bodies = functions.iter().map(|(name, body)| json!({"name": name, "expression": plain(body)}));
     let json = json!({
         "name": name, "inputs": declared.collect::<Vec<_>>(), "functions": bodies.collect::<Vec<_>>(),
         "first_phase": {"expression": plain(expression)},
     });
-    let named = inputs.iter().filter(|(name, _)| text.contains(&format!("query({name})"))).map(|(name, _)| (*name).clone());
+    let named =
+        inputs.iter().filter(|(name, _)| text.contains(&format!("query({name})"))).map(|(name, _)| (*name).clone());
     let near = text.split("closeness(").skip(1).filter_map(|rest| rest.split(')').next()?.split(',').nth(1));
     (json, named.collect(), near.map(|field| field.trim().to_owned()).collect())
 }

@@ -38,11 +38,18 @@ impl Matching<'_> {
             Item::Rank(parts) => parts.first().map_or_else(BTreeSet::new, |part| self.matches(part, among)),
             Item::Nearest(nearest) => {
                 let field = self.schema.field(&nearest.field);
-                let (Some(field), Some(query)) = (field, self.inputs.get(&nearest.input)) else { return BTreeSet::new() };
+                let (Some(field), Some(query)) = (field, self.inputs.get(&nearest.input)) else {
+                    return BTreeSet::new();
+                };
                 let mut found: Vec<(f64, Key)> = Vec::new();
                 for key in among {
-                    let Some(Value::Tensor(stored)) = self.documents.at(key).and_then(|stored| stored.fields.get(&field.name)) else { continue };
-                    let distance = nearest::distance(stored, query, field.distance_metric.as_deref().unwrap_or("euclidean"));
+                    let Some(Value::Tensor(stored)) =
+                        self.documents.at(key).and_then(|stored| stored.fields.get(&field.name))
+                    else {
+                        continue;
+                    };
+                    let distance =
+                        nearest::distance(stored, query, field.distance_metric.as_deref().unwrap_or("euclidean"));
                     found.extend(distance.map(|distance| (distance, *key)));
                 }
                 found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -60,9 +67,10 @@ impl Matching<'_> {
         if name == "sddocname" {
             return matches!(item, Item::Word { text, .. } if *text == self.schema.name);
         }
-        self.schema.searched(name).into_iter().any(|field| {
-            stored.fields.get(&field.name).is_some_and(|value| self.field_meets(item, field, value))
-        })
+        self.schema
+            .searched(name)
+            .into_iter()
+            .any(|field| stored.fields.get(&field.name).is_some_and(|value| self.field_meets(item, field, value)))
     }
 
     fn field_meets(&self, item: &Item, field: &Field, value: &Value) -> bool {
@@ -70,18 +78,26 @@ impl Matching<'_> {
             Item::Word { text, .. } => self.word(field, value, text),
             Item::Words { text, all, .. } if field.is_text() => {
                 let (wanted, found) = (self.analyzer.terms(text), self.terms(value));
-                if *all { wanted.iter().all(|word| found.contains(word)) } else { wanted.iter().any(|word| found.contains(word)) }
+                if *all {
+                    wanted.iter().all(|word| found.contains(word))
+                } else {
+                    wanted.iter().any(|word| found.contains(word))
+                }
             }
             Item::Words { text, .. } => self.word(field, value, text),
             Item::Phrase { words, .. } => {
                 let (wanted, found) = (self.analyzer.terms(&words.join(" ")), self.terms(value));
                 !wanted.is_empty() && found.windows(wanted.len()).any(|window| window == wanted)
             }
-            Item::Range { low, high, .. } => each(value).any(|value| number(value).is_some_and(|number| within(number, low, high))),
+            Item::Range { low, high, .. } => {
+                each(value).any(|value| number(value).is_some_and(|number| within(number, low, high)))
+            }
             Item::Bool { value: wanted, .. } => *value == Value::Bool(*wanted),
             Item::OneOf { values, .. } => values.iter().any(|wanted| match wanted {
                 Literal::Text(text) => self.word(field, value, text),
-                Literal::Number(wanted) => each(value).any(|value| number(value).is_some_and(|number| number.compare(*wanted).is_some_and(|order| order.is_eq()))),
+                Literal::Number(wanted) => each(value).any(|value| {
+                    number(value).is_some_and(|number| number.compare(*wanted).is_some_and(|order| order.is_eq()))
+                }),
             }),
             _ => false,
         }
@@ -102,7 +118,8 @@ impl Matching<'_> {
     }
 
     fn terms(&self, value: &Value) -> Vec<String> {
-        let texts = each(value).filter_map(|value| if let Value::Text(text) = value { Some(text.as_str()) } else { None });
+        let texts =
+            each(value).filter_map(|value| if let Value::Text(text) = value { Some(text.as_str()) } else { None });
         texts.flat_map(|text| self.analyzer.terms(text)).collect()
     }
 }

@@ -36,11 +36,14 @@ impl Package {
         };
         let mut schemas = BTreeMap::new();
         for (path, bytes) in files {
-            let Some(name) = path.strip_prefix("schemas/").or_else(|| path.strip_prefix("searchdefinitions/")) else { continue };
+            let Some(name) = path.strip_prefix("schemas/").or_else(|| path.strip_prefix("searchdefinitions/")) else {
+                continue;
+            };
             if !name.ends_with(".sd") || name.contains('/') {
                 continue;
             }
-            let text = std::str::from_utf8(bytes).map_err(|_| format!("Failed parsing schema from '{name}': no UTF-8"))?;
+            let text =
+                std::str::from_utf8(bytes).map_err(|_| format!("Failed parsing schema from '{name}': no UTF-8"))?;
             let schema = sd::read(name, text)?;
             schemas.insert(schema.name.clone(), Arc::new(schema));
         }
@@ -60,13 +63,19 @@ impl Package {
             let name = content.attribute("id").unwrap_or("content").to_owned();
             let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
             if name.is_empty() || !name.chars().all(plain) {
-                return Err(wrong_xml("services.xml", "value of attribute \"id\" is invalid; must be an XML name without colons"));
+                return Err(wrong_xml(
+                    "services.xml",
+                    "value of attribute \"id\" is invalid; must be an XML name without colons",
+                ));
             }
             if children(content, "redundancy").chain(children(content, "min-redundancy")).next().is_none() {
-                return Err(format!("In content cluster '{name}': Either <redundancy> or <min-redundancy> must be set"));
+                return Err(format!(
+                    "In content cluster '{name}': Either <redundancy> or <min-redundancy> must be set"
+                ));
             }
             let documents = children(content, "documents").next();
-            let documents = documents.ok_or_else(|| format!("The <documents> element is mandatory in content cluster '{name}'"))?;
+            let documents =
+                documents.ok_or_else(|| format!("The <documents> element is mandatory in content cluster '{name}'"))?;
             let mut types = Vec::new();
             for document in children(documents, "document") {
                 let name = document.attribute("type").unwrap_or_default();
@@ -131,5 +140,5 @@ fn overrides(bytes: &[u8], today: Date) -> Result<Vec<String>, String> {
 
 /// The day in UTC.
 pub(crate) fn today() -> Date {
-    Timestamp::now().to_zoned(TimeZone::UTC).date()
+    TimeZone::UTC.to_datetime(Timestamp::now()).date()
 }

@@ -1,6 +1,7 @@
 //! Schemas (`schemas/<name>.sd`): the part of Vespa's schema language that decides what this server does.
 
 mod check;
+mod property;
 mod read;
 mod schema;
 mod tree;

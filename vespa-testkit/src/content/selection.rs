@@ -28,7 +28,11 @@ pub(crate) enum Operand {
     Text(String),
     Bool(bool),
     /// `type.field`; with `[$x]`, each element.
-    Field { document_type: String, name: String, each: bool },
+    Field {
+        document_type: String,
+        name: String,
+        each: bool,
+    },
     /// `id`, `id.namespace`, `id.type`, `id.specific`, `id.user`, `id.group`.
     Id(String),
 }
@@ -50,14 +54,19 @@ pub(crate) enum Operator {
 pub(crate) enum SelectionError {
     Syntax(String),
     /// A field that the document's type lacks.
-    Field { name: String, document_type: String },
+    Field {
+        name: String,
+        document_type: String,
+    },
 }
 
 impl SelectionError {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Syntax(text) => text.clone(),
-            Self::Field { name, document_type } => format!("Field '{name}' not found in document type '{document_type}'"),
+            Self::Field { name, document_type } => {
+                format!("Field '{name}' not found in document type '{document_type}'")
+            }
         }
     }
 }
@@ -132,7 +141,9 @@ impl Operand {
     fn values(&self, stored: &Stored) -> Option<Vec<Comparable>> {
         let of = |value: &Value| match value {
             Value::Text(text) => Comparable::Text(text.clone()),
-            Value::Integer(_) | Value::Real(_) | Value::Bool(_) => Comparable::Number(value.number().unwrap_or(f64::NAN)),
+            Value::Integer(_) | Value::Real(_) | Value::Bool(_) => {
+                Comparable::Number(value.number().unwrap_or(f64::NAN))
+            }
             _ => Comparable::Present,
         };
         let text = |text: &str| vec![Comparable::Text(text.to_owned())];

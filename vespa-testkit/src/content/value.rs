@@ -56,7 +56,9 @@ impl Value {
         Ok(Some(match data_type {
             DataType::String | DataType::Uri => {
                 if let Some(c) = plain.chars().find(|c| !is_text(*c)) {
-                    return Err(format!("The string field value contains illegal code point 0x{:X}", u32::from(c)).into());
+                    return Err(
+                        format!("The string field value contains illegal code point 0x{:X}", u32::from(c)).into()
+                    );
                 }
                 Self::Text(plain)
             }
@@ -71,7 +73,8 @@ impl Value {
             DataType::Float => Self::Real(f64::from(real()? as f32)),
             DataType::Double => Self::Real(real()?),
             DataType::Array(inner) => {
-                let items = json.as_array().ok_or_else(|| format!("Expected an array but got {}", tensor_token(json)))?;
+                let items =
+                    json.as_array().ok_or_else(|| format!("Expected an array but got {}", tensor_token(json)))?;
                 let items = items.iter().map(|item| Self::read(item, inner)).collect::<Result<Vec<_>, _>>()?;
                 Self::List(items.into_iter().flatten().collect())
             }
@@ -105,9 +108,10 @@ impl Value {
             | (Self::Bool(_), DataType::Bool)
             | (Self::Json(_), DataType::Other(_)) => true,
             (Self::List(items), DataType::Array(inner)) => items.iter().all(|item| item.fits(inner)),
-            (Self::Tensor(tensor), DataType::Tensor(tensor_type)) => tensor.blocks.iter().all(|(labels, cells)| {
-                labels.len() == tensor_type.mapped.len() && cells.len() == tensor_type.block()
-            }),
+            (Self::Tensor(tensor), DataType::Tensor(tensor_type)) => tensor
+                .blocks
+                .iter()
+                .all(|(labels, cells)| labels.len() == tensor_type.mapped.len() && cells.len() == tensor_type.block()),
             _ => false,
         }
     }
@@ -143,7 +147,5 @@ fn float(number: f64) -> Json {
 /// Code points that a string field takes.
 fn is_text(c: char) -> bool {
     let code = u32::from(c);
-    (code >= 0x20 || matches!(c, '\t' | '\n' | '\r'))
-        && !(0xfdd0..=0xfdef).contains(&code)
-        && code & 0xfffe != 0xfffe
+    (code >= 0x20 || matches!(c, '\t' | '\n' | '\r')) && !(0xfdd0..=0xfdef).contains(&code) && code & 0xfffe != 0xfffe
 }

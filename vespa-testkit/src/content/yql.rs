@@ -32,13 +32,33 @@ pub(crate) enum Item {
     /// The first decides; the others only score.
     Rank(Vec<Item>),
     /// A word, or a whole value.
-    Word { field: String, text: String },
+    Word {
+        field: String,
+        text: String,
+    },
     /// Words of a text; none is no query at all.
-    Words { field: String, text: String, all: bool },
-    Phrase { field: String, words: Vec<String> },
-    Range { field: String, low: Option<Bound>, high: Option<Bound> },
-    Bool { field: String, value: bool },
-    OneOf { field: String, values: Vec<Literal> },
+    Words {
+        field: String,
+        text: String,
+        all: bool,
+    },
+    Phrase {
+        field: String,
+        words: Vec<String>,
+    },
+    Range {
+        field: String,
+        low: Option<Bound>,
+        high: Option<Bound>,
+    },
+    Bool {
+        field: String,
+        value: bool,
+    },
+    OneOf {
+        field: String,
+        values: Vec<Literal>,
+    },
     Nearest(Nearest),
 }
 

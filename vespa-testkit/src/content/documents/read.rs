@@ -55,8 +55,7 @@ impl FieldSet {
 pub(super) fn fields(running: &Running, stored: &Stored, set: &FieldSet, form: Form) -> Map<String, Value> {
     let Some(schema) = running.package.document_type(&stored.id.document_type) else { return Map::new() };
     let shown = stored.fields.iter().filter(|(name, _)| set.shows(&stored.id, name));
-    let written = shown.filter_map(|(name, value)| {
-        Some((name.clone(), value.write(&schema.document_field(name)?.data_type, form)))
-    });
+    let written = shown
+        .filter_map(|(name, value)| Some((name.clone(), value.write(&schema.document_field(name)?.data_type, form))));
     written.collect()
 }

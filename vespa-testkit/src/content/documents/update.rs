@@ -88,7 +88,9 @@ fn action(field: &Field, operation: &str, operand: &Json) -> Result<Action, Refu
         ("remove", DataType::Tensor(tensor_type)) => {
             let addresses = operand.get("addresses").and_then(Json::as_array);
             let addresses = addresses.ok_or_else(|| wrong("Expected 'addresses' to contain mapped dimensions"))?;
-            let labels = |address: &Json| tensor_type.mapped.iter().map(|name| Some(address.get(name)?.as_str()?.to_owned())).collect();
+            let labels = |address: &Json| {
+                tensor_type.mapped.iter().map(|name| Some(address.get(name)?.as_str()?.to_owned())).collect()
+            };
             let labels: Option<Vec<Vec<String>>> = addresses.iter().map(labels).collect();
             Ok(Action::RemoveBlocks(labels.ok_or_else(|| wrong("Missing a label of a mapped dimension"))?))
         }
@@ -97,7 +99,9 @@ fn action(field: &Field, operation: &str, operand: &Json) -> Result<Action, Refu
                 Some("replace") => |_, new| new,
                 Some("add") => |old, new| old + new,
                 Some("multiply") => |old, new| old * new,
-                other => return Err(wrong(&format!("Unknown operation '{}' in modify update", other.unwrap_or_default()))),
+                other => {
+                    return Err(wrong(&format!("Unknown operation '{}' in modify update", other.unwrap_or_default())));
+                }
             };
             // Cells that are not named are marked, and left as they are.
             let mut marked = operand.clone();
@@ -141,7 +145,7 @@ impl Change {
             Action::Assign(Some(value)) => drop(fields.insert(name, value)),
             Action::Assign(None) => drop(fields.remove(&name)),
             Action::Arithmetic(apply, operand, data_type) => {
-                let Some(number) = fields.get(&name).and_then(Value::number) else { return };
+                let number = fields.get(&name).and_then(Value::number).unwrap_or(0.0);
                 let result = apply(number, operand);
                 let value = match data_type {
                     DataType::Float => Value::Real(f64::from(result as f32)),

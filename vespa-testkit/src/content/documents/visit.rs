@@ -33,7 +33,8 @@ pub(super) fn handle(
     };
     let form = Form::named(request.parameter("format.tensors"));
     let (mut documents, mut lines, mut bucket) = (Vec::new(), String::new(), visit.from);
-    while bucket < BUCKETS && documents.len() < visit.wanted {
+    while bucket < visit.end && documents.len() < visit.wanted {
+        let before = documents.len();
         for stored in selected(running, &visit, bucket) {
             let fields = read::fields(running, stored, &set, form);
             let id = stored.id.to_string();
@@ -45,25 +46,30 @@ pub(super) fn handle(
             }
         }
         bucket += 1;
+        if visit.lines && documents.len() > before {
+            lines.push_str(&format!("{}\n", json!({"continuation": progress(bucket, visit.end)})));
+        }
     }
     if visit.lines {
-        let percent = 100.0 * bucket as f64 / BUCKETS as f64;
-        let place = if bucket < BUCKETS {
-            json!({"token": token(bucket), "percentFinished": percent})
-        } else {
-            json!({"percentFinished": 100.0})
-        };
         lines.push_str(&format!("{}\n", json!({"sessionStats": {"documentCount": documents.len()}})));
-        lines.push_str(&format!("{}\n", json!({"continuation": place})));
+        lines.push_str(&format!("{}\n", json!({"continuation": progress(bucket, visit.end)})));
         return Ok(Done::Reply(Reply::bytes(StatusCode::OK, "application/jsonl; charset=UTF-8", lines)));
     }
     let count = documents.len();
     let mut members = Map::from_iter([("documents".to_owned(), Value::from(documents))]);
     members.insert("documentCount".to_owned(), Value::from(count));
-    if bucket < BUCKETS {
+    if bucket < visit.end {
         members.insert("continuation".to_owned(), Value::from(token(bucket)));
     }
     Ok(Done::Json(members))
+}
+
+/// Where a streamed visit stands.
+fn progress(bucket: usize, end: usize) -> Value {
+    if bucket >= end {
+        return json!({"percentFinished": 100.0});
+    }
+    json!({"token": token(bucket), "percentFinished": 100.0 * bucket as f64 / BUCKETS as f64})
 }
 
 /// A visit that fails after it began: as a stream it has said 200 by then.
@@ -84,7 +90,8 @@ fn check(running: &Running, visit: &VisitRequest) -> Result<(), String> {
 fn selected<'r>(running: &'r Running, visit: &'r VisitRequest, bucket: usize) -> impl Iterator<Item = &'r Stored> {
     let (slices, slice) = visit.slice;
     let types = visit.types.iter().filter(move |_| bucket % slices == slice);
-    let documents = types.filter_map(|name| running.documents.get(name)).flat_map(move |documents| documents.bucket(bucket));
+    let documents =
+        types.filter_map(|name| running.documents.get(name)).flat_map(move |documents| documents.bucket(bucket));
     documents.filter(|stored| visit.selection.selects(stored) && visit.within.iter().all(|part| part.selects(stored)))
 }
 
@@ -99,10 +106,9 @@ fn change(running: &mut Running, request: &Request, visit: &VisitRequest) -> Res
     } else {
         None
     };
-    check(running, visit).map_err(|message| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("documentCount", 0)
-    })?;
-    let end = visit.from.saturating_add(visit.chunk).min(BUCKETS);
+    check(running, visit)
+        .map_err(|message| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("documentCount", 0))?;
+    let end = visit.from.saturating_add(visit.chunk).min(visit.end);
     let mut count = 0;
     for bucket in visit.from..end {
         let found: Vec<Stored> = selected(running, visit, bucket).cloned().collect();
@@ -121,7 +127,7 @@ fn change(running: &mut Running, request: &Request, visit: &VisitRequest) -> Res
         }
     }
     let mut members = Map::from_iter([("documentCount".to_owned(), Value::from(count))]);
-    if end < BUCKETS {
+    if end < visit.end {
         members.insert("continuation".to_owned(), Value::from(token(end)));
     }
     Ok(Done::Json(members))

@@ -1,10 +1,13 @@
 //! The parameters of a visit, and its place.
 
-use super::{Refusal, check_cluster, integer, milliseconds, path::{Path, Route}};
+use super::{
+    Refusal, check_cluster, integer, milliseconds,
+    path::{Path, Route},
+};
 use crate::{
     content::{
         Running,
-        document_id::{BUCKETS, Place},
+        document_id::{BUCKETS, DocumentId, Place},
         selection::{self, Operand, Operator, Selection},
     },
     message::Request,
@@ -28,6 +31,8 @@ pub(super) struct VisitRequest {
     pub(super) lines: bool,
     /// Buckets after which a removal or update stops.
     pub(super) chunk: usize,
+    /// The end of the buckets: a group lies in one.
+    pub(super) end: usize,
 }
 
 impl VisitRequest {
@@ -64,14 +69,18 @@ impl VisitRequest {
             return Err(Refusal::bad("toTimestamp must be greater than, or equal to, fromTimestamp"));
         }
         let chunk = milliseconds(request, "timeChunk")?.unwrap_or(60_000);
-        let accepts = request.headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let accepts =
+            request.headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let selection = selection::parse(request.parameter("selection").unwrap_or_default());
+        let group = group_bucket(route);
+        let from = request.parameter("continuation").map_or(Ok(group.unwrap_or(0)), place)?;
         Ok(Self {
             types,
             selection: selection.map_err(|error| Refusal::bad(error.message()))?,
             within: within(route),
             wanted: wanted.map_or(if stream || writes { usize::MAX } else { 1 }, |wanted| wanted.min(1024)),
-            from: request.parameter("continuation").map_or(Ok(0), place)?,
+            from,
+            end: group.map_or(BUCKETS, |bucket| bucket + 1),
             slice,
             stream,
             lines: stream && accepts.contains("application/jsonl"),
@@ -104,11 +113,15 @@ fn types(running: &Running, request: &Request, route: &Route) -> Result<Vec<Stri
             return Ok(vec![document_type.clone()]);
         }
         let Some(cluster) = clusters().next() else {
-            return Err(Refusal::bad("Your Vespa deployment has no content clusters, so the document API is not enabled"));
+            return Err(Refusal::bad(
+                "Your Vespa deployment has no content clusters, so the document API is not enabled",
+            ));
         };
         let names: Vec<String> = cluster.types.iter().map(|(name, _)| format!("'{name}'")).collect();
         return Err(Refusal::bad(format!(
-            "There is no document type '{document_type}' in cluster '{}', only {}", cluster.name, names.join(", ")
+            "There is no document type '{document_type}' in cluster '{}', only {}",
+            cluster.name,
+            names.join(", ")
         )));
     }
     let Some(name) = named else {
@@ -120,7 +133,9 @@ fn types(running: &Running, request: &Request, route: &Route) -> Result<Vec<Stri
         None | Some("default") => false,
         Some("global") => true,
         Some(other) => {
-            return Err(Refusal::bad(format!("Bucket space '{other}' is not a known bucket space; expected one of default, global")));
+            return Err(Refusal::bad(format!(
+                "Bucket space '{other}' is not a known bucket space; expected one of default, global"
+            )));
         }
     };
     let cluster = running.package.clusters.iter().find(|cluster| cluster.name == name);
@@ -140,6 +155,14 @@ fn within(route: &Route) -> Vec<Selection> {
         Place::Number(number) => all.push(equal("user", Operand::Number(*number as f64))),
     }
     all
+}
+
+/// The bucket of a group's documents.
+fn group_bucket(route: &Route) -> Option<usize> {
+    let Route::Type { namespace, document_type, place } = route else { return None };
+    let (namespace, document_type) = (namespace.clone(), document_type.clone());
+    let id = DocumentId { namespace, document_type, place: place.clone(), rest: String::new() };
+    (*place != Place::Rest).then(|| id.bucket())
 }
 
 /// The token of a place between buckets.

@@ -1,6 +1,10 @@
 //! One document: put, update, remove and get.
 
-use super::{Done, Refusal, check_cluster, read::{self, FieldSet}, update};
+use super::{
+    Done, Refusal, check_cluster,
+    read::{self, FieldSet},
+    update,
+};
 use crate::{
     content::{
         Running,
@@ -72,12 +76,17 @@ fn get(running: &Running, request: &Request, id: &DocumentId) -> Result<Done, Re
     }
     let stored = running.documents.get(&id.document_type).and_then(|documents| documents.get(id));
     let Some(stored) = stored else {
-        return Err(Refusal { status: StatusCode::NOT_FOUND, members: Map::new(), message: None }.with("id", id.to_string()));
+        return Err(
+            Refusal { status: StatusCode::NOT_FOUND, members: Map::new(), message: None }.with("id", id.to_string())
+        );
     };
     let wrong = |message: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("id", id.to_string());
     let set = FieldSet::parse(request.parameter("fieldSet"), running).map_err(wrong)?;
     let fields = read::fields(running, stored, &set, Form::named(request.parameter("format.tensors")));
-    Ok(Done::Json(Map::from_iter([("id".to_owned(), Json::from(id.to_string())), ("fields".to_owned(), Json::Object(fields))])))
+    Ok(Done::Json(Map::from_iter([
+        ("id".to_owned(), Json::from(id.to_string())),
+        ("fields".to_owned(), Json::Object(fields)),
+    ])))
 }
 
 /// The body of a put or an update. An id in it says nothing.
@@ -113,12 +122,12 @@ fn put_fields(json: &Map<String, Json>, schema: &Schema, id: &DocumentId) -> Res
     let mut fields = Fields::new();
     for (name, json) in json {
         let field = schema.document_field(name);
-        let field = field.ok_or_else(|| {
-            Refusal::bad(format!("Field '{name}' is not defined in document type '{}'", schema.name))
-        })?;
+        let field = field
+            .ok_or_else(|| Refusal::bad(format!("Field '{name}' is not defined in document type '{}'", schema.name)))?;
         let value = Value::read(json, &field.data_type).map_err(|error| match error {
             TensorError::Wrong(why) => Refusal::bad(format!(
-                "In document '{id}': Could not parse field '{name}' of type {}: {why}", field.data_type
+                "In document '{id}': Could not parse field '{name}' of type {}: {why}",
+                field.data_type
             )),
             TensorError::Broken(why) => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why),
         })?;
@@ -139,7 +148,8 @@ impl Condition {
     /// Whether to go on; a condition that does not hold is a refusal.
     fn holds(&self, id: &DocumentId, documents: &Documents, schema: &Schema) -> Result<bool, Refusal> {
         let Some(text) = &self.selection else { return Ok(true) };
-        let failed = || Refusal::new(StatusCode::PRECONDITION_FAILED, "condition did not match").with("id", id.to_string());
+        let failed =
+            || Refusal::new(StatusCode::PRECONDITION_FAILED, "condition did not match").with("id", id.to_string());
         let Some(stored) = documents.get(id) else {
             return if self.create { Ok(true) } else { Err(failed()) };
         };

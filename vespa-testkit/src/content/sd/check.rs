@@ -63,7 +63,9 @@ fn whole(
     above: &mut BTreeSet<String>,
 ) -> Result<RankProfile, String> {
     let mut found = profile.clone();
-    let lost = |name: &str| format!("rank-profile '{}' inherits '{name}', but this is not found in schema '{schema}'", profile.name);
+    let lost = |name: &str| {
+        format!("rank-profile '{}' inherits '{name}', but this is not found in schema '{schema}'", profile.name)
+    };
     for name in &profile.inherits {
         if matches!(name.as_str(), "default" | "unranked") && !all.contains_key(name) {
             continue;

@@ -1,6 +1,7 @@
 //! From statements to a schema, with the checks that a "prepare" makes of it alone.
 
 use super::{
+    property::property,
     schema::{Field, Input, RankProfile, Schema, Summary},
     tree::{self, Statement},
 };
@@ -11,37 +12,92 @@ use crate::content::{
 use std::collections::BTreeMap;
 
 const IN_SCHEMA: &[&str] = &[
-    "document", "field", "fieldset", "struct", "import", "documentid", "document-summary", "index", "constant",
-    "onnx-model", "model", "rank-profile", "raw-as-base64-in-summary", "stemming", "annotation", "search", "rank-type",
+    "document",
+    "field",
+    "fieldset",
+    "struct",
+    "import",
+    "documentid",
+    "document-summary",
+    "index",
+    "constant",
+    "onnx-model",
+    "model",
+    "rank-profile",
+    "raw-as-base64-in-summary",
+    "stemming",
+    "annotation",
+    "search",
+    "rank-type",
 ];
 const IN_DOCUMENT: &[&str] = &["field", "struct", "annotation", "compression", "fieldset", "header", "body"];
 const IN_FIELD: &[&str] = &[
-    "indexing", "attribute", "index", "match", "rank", "rank-type", "dictionary", "stemming", "normalizing", "bolding",
-    "summary", "summary-to", "sorting", "alias", "weight", "weightedset", "struct-field", "id", "linguistics",
-    "query-command", "indexing-rewrite", "header", "body",
+    "indexing",
+    "attribute",
+    "index",
+    "match",
+    "rank",
+    "rank-type",
+    "dictionary",
+    "stemming",
+    "normalizing",
+    "bolding",
+    "summary",
+    "summary-to",
+    "sorting",
+    "alias",
+    "weight",
+    "weightedset",
+    "struct-field",
+    "id",
+    "linguistics",
+    "query-command",
+    "indexing-rewrite",
+    "header",
+    "body",
 ];
 const IN_PROFILE: &[&str] = &[
-    "inputs", "constants", "function", "macro", "first-phase", "second-phase", "global-phase", "match-features",
-    "summary-features", "rank-features", "rank-properties", "num-threads-per-search", "min-hits-per-thread",
-    "num-search-partitions", "post-filter-threshold", "approximate-threshold", "termwise-limit", "match-phase",
-    "diversity", "ignore-default-rank-features", "strict", "rank", "rank-type", "mutate", "target-hits-max-adjustment-factor",
-    "filter-threshold", "filter-first-threshold", "filter-first-exploration", "exploration-slack", "weakand",
-    "use-significance-model", "significance", "stopword-limit", "adjust-target", "onnx-model", "constant", "matchfeatures",
-    "prefetch-tensors", "field-match", "elementwise",
+    "inputs",
+    "constants",
+    "function",
+    "macro",
+    "first-phase",
+    "second-phase",
+    "global-phase",
+    "match-features",
+    "summary-features",
+    "rank-features",
+    "rank-properties",
+    "num-threads-per-search",
+    "min-hits-per-thread",
+    "num-search-partitions",
+    "post-filter-threshold",
+    "approximate-threshold",
+    "termwise-limit",
+    "match-phase",
+    "diversity",
+    "ignore-default-rank-features",
+    "strict",
+    "rank",
+    "rank-type",
+    "mutate",
+    "target-hits-max-adjustment-factor",
+    "filter-threshold",
+    "filter-first-threshold",
+    "filter-first-exploration",
+    "exploration-slack",
+    "weakand",
+    "use-significance-model",
+    "significance",
+    "stopword-limit",
+    "adjust-target",
+    "onnx-model",
+    "constant",
+    "matchfeatures",
+    "prefetch-tensors",
+    "field-match",
+    "elementwise",
 ];
-const ATTRIBUTE: &[&str] = &[
-    "fast-search", "fast-access", "fast-rank", "paged", "mutable", "distance-metric", "sorting", "alias",
-    "enable-bit-vectors", "enable-only-bit-vector",
-];
-const INDEXING: &[&str] = &[
-    "attribute", "index", "summary", "input", "set_language", "lowercase", "normalize", "tokenize", "embed", "binarize",
-    "pack_bits", "to_array", "to_string", "to_int", "to_long", "to_double", "to_float", "to_bool", "to_epoch_second",
-    "to_wset", "to_pos", "now", "chunk", "get_field", "get_var", "set_var", "for_each", "if", "switch", "split", "join",
-    "trim", "hash", "ngram", "random", "substring", "echo", "guard", "clear_state", "base64encode", "base64decode",
-    "flatten", "hostname", "hexencode", "hexdecode", "optimize_predicate", "passthrough", "select_input", "this", "zcurve",
-    "to_byte", "exact", "_", "generate", "busy_wait", "to_uri",
-];
-
 /// Reads the schema of a file.
 ///
 /// # Errors
@@ -50,10 +106,15 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Schema, String> {
     let parsing = |why: String| format!("Failed parsing schema from '{file}': {why}");
     let statements = tree::parse(text).map_err(parsing)?;
     let [statement] = statements.as_slice() else {
-        return Err(if statements.is_empty() { "No schema content".to_owned() } else { parsing(unexpected(statements.last())) });
+        return Err(if statements.is_empty() {
+            "No schema content".to_owned()
+        } else {
+            parsing(unexpected(statements.last()))
+        });
     };
     let mut words = statement.words();
-    let (Some("schema" | "search"), Some(name), None | Some("inherits")) = (words.next(), words.next(), words.next()) else {
+    let (Some("schema" | "search"), Some(name), None | Some("inherits")) = (words.next(), words.next(), words.next())
+    else {
         return Err(parsing(unexpected(Some(statement))));
     };
     let stem = file.strip_suffix(".sd").unwrap_or(file);
@@ -64,7 +125,9 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Schema, String> {
         Refusal::Meaning(why) => why,
     })?;
     if reader.documents == 0 {
-        return Err(format!("For schema '{name}': A search specification must have an equally named document inside of it."));
+        return Err(format!(
+            "For schema '{name}': A search specification must have an equally named document inside of it."
+        ));
     }
     if name != stem {
         return Err(format!("The file containing schema '{name}' must be named '{name}.sd', but is '{file}'"));
@@ -74,7 +137,7 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Schema, String> {
     Ok(schema)
 }
 
-enum Refusal {
+pub(super) enum Refusal {
     Syntax(String),
     Meaning(String),
 }
@@ -98,7 +161,8 @@ impl Reader<'_> {
     fn body(&mut self, statement: &Statement) -> Result<(), Refusal> {
         let inside = |word| statement.children.iter().filter(move |child| child.keyword() == word);
         let documents = inside("document");
-        let structs = inside("struct").chain(documents.flat_map(|document| &document.children).filter(|c| c.keyword() == "struct"));
+        let structs = inside("struct")
+            .chain(documents.flat_map(|document| &document.children).filter(|c| c.keyword() == "struct"));
         self.structs = structs.filter_map(|found| found.words().nth(1)).map(str::to_owned).collect();
         for child in &statement.children {
             known(child, IN_SCHEMA)?;
@@ -118,7 +182,8 @@ impl Reader<'_> {
         let name = statement.words().nth(1).unwrap_or(&self.schema.name);
         if name != self.schema.name {
             return Err(Refusal::Meaning(format!(
-                "schema '{0}' can only contain document named '{0}', not '{name}'", self.schema.name
+                "schema '{0}' can only contain document named '{0}', not '{name}'",
+                self.schema.name
             )));
         }
         self.documents += 1;
@@ -142,7 +207,8 @@ impl Reader<'_> {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !name.chars().all(word) || name.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(Refusal::Syntax(format!(
-                "Encountered \" <IDENTIFIER_WITH_DASH> \"{name}\"\" at line {}.", statement.line
+                "Encountered \" <IDENTIFIER_WITH_DASH> \"{name}\"\" at line {}.",
+                statement.line
             )));
         }
         let document = &self.schema.name;
@@ -151,13 +217,15 @@ impl Reader<'_> {
                 "document '{document}' error: Duplicate (case insensitively) field '{name}' in document type '{document}'"
             )));
         }
-        let data_type = DataType::parse(data_type, &self.structs).map_err(|error| Refusal::Meaning(match error {
-            TypeError::Unknown(text) => format!("unknown type named '{text}' in context document '{document}'"),
-            TypeError::Tensor(why) => {
-                let data_type: String = data_type.trim().split_whitespace().collect();
-                format!("Illegal type in field {name} type {data_type}: {why}")
-            }
-        }))?;
+        let data_type = DataType::parse(data_type, &self.structs).map_err(|error| {
+            Refusal::Meaning(match error {
+                TypeError::Unknown(text) => format!("unknown type named '{text}' in context document '{document}'"),
+                TypeError::Tensor(why) => {
+                    let data_type: String = data_type.trim().split_whitespace().collect();
+                    format!("Illegal type in field {name} type {data_type}: {why}")
+                }
+            })
+        })?;
         let mut field = Field {
             name: name.to_owned(),
             data_type,
@@ -209,7 +277,10 @@ impl Reader<'_> {
     fn profile(&mut self, statement: &Statement) -> Result<(), Refusal> {
         let (name, inherits) = named(statement)?;
         if self.schema.profile(&name).is_some() {
-            return Err(Refusal::Meaning(format!("schema '{}' error: already has rank-profile {name}", self.schema.name)));
+            return Err(Refusal::Meaning(format!(
+                "schema '{}' error: already has rank-profile {name}",
+                self.schema.name
+            )));
         }
         let mut profile = RankProfile { name, inherits, ..RankProfile::default() };
         for child in &statement.children {
@@ -218,7 +289,8 @@ impl Reader<'_> {
             match child.keyword() {
                 "inputs" => inputs(child, &mut profile.inputs)?,
                 "function" | "macro" => {
-                    let head: String = child.words().filter(|word| !matches!(*word, "function" | "macro" | "inline")).collect();
+                    let head: String =
+                        child.words().filter(|word| !matches!(*word, "function" | "macro" | "inline")).collect();
                     let body = sub("expression").map_or("", Statement::text);
                     if let Some(name) = head.strip_suffix("()") {
                         profile.functions.insert(name.to_owned(), body.to_owned());
@@ -269,80 +341,12 @@ fn inputs(statement: &Statement, inputs: &mut BTreeMap<String, Input>) -> Result
         let (name, kind) = child.head.split_once(char::is_whitespace).unwrap_or((&child.head, ""));
         let name = name.strip_prefix("query(").and_then(|name| name.strip_suffix(')')).unwrap_or(name);
         let input = match kind.trim() {
-            tensor if tensor.starts_with("tensor") => Input::Tensor(TensorType::parse(tensor).map_err(Refusal::Meaning)?),
+            tensor if tensor.starts_with("tensor") => {
+                Input::Tensor(TensorType::parse(tensor).map_err(Refusal::Meaning)?)
+            }
             _ => Input::Number,
         };
         inputs.insert(name.to_owned(), input);
-    }
-    Ok(())
-}
-
-fn property(field: &mut Field, statement: &Statement) -> Result<(), Refusal> {
-    let wrong = |word: &str| {
-        Refusal::Syntax(format!("Encountered \" <IDENTIFIER> \"{word}\"\" at line {}.", statement.line))
-    };
-    // `attribute: x` and `attribute { x \n y: z }` say the same.
-    let settings = || -> Vec<(String, String)> {
-        let own = statement.value.iter().map(|value| match value.split_once(':') {
-            Some((name, value)) => (name.trim().to_owned(), value.trim().to_owned()),
-            None => (value.clone(), String::new()),
-        });
-        let inner = statement.children.iter().map(|child| (child.head.clone(), child.value.clone().unwrap_or_default()));
-        own.chain(inner).collect()
-    };
-    match statement.keyword() {
-        "indexing" => {
-            let script = statement.text();
-            if statement.value.as_ref().is_some_and(|value| value.contains(':')) {
-                return Err(wrong(":"));
-            }
-            for step in script.split(['|', ';']).map(str::trim).filter(|step| !step.is_empty()) {
-                let word = step.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
-                if !INDEXING.contains(&word) && !step.starts_with(['{', '(', '"']) {
-                    return Err(Refusal::Syntax(format!(
-                        "Could not parse indexing statement: Encountered \" <IDENTIFIER> \"{word}\"\" at line {}.", statement.line
-                    )));
-                }
-                field.attribute |= word == "attribute";
-                field.index |= word == "index";
-                field.summary |= word == "summary";
-            }
-            field.script = script.to_owned();
-        }
-        "attribute" => {
-            for (name, value) in settings() {
-                if !ATTRIBUTE.contains(&name.split_whitespace().next().unwrap_or_default()) {
-                    return Err(wrong(&name));
-                }
-                field.fast_search |= name == "fast-search";
-                field.paged |= name == "paged";
-                if name == "distance-metric" {
-                    field.distance_metric = Some(value);
-                }
-            }
-        }
-        "index" => {
-            field.bm25 |= settings().iter().any(|(name, _)| name == "enable-bm25");
-            let graph = statement.children.iter().filter(|child| child.keyword() == "hnsw").flat_map(|child| &child.children);
-            for setting in graph {
-                let number = setting.text().parse().map_err(|_| wrong(setting.text()))?;
-                match setting.keyword() {
-                    "max-links-per-node" => field.links = number,
-                    "neighbors-to-explore-at-insert" => field.explore = number,
-                    _ => {}
-                }
-            }
-        }
-        "match" => {
-            for (name, _) in settings() {
-                field.match_cased |= name == "cased";
-                field.match_word |= matches!(name.as_str(), "word" | "exact");
-            }
-        }
-        "dictionary" => field.dictionary_cased |= settings().iter().any(|(name, _)| name == "cased"),
-        "rank" => field.rank_filter |= settings().iter().any(|(name, _)| name == "filter"),
-        "stemming" => field.stemming = Some(statement.text().to_owned()),
-        _ => {}
     }
     Ok(())
 }

@@ -7,7 +7,12 @@ use super::{
     target::Targets,
 };
 use crate::{
-    content::{ContentFaults, Running, document_id, sd::Schema, store::{Key, Stored}, value::Value as FieldValue},
+    content::{
+        ContentFaults, Running, document_id,
+        sd::Schema,
+        store::{Key, Stored},
+        value::Value as FieldValue,
+    },
     message::Reply,
 };
 use http::StatusCode;
@@ -30,7 +35,10 @@ pub(super) fn answer(
     let mut filled = true;
     let mut children = Vec::new();
     for scored in ranked.iter().skip(search.offset).take(search.hits) {
-        let Some(stored) = running.documents.get(&scored.document_type).and_then(|documents| documents.at(&scored.key)) else { continue };
+        let Some(stored) = running.documents.get(&scored.document_type).and_then(|documents| documents.at(&scored.key))
+        else {
+            continue;
+        };
         let Some(schema) = running.package.schemas.get(&scored.document_type) else { continue };
         match fields(search, schema, stored, scored) {
             Some(fields) => children.push(hit(running, scored, fields)),
@@ -44,7 +52,9 @@ pub(super) fn answer(
         let class = search.summary.as_deref().unwrap_or_default();
         errors.push(Failure::invalid(format!("Summary '{class}' does not exist")));
     }
-    if let (Some(name), Some(schema)) = (&faults.foreign_hit, faults.foreign_hit.as_ref().and_then(|name| running.package.schemas.get(name))) {
+    if let (Some(name), Some(schema)) =
+        (&faults.foreign_hit, faults.foreign_hit.as_ref().and_then(|name| running.package.schemas.get(name)))
+    {
         children.extend(foreign(running, search, name, schema));
     }
     let mut root = Map::new();
@@ -63,7 +73,9 @@ pub(super) fn answer(
         root.insert("children".to_owned(), Value::from(children));
     }
     let mut body = json!({"root": root});
-    if search.timing && let Some(members) = body.as_object_mut() {
+    if search.timing
+        && let Some(members) = body.as_object_mut()
+    {
         members.insert("timing".to_owned(), json!({"querytime": 0.001, "summaryfetchtime": 0.0, "searchtime": 0.001}));
     }
     Reply::json(status, &body)
@@ -171,7 +183,8 @@ fn order(running: &Running, search: &SearchRequest, ranked: &mut [Scored]) {
 fn foreign(running: &Running, search: &SearchRequest, name: &str, schema: &Schema) -> Option<Value> {
     let first = running.documents.get(name).and_then(|documents| documents.iter().next());
     let key: Key = first.map_or((0, [0; 12]), |(key, _)| *key);
-    let scored = Scored { document_type: name.to_owned(), key, score: 1.0, features: std::collections::BTreeMap::new() };
+    let scored =
+        Scored { document_type: name.to_owned(), key, score: 1.0, features: std::collections::BTreeMap::new() };
     let fields = match first {
         Some((_, stored)) => fields(search, schema, stored, &scored)?,
         None => Map::from_iter([

@@ -62,13 +62,48 @@ impl Parameters {
     /// Refuses names that Vespa's own groups do not have.
     fn check(&self) -> Result<(), Failure> {
         let groups: [(&str, &[&str]); 3] = [
-            ("model", &["defaultIndex", "encoding", "filter", "locale", "language", "queryString", "restrict", "searchPath", "sources", "type"]),
-            ("presentation", &["bolding", "format", "summary", "template", "timing", "reportCoverage", "summaryFields"]),
-            ("ranking", &[
-                "location", "features", "listFeatures", "profile", "properties", "softtimeout", "sorting", "freshness",
-                "queryCache", "rerankCount", "keepRankCount", "rankScoreDropLimit", "matching", "matchPhase", "secondPhase",
-                "globalPhase", "significance", "elementGap",
-            ]),
+            (
+                "model",
+                &[
+                    "defaultIndex",
+                    "encoding",
+                    "filter",
+                    "locale",
+                    "language",
+                    "queryString",
+                    "restrict",
+                    "searchPath",
+                    "sources",
+                    "type",
+                ],
+            ),
+            (
+                "presentation",
+                &["bolding", "format", "summary", "template", "timing", "reportCoverage", "summaryFields"],
+            ),
+            (
+                "ranking",
+                &[
+                    "location",
+                    "features",
+                    "listFeatures",
+                    "profile",
+                    "properties",
+                    "softtimeout",
+                    "sorting",
+                    "freshness",
+                    "queryCache",
+                    "rerankCount",
+                    "keepRankCount",
+                    "rankScoreDropLimit",
+                    "matching",
+                    "matchPhase",
+                    "secondPhase",
+                    "globalPhase",
+                    "significance",
+                    "elementGap",
+                ],
+            ),
         ];
         for name in self.0.keys() {
             let Some((group, rest)) = name.split_once('.') else { continue };

@@ -50,12 +50,20 @@ impl Plain {
     }
 
     /// Robertson's bm25 with k1 1.2 and b 0.75.
-    fn score_words(&mut self, field: &str, documents: &Documents, matched: &BTreeSet<Key>, words: &[String], analyzer: &Analyzer) {
+    fn score_words(
+        &mut self,
+        field: &str,
+        documents: &Documents,
+        matched: &BTreeSet<Key>,
+        words: &[String],
+        analyzer: &Analyzer,
+    ) {
         let text = |value: Option<&Value>| match value {
             Some(Value::Text(text)) => analyzer.terms(text),
             _ => Vec::new(),
         };
-        let all: Vec<(Key, Vec<String>)> = documents.iter().map(|(key, stored)| (*key, text(stored.fields.get(field)))).collect();
+        let all: Vec<(Key, Vec<String>)> =
+            documents.iter().map(|(key, stored)| (*key, text(stored.fields.get(field)))).collect();
         let total = all.len() as f64;
         let average = (all.iter().map(|(_, terms)| terms.len()).sum::<usize>() as f64 / total.max(1.0)).max(1.0);
         for word in words {

@@ -6,8 +6,7 @@
 
 use super::{Failure, plain::Plain, request::SearchRequest};
 use crate::content::{
-    Running,
-    document_id,
+    Running, document_id,
     engine::{Engine, EnginePart, Phase},
     matching::Matching,
     nearest,
@@ -38,7 +37,12 @@ pub(super) struct Scored {
 }
 
 /// Matches, and takes what ranking will need.
-pub(super) fn part(running: &mut Running, search: &SearchRequest, name: &str, analyzer: &Analyzer) -> Result<Part, Failure> {
+pub(super) fn part(
+    running: &mut Running,
+    search: &SearchRequest,
+    name: &str,
+    analyzer: &Analyzer,
+) -> Result<Part, Failure> {
     let lost = || Failure::new(8, "Error in search reply.", format!("no document type '{name}'"));
     let schema = running.package.schemas.get(name).cloned().ok_or_else(lost)?;
     let documents = running.documents.entry(name.to_owned()).or_default();
@@ -55,7 +59,10 @@ pub(super) fn part(running: &mut Running, search: &SearchRequest, name: &str, an
         let (Some(field), Some(query)) = (schema.field(&item.field), search.inputs.get(&item.input)) else { continue };
         let metric = field.distance_metric.as_deref().unwrap_or("euclidean");
         for key in &matched {
-            let Some(Value::Tensor(stored)) = documents.at(key).and_then(|stored| stored.fields.get(&field.name)) else { continue };
+            let Some(Value::Tensor(stored)) = documents.at(key).and_then(|stored| stored.fields.get(&field.name))
+            else {
+                continue;
+            };
             if let Some(distance) = nearest::distance(stored, query, metric) {
                 plain.closeness.insert((field.name.clone(), *key), nearest::closeness(distance, metric));
             }
@@ -71,14 +78,19 @@ pub(super) async fn rank(engine: &mut Engine, part: &Part) -> Result<Vec<Scored>
     let features = &part.profile.match_features;
     engine.learn(&part.engine).await?;
     let first = phase(engine, part, Phase::First, part.profile.first_phase.as_deref(), &BTreeMap::new()).await?;
-    let mut scored: Vec<Scored> = part.matched.iter().map(|key| {
-        let score = first.get(key).copied().unwrap_or(0.0);
-        let mut values: BTreeMap<String, f64> = features.iter().filter_map(|name| Some((name.clone(), part.plain.score(name, key, score)?))).collect();
-        if features.iter().any(|name| name == "firstPhase") {
-            values.insert("firstPhase".to_owned(), score);
-        }
-        Scored { document_type: part.schema.name.clone(), key: *key, score, features: values }
-    }).collect();
+    let mut scored: Vec<Scored> = part
+        .matched
+        .iter()
+        .map(|key| {
+            let score = first.get(key).copied().unwrap_or(0.0);
+            let mut values: BTreeMap<String, f64> =
+                features.iter().filter_map(|name| Some((name.clone(), part.plain.score(name, key, score)?))).collect();
+            if features.iter().any(|name| name == "firstPhase") {
+                values.insert("firstPhase".to_owned(), score);
+            }
+            Scored { document_type: part.schema.name.clone(), key: *key, score, features: values }
+        })
+        .collect();
     sort(&mut scored);
     let Some(expression) = part.profile.second_phase.as_deref() else { return Ok(scored) };
     let rest = scored.split_off(scored.len().min(part.profile.rerank_count.unwrap_or(100)));

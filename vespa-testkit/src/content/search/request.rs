@@ -87,10 +87,14 @@ impl SearchRequest {
             };
             check.push((name, value, limit));
         }
-        found.read_query(&parameters)?;
+        found.read_query(&parameters, running)?;
         for ((name, _, limit), value) in check.into_iter().zip([found.hits, found.offset]) {
             if value > limit {
-                let asked = if name == "hits" { format!("{value} hits requested") } else { format!("Offset of {value} requested") };
+                let asked = if name == "hits" {
+                    format!("{value} hits requested")
+                } else {
+                    format!("Offset of {value} requested")
+                };
                 return Err(Failure::illegal(format!(
                     "{asked}, configured limit: {limit}. See https://docs.vespa.ai/en/reference/api/query.html#native-execution-parameters"
                 )));
@@ -99,8 +103,9 @@ impl SearchRequest {
         Ok(found)
     }
 
-    fn read_query(&mut self, parameters: &Parameters) -> Result<(), Failure> {
-        let no_query = || Failure::illegal("No query");
+    fn read_query(&mut self, parameters: &Parameters, running: &Running) -> Result<(), Failure> {
+        let cluster = running.package.clusters.first().map_or("", |cluster| cluster.name.as_str());
+        let no_query = || Failure::illegal("No query").from(cluster);
         let parameter = |name: &str| {
             let name = if name == "query" { "model.queryString" } else { name };
             parameters.get(name).map(str::to_owned)
@@ -120,9 +125,13 @@ impl SearchRequest {
             let offset = self.statement.offset.unwrap_or(0).max(0);
             let hits = self.statement.limit.map(|limit| limit - offset);
             if let Some(hits) = hits.filter(|hits| *hits < 0) {
-                return Err(Failure::new(17, "Bad request.", format!(
-                    "Invalid request [/search/]: Illegal YQL query: 'hits' must be a positive number, not {hits}"
-                )));
+                return Err(Failure::new(
+                    17,
+                    "Bad request.",
+                    format!(
+                        "Invalid request [/search/]: Illegal YQL query: 'hits' must be a positive number, not {hits}"
+                    ),
+                ));
             }
             self.offset = usize::try_from(offset).unwrap_or(usize::MAX);
             self.hits = hits.map_or(self.hits, |hits| usize::try_from(hits).unwrap_or(usize::MAX));
@@ -132,16 +141,26 @@ impl SearchRequest {
 
     /// The query's tensors, read by the types that the rank profile declares.
     fn read_inputs(&mut self, parameters: &Parameters, running: &Running) -> Result<(), Failure> {
-        let schemas = || running.package.clusters.iter().flat_map(|cluster| &cluster.types).filter_map(|(name, _)| running.package.schemas.get(name));
-        let wanted = |name: &str| self.restrict.as_ref().is_none_or(|names| names.iter().any(|restricted| restricted == name));
+        let schemas = || {
+            running
+                .package
+                .clusters
+                .iter()
+                .flat_map(|cluster| &cluster.types)
+                .filter_map(|(name, _)| running.package.schemas.get(name))
+        };
+        let wanted =
+            |name: &str| self.restrict.as_ref().is_none_or(|names| names.iter().any(|restricted| restricted == name));
         for (name, value) in parameters.iter() {
             let Some(feature) = name.strip_prefix("ranking.features.") else { continue };
             let Some(input) = feature.strip_prefix("query(").and_then(|rest| rest.strip_suffix(')')) else { continue };
-            let profiles = schemas().filter(|schema| wanted(&schema.name)).filter_map(|schema| schema.profile(&self.profile));
+            let profiles =
+                schemas().filter(|schema| wanted(&schema.name)).filter_map(|schema| schema.profile(&self.profile));
             match profiles.filter_map(|profile| profile.inputs.get(input)).next() {
                 Some(Input::Tensor(tensor_type)) => {
                     let tensor = tensor::read_query(value, tensor_type);
-                    let tensor = tensor.map_err(|why| Failure::illegal(format!("Could not set '{name}' to '{value}': {why}")))?;
+                    let tensor = tensor
+                        .map_err(|why| Failure::illegal(format!("Could not set '{name}' to '{value}': {why}")))?;
                     self.inputs.insert(input.to_owned(), tensor);
                     self.input_types.insert(input.to_owned(), tensor_type.clone());
                 }
@@ -158,7 +177,10 @@ impl SearchRequest {
 
 fn positive(parameters: &Parameters, name: &str, default: usize) -> Result<usize, Failure> {
     let Some(text) = parameters.get(name) else { return Ok(default) };
-    let number: i64 = text.parse().map_err(|_| Failure::illegal(format!("Could not set '{name}': '{text}' is not a valid integer")))?;
-    usize::try_from(number)
-        .map_err(|_| Failure::illegal(format!("Could not set '{name}': '{name}' must be a positive number, not {number}")))
+    let number: i64 = text
+        .parse()
+        .map_err(|_| Failure::illegal(format!("Could not set '{name}': '{text}' is not a valid integer")))?;
+    usize::try_from(number).map_err(|_| {
+        Failure::illegal(format!("Could not set '{name}': '{name}' must be a positive number, not {number}"))
+    })
 }

@@ -30,7 +30,8 @@ pub(super) fn targets(running: &Running, search: &SearchRequest) -> Result<Targe
                 match resolve(package, &name) {
                     Some(found) => clusters.push(found),
                     None => errors.push(Failure::invalid(format!(
-                        "Could not resolve source ref '{name}'. Valid source refs are {}.", references(package)
+                        "Could not resolve source ref '{name}'. Valid source refs are {}.",
+                        references(package)
                     ))),
                 }
             }
@@ -62,8 +63,10 @@ pub(super) fn targets(running: &Running, search: &SearchRequest) -> Result<Targe
         check_fields(&search.statement.condition, &schemas)?;
         if !schemas.iter().any(|schema| schema.profile(&search.profile).is_some()) {
             return Err(Failure::invalid(format!(
-                "schema '{}' does not contain requested rank profile '{}'", first.name, search.profile
-            )).from(source));
+                "schema '{}' does not contain requested rank profile '{}'",
+                first.name, search.profile
+            ))
+            .from(source));
         }
         for nearest in search.statement.condition.nearest() {
             check_nearest(nearest, search, &schemas).map_err(|why| Failure::illegal(why).from(source))?;
@@ -109,16 +112,20 @@ fn check_fields(condition: &Item, schemas: &[&Arc<Schema>]) -> Result<(), Failur
         let why = if fields.is_empty() && name != "default" {
             Some(Failure::invalid(format!("Could not create query from YQL: Field '{name}' does not exist.")))
         } else if fields.iter().any(|field| field.data_type.tensor().is_some()) {
-            Some(Failure::new(17, "Bad request.", format!(
-                "Invalid request [/search/]: Cannot search for terms in '{name}': It is a tensor field"
-            )))
+            Some(Failure::new(
+                17,
+                "Bad request.",
+                format!("Invalid request [/search/]: Cannot search for terms in '{name}': It is a tensor field"),
+            ))
         } else if let Item::OneOf { values, .. } = item {
             let number = fields.iter().any(|field| field.data_type.is_number());
             let wrong = values.iter().any(|value| number == matches!(value, crate::content::yql::Literal::Text(_)));
             let (from, to) = if number { ("String", "Number") } else { ("Integer", "String") };
-            wrong.then(|| Failure::invalid(format!(
-                "Could not create query from YQL: Cannot cast java.lang.{from} to java.lang.{to}"
-            )))
+            wrong.then(|| {
+                Failure::invalid(format!(
+                    "Could not create query from YQL: Cannot cast java.lang.{from} to java.lang.{to}"
+                ))
+            })
         } else {
             None
         };

@@ -61,7 +61,8 @@ fn tokens(text: &str) -> Result<Vec<(Token, usize)>, SelectionError> {
             rest = rest.get(symbol.len()..).unwrap_or_default();
             continue;
         }
-        let number = first.is_ascii_digit() || (first == '-' && rest.get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())));
+        let number = first.is_ascii_digit()
+            || (first == '-' && rest.get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())));
         let end = if number {
             let mut exponent = false;
             let more = |c: char| {

@@ -59,7 +59,8 @@ impl Reader<'_> {
         if self.tensor_type.mapped.is_empty() {
             return Err("Expected a tensor value".to_owned().into());
         }
-        let labels = members.iter().filter(|(name, _)| *name != "type").map(|(name, value)| (name.clone(), value.clone()));
+        let labels =
+            members.iter().filter(|(name, _)| *name != "type").map(|(name, value)| (name.clone(), value.clone()));
         self.labelled(&labels.collect())
     }
 
@@ -73,7 +74,9 @@ impl Reader<'_> {
 
     fn labelled(&mut self, labels: &Map<String, Value>) -> Result<(), TensorError> {
         let [_] = self.tensor_type.mapped.as_slice() else {
-            return Err(format!("Expected a tensor with a single mapped dimension but got '{}'", self.tensor_type).into());
+            return Err(
+                format!("Expected a tensor with a single mapped dimension but got '{}'", self.tensor_type).into()
+            );
         };
         labels.iter().try_for_each(|(label, block)| self.block(vec![label.clone()], block))
     }
@@ -167,7 +170,9 @@ fn unhex(digits: &str, tensor_type: &TensorType) -> Result<Vec<f64>, TensorError
     let (width, expected) = (tensor_type.cell.digits(), tensor_type.cell.digits() * tensor_type.block());
     let count = digits.chars().count();
     if count != expected {
-        return Err(format!("Unexpected hex length: Expected {expected} hex digits for {tensor_type} but got {count}").into());
+        return Err(
+            format!("Unexpected hex length: Expected {expected} hex digits for {tensor_type} but got {count}").into()
+        );
     }
     let mut nibbles = Vec::with_capacity(count);
     for (place, c) in digits.chars().enumerate() {

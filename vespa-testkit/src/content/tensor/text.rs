@@ -44,14 +44,20 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, c: char) -> Result<(), String> {
-        if self.take(c) { Ok(()) } else { Err(format!("Expected a '{c}' but got '{}'", self.rest.chars().next().unwrap_or(' '))) }
+        if self.take(c) {
+            Ok(())
+        } else {
+            Err(format!("Expected a '{c}' but got '{}'", self.rest.chars().next().unwrap_or(' ')))
+        }
     }
 
     fn word(&mut self) -> Result<String, String> {
         let trimmed = self.rest.trim_start();
         if let Some(quote) = trimmed.chars().next().filter(|c| matches!(c, '"' | '\'')) {
-            let (word, rest) =
-                trimmed.get(1..).and_then(|rest| rest.split_once(quote)).ok_or_else(|| "Expected a closing quote".to_owned())?;
+            let (word, rest) = trimmed
+                .get(1..)
+                .and_then(|rest| rest.split_once(quote))
+                .ok_or_else(|| "Expected a closing quote".to_owned())?;
             self.rest = rest;
             return Ok(word.to_owned());
         }
@@ -152,7 +158,11 @@ mod tests {
         assert_eq!(read("[1, 2]", "tensor(y[2])").unwrap(), [(String::new(), vec![1.0, 2.0])]);
         assert_eq!(read("{{y:1}:3}", "tensor(y[2])").unwrap(), [(String::new(), vec![0.0, 3.0])]);
         assert_eq!(read("{a:1}", "tensor(x{})").unwrap(), [("a".to_owned(), vec![1.0])]);
-        assert_eq!(read("[1]", "tensor(y[2])").unwrap(), [(String::new(), vec![1.0, 0.0])], "in silence, as Vespa does");
+        assert_eq!(
+            read("[1]", "tensor(y[2])").unwrap(),
+            [(String::new(), vec![1.0, 0.0])],
+            "in silence, as Vespa does"
+        );
         for text in ["zz", "", "[1,2,3]", "{a:", "{\"0\":\"ff\"}", "5"] {
             assert!(read(text, "tensor<int8>(x{},y[2])").is_err(), "{text}");
         }

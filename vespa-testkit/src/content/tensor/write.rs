@@ -29,12 +29,15 @@ impl Form {
 
 /// Writes a tensor.
 pub(crate) fn write(tensor: &Tensor, tensor_type: &TensorType, form: Form) -> Value {
-    let (name, inner) = if form.long { ("cells", cells(tensor, tensor_type)) } else { short(tensor, tensor_type, form) };
+    let (name, inner) =
+        if form.long { ("cells", cells(tensor, tensor_type)) } else { short(tensor, tensor_type, form) };
     if form.bare { inner } else { json!({"type": tensor_type.to_string(), name: inner}) }
 }
 
 fn short(tensor: &Tensor, tensor_type: &TensorType, form: Form) -> (&'static str, Value) {
-    let block = |cells: &[f64]| if form.hex { hex(cells, tensor_type.cell) } else { nested(cells, &tensor_type.indexed, tensor_type.cell) };
+    let block = |cells: &[f64]| {
+        if form.hex { hex(cells, tensor_type.cell) } else { nested(cells, &tensor_type.indexed, tensor_type.cell) }
+    };
     match (tensor_type.mapped.as_slice(), tensor_type.indexed.is_empty()) {
         ([], _) => ("values", tensor.blocks.values().next().map_or(Value::Null, |cells| block(cells))),
         ([_], true) => {
@@ -78,7 +81,9 @@ fn cells(tensor: &Tensor, tensor_type: &TensorType) -> Value {
 fn nested(cells: &[f64], indexed: &[(String, usize)], cell: Cell) -> Value {
     match indexed {
         [] | [_] => cells.iter().map(|c| value(*c, cell)).collect(),
-        [(_, size), rest @ ..] => cells.chunks((cells.len() / size).max(1)).map(|part| nested(part, rest, cell)).collect(),
+        [(_, size), rest @ ..] => {
+            cells.chunks((cells.len() / size).max(1)).map(|part| nested(part, rest, cell)).collect()
+        }
     }
 }
 

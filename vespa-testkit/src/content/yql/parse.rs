@@ -94,11 +94,19 @@ impl Parser<'_> {
         }
         let fields = if self.symbol("*") { None } else { Some(self.names()?) };
         if !self.keyword("from") {
-            return Err(if fields.is_none() { "Argument 0 of FILTER must not be null".to_owned() } else { self.wrong() });
+            return Err(if fields.is_none() {
+                "Argument 0 of FILTER must not be null".to_owned()
+            } else {
+                self.wrong()
+            });
         }
         let sources = if self.keyword("sources") && self.symbol("*") { None } else { Some(self.names()?) };
         if !self.keyword("where") {
-            return Err(if self.peek().is_none() { "Expected operator FILTER, got SCAN.".to_owned() } else { self.wrong() });
+            return Err(if self.peek().is_none() {
+                "Expected operator FILTER, got SCAN.".to_owned()
+            } else {
+                self.wrong()
+            });
         }
         let condition = self.or()?;
         let mut statement = Statement { fields, sources, condition, order: Vec::new(), limit: None, offset: None };

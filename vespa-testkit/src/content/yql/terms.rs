@@ -25,7 +25,8 @@ impl Parser<'_> {
         let operator = ["=", "<=", ">=", "<", ">"].into_iter().find(|operator| self.symbol(operator));
         let Some(operator) = operator else {
             return Err(if self.peek().is_none_or(|kind| matches!(kind, Kind::Word(_) | Kind::Symbol(")"))) {
-                "Expected AND, OR, EQ, LT, GT, LTEQ, GTEQ, CONTAINS, MATCHES, CALL, LITERAL, NOT or IN, got READ_FIELD.".to_owned()
+                "Expected AND, OR, EQ, LT, GT, LTEQ, GTEQ, CONTAINS, MATCHES, CALL, LITERAL, NOT or IN, got READ_FIELD."
+                    .to_owned()
             } else {
                 self.wrong()
             });
@@ -133,7 +134,11 @@ impl Parser<'_> {
                 }
                 "phrase" | "near" | "onear" => Item::Phrase { field, words },
                 "equiv" => Item::Or(words.into_iter().map(|text| Item::Word { field: field.clone(), text }).collect()),
-                other => return Err(format!("Expected phrase, near, onear, equiv, uri, fuzzy, text or sameElement, got {other}.")),
+                other => {
+                    return Err(format!(
+                        "Expected phrase, near, onear, equiv, uri, fuzzy, text or sameElement, got {other}."
+                    ));
+                }
             })
         })
     }
@@ -147,7 +152,8 @@ impl Parser<'_> {
                 for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
                     let text = part.trim_matches(['"', '\'']);
                     values.push(text.parse().map_or_else(
-                        |_| Literal::Text(text.to_owned()), |number| Literal::Number(Number::Integer(number)),
+                        |_| Literal::Text(text.to_owned()),
+                        |number| Literal::Number(Number::Integer(number)),
                     ));
                 }
             } else if let Some(Kind::Text(text)) = self.peek().cloned() {
@@ -197,7 +203,13 @@ pub(super) fn user_input(text: &str, field: &str, annotations: &Annotations) -> 
         (true, 0) if allow_empty => Item::Constant(true),
         (true, 0) => return Err(format!("Parsing '{text}' only resulted in NullItem.")),
         (true, _) => Item::And(negated.collect()),
-        (false, 0) => if all { Item::And(wanted) } else { Item::Or(wanted) },
+        (false, 0) => {
+            if all {
+                Item::And(wanted)
+            } else {
+                Item::Or(wanted)
+            }
+        }
         (false, _) => {
             let wanted = if all { Item::And(wanted) } else { Item::Or(wanted) };
             Item::And(std::iter::once(wanted).chain(negated).collect())

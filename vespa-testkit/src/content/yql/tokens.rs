@@ -25,7 +25,8 @@ impl Kind {
     }
 }
 
-const SYMBOLS: &[&str] = &["<=", ">=", "!=", "=", "<", ">", "(", ")", "{", "}", "[", "]", ",", ":", ";", "*", "!", "@", "|", "-", "."];
+const SYMBOLS: &[&str] =
+    &["<=", ">=", "!=", "=", "<", ">", "(", ")", "{", "}", "[", "]", ",", ":", ";", "*", "!", "@", "|", "-", "."];
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut found = Vec::new();
@@ -35,7 +36,8 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
         let column = text.len() - rest.len();
         let Some(first) = rest.chars().next() else { return Ok(found) };
         let (kind, length) = if matches!(first, '"' | '\'') {
-            let (value, length) = quoted(rest).ok_or_else(|| format!("query:L1:{column} token recognition error at: '{rest}'"))?;
+            let (value, length) =
+                quoted(rest).ok_or_else(|| format!("query:L1:{column} token recognition error at: '{rest}'"))?;
             (Kind::Text(value), length)
         } else if first.is_ascii_digit() {
             let length = number(rest);
@@ -56,7 +58,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
 fn number(text: &str) -> usize {
     let mut before = ' ';
     let more = |c: char| {
-        let part = c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | 'L') || (matches!(before, 'e' | 'E') && matches!(c, '+' | '-'));
+        let part = c.is_ascii_digit()
+            || matches!(c, '.' | 'e' | 'E' | 'L')
+            || (matches!(before, 'e' | 'E') && matches!(c, '+' | '-'));
         before = c;
         !part
     };
