@@ -48,7 +48,7 @@ impl Catalog {
         if let Err(error) = self.look(asked, self.age).await {
             // The container answers searches also while the config server is away: go on with what was known.
             let unreachable = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
-            return match self.compiled(schema, Duration::MAX) {
+            return match self.understand(schema)? {
                 Some(found) if unreachable => {
                     tracing::warn!(error = %error.chain(), "the config server is away; what was deployed last is used");
                     Ok(found)

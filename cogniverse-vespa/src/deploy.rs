@@ -181,7 +181,16 @@ impl Deployer {
         }
         self.check_budget(&edit)?;
         let Some(session) = Self::edited_session(server, generation, &edit).await? else { return Ok(None) };
-        let prepared = server.prepare(session, false).await?;
+        let prepared = match server.prepare(session, false).await {
+            Ok(prepared) => prepared,
+            // The check compares with whatever is active by now: where that is another application, its schemas seem to be
+            // removed by this one. That is a conflict, and no fault of the package.
+            Err(error) if server.generation().await? != Some(generation) => {
+                tracing::debug!(error = %error.chain(), "another deployment came first");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         say(&prepared);
         if let Err(error) = server.activate(session).await {
             if error.kind() != ErrorKind::Conflict {
@@ -230,7 +239,10 @@ impl Deployer {
                 return Ok((before, edit, PreparedAnswer::default()));
             }
             if let Some(session) = Self::edited_session(&server, generation, &edit).await? {
-                return Ok((before, edit, server.prepare(session, true).await?));
+                match server.prepare(session, true).await {
+                    Err(_) if server.generation().await? != Some(generation) => {}
+                    prepared => return Ok((before, edit, prepared?)),
+                }
             }
         }
         Err(Error::new(ErrorKind::Conflict, "deployments by others never paused; try again")
@@ -244,7 +256,11 @@ impl Deployer {
         if server.generation().await?.is_some() {
             return Ok(());
         }
-        say(&server.prepare(session, false).await?);
+        match server.prepare(session, false).await {
+            Ok(prepared) => say(&prepared),
+            Err(_) if server.generation().await?.is_some() => return Ok(()),
+            Err(error) => return Err(error),
+        }
         match server.activate(session).await {
             // Another's first deployment was the same as this one.
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),

@@ -5,7 +5,8 @@
 mod world;
 
 use cogniverse_sdk::{
-    BackendQuery, ErrorKind, Matrix, SchemaStore, SearchBackend,
+    BackendQuery, ConfigKey, ConfigOwner, ConfigScope, ConfigStore, ErrorKind, Matrix, SchemaStore, SearchBackend,
+    config_store::PutConfig,
     contract::fixture,
     search_backend::{Coverage, PartialCause},
 };
@@ -51,7 +52,10 @@ async fn invariant_05_a_hit_says_whose_it_is() {
     let hits = backend.search(words("acme", "common")).await.unwrap();
     assert_eq!(hits.hits.iter().filter(|hit| hit.schema == foreign).count(), 1, "{hits:?}");
     server.faults().remove(order);
-    server.faults().always(Route::Search, Fault::ForeignHit("of_nobody".to_owned()));
+    let key = ConfigKey::new(ConfigOwner::System, ConfigScope::System, "system", "k");
+    let store = backend.config_store().await.unwrap();
+    store.put(PutConfig::new(key, serde_json::json!(1))).await.unwrap();
+    server.faults().always(Route::Search, Fault::ForeignHit("config_metadata".to_owned()));
     let error = backend.search(words("acme", "common")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unexpected);
     assert!(error.to_string().contains("it was not shown"), "{error}");
