@@ -11,6 +11,7 @@ import time
 
 # The bars are 1.0 for throughput and for CPU. A ratio of medians of three rounds on a shared machine with two cores moves by
 # up to a tenth from run to run, so a run fails only beyond that. Quick runs are too short to say more than "not broken".
+# The bar of a search needs none: its ratio is a median over 15 rounds of both in one process.
 TOLERANCE = 1.1
 QUICK_TOLERANCE = 2.0
 SEARCH_BAR = 1.5
@@ -90,7 +91,7 @@ def main():
     print(f"{'cogniverse':12} {ours['searches_per_second']:10.0f} {ours['cpu_micros']:22.1f}")
     print(f"{'by hand':12} {ours['searches_per_second_by_hand']:10.0f} {ours['cpu_micros_by_hand']:22.1f}")
     print(f"{'pyvespa':12} {rate:10.0f} {cost * 1e6:22.1f}")
-    bar(ours["cpu_ratio"] <= SEARCH_BAR * tolerance, f"CPU {ours['cpu_ratio']:.2f} x that of a call by hand (bar {SEARCH_BAR})")
+    bar(ours["cpu_ratio"] <= SEARCH_BAR * (tolerance if options.quick else 1), f"CPU {ours['cpu_ratio']:.2f} x that of a call by hand (bar {SEARCH_BAR})")
 
     many = 50_000 if options.quick else 1_000_000
     report = measured(program("feed_benchmark", "--documents", str(many), "--json"))[2]
