@@ -12,6 +12,7 @@ bench:
 	cargo bench --bench search_path
 	cargo bench -p cogniverse-embedded --bench kernels
 	cargo bench -p cogniverse-otlp --bench span
+	cargo bench -p cogniverse-vespa --bench client
 models:
 	bash .ci/models.sh "$${COGNIVERSE_MINILM_DIR}"
 ci:

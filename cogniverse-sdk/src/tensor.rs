@@ -132,6 +132,10 @@ impl Tensor {
 /// # Errors
 /// `InvalidInput` with the index and the value.
 pub fn check_finite(cells: &[f32]) -> Result<()> {
+    // Without a way out in the middle the compiler looks at several cells at once.
+    if cells.iter().fold(true, |finite, cell| finite & cell.is_finite()) {
+        return Ok(());
+    }
     match cells.iter().enumerate().find(|(_, cell)| !cell.is_finite()) {
         Some((index, cell)) => {
             Err(Error::invalid(format!("cell {index} of a vector is {cell}; vectors must be finite")))

@@ -28,6 +28,7 @@ pub(crate) struct VespaClient {
     pub(crate) config: VespaConfig,
     container: Url,
     config_server: Url,
+    search: Url,
     /// HTTP/1.1 with kept connections: searches, single documents, deployment.
     calls: Client,
     /// One HTTP/2 connection each.
@@ -69,6 +70,7 @@ pub(crate) fn unreadable(body: &[u8], cause: serde_json::Error) -> Error {
 impl VespaClient {
     pub(crate) fn new(config: VespaConfig) -> Result<Self> {
         let (container, config_server) = config.check()?;
+        let search = join(&container, "/search/")?;
         let calls = build(&config, Client::builder())?;
         let feeds = (0..config.connections)
             .map(|_| {
@@ -78,12 +80,17 @@ impl VespaClient {
                 build(&config, builder)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { config, container, config_server, calls, feeds, next_feed: AtomicUsize::new(0) })
+        Ok(Self { config, container, config_server, search, calls, feeds, next_feed: AtomicUsize::new(0) })
     }
 
     /// A request to the container. `path` is percent-encoded and begins with `/`; it may hold a query.
     pub(crate) fn container(&self, method: Method, path: &str) -> Result<RequestBuilder> {
         Ok(self.calls.request(method, join(&self.container, path)?))
+    }
+
+    /// A search.
+    pub(crate) fn search(&self, body: Bytes) -> RequestBuilder {
+        self.calls.post(self.search.clone()).body(body)
     }
 
     /// A request to the config server.

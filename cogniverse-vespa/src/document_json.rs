@@ -9,7 +9,7 @@ use cogniverse_sdk::{
     schema::{Field, FieldType},
 };
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, io::Write};
 
 /// `{"fields":{…}}` of a checked document.
 pub(crate) fn put_body(schema: &Schema, fields: &Fields) -> Vec<u8> {
@@ -51,9 +51,9 @@ fn write_name(out: &mut Vec<u8>, place: usize, name: &FieldName) {
 fn write_value(out: &mut Vec<u8>, schema: &Schema, name: &FieldName, value: &FieldValue) {
     match value {
         FieldValue::String(text) => write_text(out, text),
-        FieldValue::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        FieldValue::Integer(number) => write(out, format_args!("{number}")),
         // The shortest text that reads back as the same number; checked as finite before.
-        FieldValue::Float(number) => out.extend_from_slice(format!("{number:?}").as_bytes()),
+        FieldValue::Float(number) => write(out, format_args!("{number:?}")),
         FieldValue::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
         FieldValue::Strings(texts) => {
             out.push(b'[');
@@ -72,10 +72,41 @@ fn write_value(out: &mut Vec<u8>, schema: &Schema, name: &FieldName, value: &Fie
     }
 }
 
+/// Appends what is formatted.
+pub(crate) fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    // Writing to memory cannot fail.
+    let _ = out.write_fmt(text);
+}
+
 /// Appends a text as a JSON string.
 pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
     // Writing to memory cannot fail.
     let _ = serde_json::to_writer(out, text);
+}
+
+/// A key, borrowed where it holds no escape.
+#[derive(serde::Deserialize)]
+pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// Finds fields by name, fast where they are asked for in the schema's order, as Vespa gives them.
+struct InOrder<'s> {
+    fields: &'s [Field],
+    next: usize,
+}
+
+impl<'s> InOrder<'s> {
+    fn new(fields: &'s [Field]) -> Self {
+        Self { fields, next: 0 }
+    }
+
+    fn find(&mut self, name: &str) -> Option<&'s Field> {
+        let (before, after) = self.fields.split_at_checked(self.next)?;
+        let named = |field: &&Field| field.name.as_str() == name;
+        let place = after.iter().position(|field| named(&field)).map(|place| self.next + place);
+        let place = place.or_else(|| before.iter().position(|field| named(&field)))?;
+        self.next = place + 1;
+        self.fields.get(place)
+    }
 }
 
 /// A document as Vespa gives it: its full id, and the fields that the schema knows.
@@ -123,8 +154,9 @@ impl<'de> Visitor<'de> for FieldsSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireDocument, A::Error> {
         let mut document = WireDocument::default();
         let mut fields = Fields::new();
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match (self.0.field(&name), &*name) {
+        let mut known = InOrder::new(self.0.fields());
+        while let Some(Key(name)) = map.next_key()? {
+            match (known.find(&name), &*name) {
                 (Some(field), _) => {
                     if let Some(value) = map.next_value_seed(ValueSeed(field))? {
                         fields.insert(field.name.clone(), value);
@@ -190,7 +222,7 @@ impl<'de> Visitor<'de> for DocumentSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireDocument, A::Error> {
         let (mut id, mut document) = (None, WireDocument::default());
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(Key(name)) = map.next_key()? {
             match &*name {
                 "id" => id = Some(map.next_value()?),
                 "fields" => document = map.next_value_seed(FieldsSeed(self.0))?,
@@ -231,7 +263,7 @@ impl<'de> Visitor<'de> for VisitSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireVisit, A::Error> {
         let (mut visit, mut whole) = (WireVisit::default(), false);
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(Key(name)) = map.next_key()? {
             match &*name {
                 "documents" => {
                     visit.documents = map.next_value_seed(List(DocumentSeed(self.0)))?;

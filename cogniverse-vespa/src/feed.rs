@@ -5,6 +5,7 @@
 //! feeds of a backend share. Memory is bounded by the operations under way: the input is read only when there is room.
 
 mod breaker;
+mod gzip;
 mod operation;
 mod throttle;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     client::unreadable,
-    document_json::{FieldsSeed, WireDocument},
+    document_json::{FieldsSeed, Key, WireDocument},
     error,
     wire::{SearchCoverage, SearchError, SearchFields, relevance},
 };
@@ -12,7 +12,7 @@ use serde::{
     Deserialize,
     de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor},
 };
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 /// What came back.
 #[derive(Debug, Default)]
@@ -32,7 +32,10 @@ pub(crate) struct Hit {
 
 /// Reads an answer; none where it is no answer of a search.
 pub(crate) fn read(body: &[u8], schema: &Schema) -> Result<Found> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    // Text that is known to be UTF-8 as a whole is not looked at again string by string.
+    let text = std::str::from_utf8(body)
+        .map_err(|e| Error::unexpected("the answer of a search is no UTF-8").with_source(e))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = Answer(schema).deserialize(&mut deserializer).and_then(|found| deserializer.end().map(|()| found));
     match read {
         Ok(Some(found)) => Ok(found),
@@ -41,10 +44,6 @@ pub(crate) fn read(body: &[u8], schema: &Schema) -> Result<Found> {
         Err(e) => Err(unreadable(body, e)),
     }
 }
-
-/// A key, borrowed where it holds no escape.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Clone, Copy)]
 struct Answer<'s>(&'s Schema);

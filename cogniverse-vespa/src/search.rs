@@ -19,7 +19,6 @@ use cogniverse_sdk::{
     BackendHit, BackendHits, BackendQuery, Document, DocumentId, Error, ErrorKind, Result, SearchBackend, TenantSchema,
     search_backend::{Coverage, PartialCause},
 };
-use reqwest::{Method, header::CONTENT_TYPE};
 use std::time::{Duration, Instant};
 
 /// What the way to Vespa and back may take beside the search's own time.
@@ -46,10 +45,7 @@ impl VespaBackend {
 
     async fn ask(&self, name: &TenantSchema, schema: &Schema, body: Bytes, timeout: Duration) -> Result<Found> {
         let client: &VespaClient = self.client();
-        let request = || {
-            let request = client.container(Method::POST, "/search/")?;
-            Ok(request.header(CONTENT_TYPE, "application/json").body(body.clone()))
-        };
+        let request = || Ok(client.search(body.clone()));
         let answer = client.send(Call::Search, Instant::now() + timeout + WAY, request).await;
         let answer = answer.map_err(|e| e.with_context("schema", name))?;
         let read = response::read(&answer.body, schema);

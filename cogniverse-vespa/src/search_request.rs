@@ -2,7 +2,7 @@
 
 use crate::{
     condition::{Language, condition},
-    document_json::write_text,
+    document_json::{write, write_text},
     retrieval::{self, Retrieval, TOKEN_INPUTS, token_input},
     schema::{SUMMARY, TEXT_FIELDS, UNRANKED},
     tensor_json,
@@ -36,7 +36,8 @@ pub(crate) struct SearchRequest {
 
 /// Makes the request of a query that [`Schema::check_query`] accepted.
 pub(crate) fn search(schema: &Schema, query: &BackendQuery, strategy: &Strategy) -> Result<Option<SearchRequest>> {
-    let words = Analyzer::new().terms(query.text.as_deref().unwrap_or_default());
+    let words = query.text.as_deref().filter(|_| strategy.inputs().text);
+    let words = words.map(|text| Analyzer::new().terms(text)).unwrap_or_default();
     let (retrieval, scored) = retrieval::of(schema, strategy);
     if query.limit == 0 || (retrieval == Retrieval::Words && words.is_empty()) {
         return Ok(None);
@@ -47,13 +48,13 @@ pub(crate) fn search(schema: &Schema, query: &BackendQuery, strategy: &Strategy)
     let yql = format!("select * from {name} where {}", plan.condition()?);
     let timeout = query.timeout.unwrap_or(strategy.timeout());
     let mut body = head(&yql, name, strategy.name().as_str(), timeout);
-    body.extend_from_slice(format!(",\"hits\":{},\"offset\":{}", query.limit, query.offset).as_bytes());
+    write(&mut body, format_args!(",\"hits\":{},\"offset\":{}", query.limit, query.offset));
     // Vespa's own limits, 400 hits from offset 1,000, are there for people; the window was checked.
     let (hits, offset) = (query.limit.max(400), query.offset.max(1000));
-    body.extend_from_slice(format!(",\"maxHits\":{hits},\"maxOffset\":{offset}").as_bytes());
-    body.extend_from_slice(format!(",\"presentation.summary\":\"{SUMMARY}\"").as_bytes());
+    write(&mut body, format_args!(",\"maxHits\":{hits},\"maxOffset\":{offset}"));
+    write(&mut body, format_args!(",\"presentation.summary\":\"{SUMMARY}\""));
     if let Some(text) = query.text.as_deref().filter(|_| plan.has_words && strategy.inputs().text) {
-        body.extend_from_slice(format!(",\"{TEXT}\":").as_bytes());
+        write(&mut body, format_args!(",\"{TEXT}\":"));
         write_text(&mut body, text);
     }
     plan.write_inputs(&mut body);
@@ -182,7 +183,7 @@ impl Plan<'_> {
             if !needed.into_iter().flatten().any(|needed| *needed == input.tensor_type) {
                 continue;
             }
-            body.extend_from_slice(format!(",\"input.{}\":", input.name).as_bytes());
+            write(body, format_args!(",\"input.{}\":", input.name));
             let single = input.tensor_type.shape() == TensorShape::Single;
             match (&self.inputs.bits, input.tensor_type.cell()) {
                 (Some(bits), CellType::Int8) if single => {
@@ -198,7 +199,7 @@ impl Plan<'_> {
         if let Retrieval::NearestByToken(field) = &self.retrieval {
             let cell = self.field_type(field).map_or(CellType::Float, TensorType::cell);
             for place in 0..self.tokens() {
-                body.extend_from_slice(format!(",\"input.query({})\":", token_input(place)).as_bytes());
+                write(body, format_args!(",\"input.query({})\":", token_input(place)));
                 match (&self.inputs.bits, cell) {
                     (Some(bits), CellType::Int8) => {
                         tensor_json::write_bytes(body, bits.rows().nth(place).unwrap_or_default());

@@ -1,6 +1,9 @@
 //! One feed operation: checked, written as a request, sent, and its answer understood.
 
-use super::breaker::{Breaker, Gate};
+use super::{
+    breaker::{Breaker, Gate},
+    gzip::Gzip,
+};
 use crate::{
     client::{Answer, VespaClient, jittered},
     condition::{Language, condition},
@@ -15,10 +18,9 @@ use cogniverse_sdk::{
     Document, DocumentId, DocumentOutcome, Error, ErrorKind, Filter, Result, Retry, TenantSchema,
     document_store::DocumentUpdate,
 };
-use flate2::{Compression, write::GzEncoder};
+use parking_lot::Mutex;
 use reqwest::{Method, header::CONTENT_ENCODING};
 use std::{
-    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -117,6 +119,7 @@ pub(crate) struct Sender {
     breaker: Arc<Breaker>,
     name: TenantSchema,
     schema: Arc<Schema>,
+    gzip: Mutex<Gzip>,
 }
 
 impl Sender {
@@ -126,7 +129,7 @@ impl Sender {
         name: TenantSchema,
         schema: Arc<Schema>,
     ) -> Self {
-        Self { client, breaker, name, schema }
+        Self { client, breaker, name, schema, gzip: Mutex::default() }
     }
 
     pub(crate) fn config(&self) -> &VespaConfig {
@@ -168,7 +171,7 @@ impl Sender {
             path.push_str(&self.condition(condition)?);
         }
         let gzip = body.len() > config.gzip_above;
-        let body = if gzip { compress(&body)? } else { body };
+        let body = if gzip { self.gzip.lock().compress(&body)? } else { body };
         Ok(Ready { id, method, path, body: body.into(), gzip, conditional: condition.is_some() })
     }
 
@@ -277,11 +280,4 @@ impl Sender {
             }
         }
     }
-}
-
-fn compress(body: &[u8]) -> Result<Vec<u8>> {
-    let failed = |e: std::io::Error| Error::unexpected("a body cannot be compressed").with_source(e);
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
-    encoder.write_all(body).map_err(failed)?;
-    encoder.finish().map_err(failed)
 }
