@@ -14,8 +14,8 @@ use crate::{
 use async_trait::async_trait;
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
-    Document, DocumentId, DocumentOutcome, DocumentStore, Error, ErrorKind, FeedReport, Filter, OutcomeStatus, Result,
-    TenantSchema,
+    Document, DocumentId, DocumentOutcome, DocumentStore, Error, ErrorKind, FeedReport, FieldValue, Filter,
+    OutcomeStatus, Result, TenantSchema,
     document_store::{DeleteRequest, DeleteTarget, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
     schema::FieldType,
 };
@@ -124,6 +124,11 @@ impl VespaBackend {
         let document = DocumentSeed(schema).deserialize(&mut json).map_err(|e| unreadable(&answer.body, e))?;
         let document =
             document.into_document(&config.namespace, name.physical_name()).filter(|document| document.id == *id);
+        let document = document.map(|mut document| {
+            // Asked for by the field set; here in case the server gives more.
+            document.fields.retain(|_, value| vectors || !matches!(value, FieldValue::Tensor(_)));
+            document
+        });
         // What was asked for by its whole id can only come back under it (invariant 6).
         document.map(Some).ok_or_else(|| Error::unexpected(format!("Vespa gave another document for \"{id}\"")))
     }

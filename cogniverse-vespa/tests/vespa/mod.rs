@@ -1,6 +1,8 @@
 //! Vespa's own container (`../shared/vespa-model/run serve`), with a package that the adapter deployed to the test server:
 //! the test server stands for the config server, which is the one part of Vespa that cannot be had here.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use bytes::Bytes;
 use cogniverse_sdk::{
     DocumentStore, Filter, SchemaStore, TenantSchema, document_store::DeleteRequest, schema_store::DeployRequest,
