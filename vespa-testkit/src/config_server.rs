@@ -2,6 +2,7 @@
 //!
 //! The only tenant, application and instance are called "default", as in a Vespa that one runs oneself.
 
+mod application;
 mod convergence;
 mod form;
 mod package;
@@ -17,7 +18,6 @@ use crate::{
     faults::Struck,
     message::{Reply, Request},
     rollout::{Activation, Rollout},
-    topology::Topology,
 };
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
@@ -208,7 +208,7 @@ impl ConfigServer {
 
     fn get_prepared(&self, id: u64, request: &Request) -> Outcome<Reply> {
         if self.sessions.lock().inactive(id)?.status != Status::Prepared {
-            return Err(Refusal::bad_request(format!("Session not prepared: {id}")));
+            return Err(Refusal::bad_request(format!("session {id} is not prepared")));
         }
         let actions = json!({"restart": [], "refeed": [], "reindex": []});
         Ok(ok(&prepared(id, request, &Checked { actions, log: Vec::new() })))
@@ -268,67 +268,6 @@ impl ConfigServer {
             "configChangeActions": checked.actions,
         })))
     }
-
-    fn applications(&self, request: &Request) -> Reply {
-        let active = self.generation().map(|_| format!("{}{INSTANCE}", request.origin));
-        ok(&active.into_iter().collect())
-    }
-
-    async fn application(&self, request: &Request, struck: &Struck, below_instance: &[&str]) -> Outcome<Reply> {
-        match (below_instance, &request.method) {
-            ([], &Method::GET) => self.generation_answer(struck),
-            ([], &Method::DELETE) => self.delete_application().await,
-            (["content", ..], &Method::GET) => {
-                let place = Place::parse(&decoded(below(&request.path, 13))?)?;
-                let sessions = self.sessions.lock();
-                let (_, session) = sessions.active()?;
-                read_content(&session.tree, &place, request, &format!("{}{INSTANCE}/content/", request.origin))
-            }
-            (["serviceconverge"], &Method::GET) => convergence::list(self, request, struck),
-            (["serviceconverge", service], &Method::GET) => {
-                convergence::single(self, request, struck, &decoded(service)?)
-            }
-            (["reindexing"], &Method::GET) => Ok(ok(&self.reindexing.lock().status(&self.topology()?))),
-            (["reindexing"], &Method::POST | &Method::DELETE) => {
-                self.topology()?;
-                Ok(ok(&self.reindexing.lock().enable(request.method == Method::POST)))
-            }
-            (["reindex"], &Method::POST | &Method::PUT) => {
-                let topology = self.topology()?;
-                Ok(ok(&self.reindexing.lock().trigger(&topology, request)?))
-            }
-            ([] | ["content", ..] | ["serviceconverge" | "reindexing" | "reindex", ..], method) => {
-                Err(Refusal::method(method))
-            }
-            _ => Err(nothing_at(request)),
-        }
-    }
-
-    fn topology(&self) -> Outcome<Topology> {
-        self.sessions.lock().active().map(|(_, session)| Topology::of(&session.tree.files))
-    }
-
-    fn generation_answer(&self, struck: &Struck) -> Outcome<Reply> {
-        let sessions = self.sessions.lock();
-        let (active, _) = sessions.active()?;
-        let generation = sessions.previous_id().filter(|_| struck.stale).unwrap_or(active);
-        Ok(ok(&json!({
-            "generation": generation,
-            "applicationPackageFileReference": format!("package-{generation}"),
-            "modelVersions": [VERSION],
-        })))
-    }
-
-    async fn delete_application(&self) -> Outcome<Reply> {
-        let activation = {
-            let mut sessions = self.sessions.lock();
-            sessions.remove_application()?;
-            *self.reindexing.lock() = Reindexing::default();
-            self.rollout.queue(None, Files::new())
-        };
-        activation.settle().await;
-        Ok(ok(&json!({"message": "Application 'default.default.default' deleted"})))
-    }
 }
 
 fn ok(body: &Value) -> Reply {
@@ -344,7 +283,7 @@ fn nothing_at(request: &Request) -> Refusal {
 }
 
 fn session_id(text: &str) -> Outcome<u64> {
-    text.parse().map_err(|_| Refusal::bad_request(format!("Session id in request is not a number, it was '{text}'")))
+    text.parse().map_err(|_| Refusal::bad_request(format!("'{text}' is no session's number")))
 }
 
 /// What follows the first segments of a path, with the slash at its end.
@@ -360,7 +299,7 @@ fn decoded(text: &str) -> Outcome<String> {
 
 /// The address that `from` takes must be one of an application: the server's own, or any other name of it.
 fn application_in(from: &str) -> Outcome<()> {
-    let illegal = || Refusal::bad_request(format!("Parameter 'from' has illegal value '{from}'"));
+    let illegal = || Refusal::bad_request(format!("'{from}' is no address of an application to copy from"));
     let rest = from.strip_prefix("http://").ok_or_else(illegal)?;
     match rest.split('/').collect::<Vec<_>>().as_slice() {
         [

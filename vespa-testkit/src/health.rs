@@ -26,10 +26,7 @@ pub(crate) fn answer(server: &Server, port: Port, method: &Method, path: &str) -
     if *method == Method::GET || *method == Method::HEAD {
         return Some(reply);
     }
-    Some(Reply::json(
-        StatusCode::METHOD_NOT_ALLOWED,
-        &json!({"message": format!("Method '{method}' is not supported")}),
-    ))
+    Some(Reply::json(StatusCode::METHOD_NOT_ALLOWED, &json!({"message": format!("{method} is not allowed here")})))
 }
 
 fn ok(body: &Value) -> Reply {

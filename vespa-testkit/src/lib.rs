@@ -39,7 +39,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `server`, `options`, `transport`, `stop` | the server with its two ports; how it starts; HTTP; how it ends |
+//! | `test_server`, `options`, `stop` | a running server; how it starts and ends |
+//! | `transport`, `server` | HTTP; what answers behind the two ports |
 //! | `message`, `route`, `request_log` | a request and an answer; which part of the wire it is for; those seen |
 //! | `faults` | what goes wrong, where and how often |
 //! | `config_server`, `rollout`, `topology` | the deploy API; from activation to being in force; the services of a package |
@@ -57,6 +58,7 @@ mod rollout;
 mod route;
 mod server;
 mod stop;
+mod test_server;
 mod topology;
 mod transport;
 
@@ -64,4 +66,4 @@ pub use faults::{Fault, FaultId, Faults};
 pub use options::TestServerOptions;
 pub use request_log::SeenRequest;
 pub use route::Route;
-pub use server::TestServer;
+pub use test_server::TestServer;

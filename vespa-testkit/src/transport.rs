@@ -149,16 +149,16 @@ async fn collect(headers: &http::HeaderMap, mut body: Incoming) -> Result<(Bytes
     }
     match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok((collected.freeze(), seen)),
-        Some(b"gzip") => Ok((unpack(&collected)?, seen)),
+        Some(b"gzip") => Ok((unpack(&collected, MAX_BODY_BYTES)?, seen)),
         Some(_) => Err(Unreadable::Encoding),
     }
 }
 
-fn unpack(packed: &[u8]) -> Result<Bytes, Unreadable> {
+fn unpack(packed: &[u8], bound: usize) -> Result<Bytes, Unreadable> {
     let mut unpacked = Vec::new();
-    let bound = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
-    GzDecoder::new(packed).take(bound + 1).read_to_end(&mut unpacked).map_err(|_| Unreadable::Gzip)?;
-    if unpacked.len() > MAX_BODY_BYTES { Err(Unreadable::TooLarge) } else { Ok(unpacked.into()) }
+    let limit = u64::try_from(bound).unwrap_or(u64::MAX).saturating_add(1);
+    GzDecoder::new(packed).take(limit).read_to_end(&mut unpacked).map_err(|_| Unreadable::Gzip)?;
+    if unpacked.len() > bound { Err(Unreadable::TooLarge) } else { Ok(unpacked.into()) }
 }
 
 fn decode_query(query: &str) -> Vec<(String, String)> {
@@ -235,3 +235,27 @@ impl fmt::Display for Lost {
 }
 
 impl std::error::Error for Lost {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_small_body_may_not_unpack_to_a_large_one() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&[b' '; 1001]).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert!(packed.len() < 100);
+        assert_eq!(unpack(&packed, 1000), Err(Unreadable::TooLarge));
+        assert_eq!(unpack(&packed, 1001).unwrap().len(), 1001);
+        assert_eq!(unpack(&packed[..20], 1001), Err(Unreadable::Gzip), "cut off");
+    }
+
+    #[test]
+    fn queries_are_decoded() {
+        let decoded = decode_query("yql=select+%2A&a=1%2B1&&flag&a=2=3");
+        let pairs: Vec<_> = decoded.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("yql", "select *"), ("a", "1+1"), ("flag", ""), ("a", "2=3")]);
+    }
+}

@@ -35,16 +35,14 @@ fn number(generation: Option<u64>) -> i64 {
 }
 
 fn view(server: &ConfigServer, struck: &Struck) -> Outcome<View> {
-    let (active, previous, topology) = {
+    let (wanted, previous, topology) = {
         let sessions = server.sessions.lock();
-        let (active, session) = sessions.active()?;
-        (active, sessions.previous_id(), Topology::of(&session.tree.files))
+        let topology = Topology::of(&sessions.active()?.1.tree.files);
+        (sessions.told_generation(struck.stale)?, sessions.previous_id(), topology)
     };
     let in_force = server.rollout.in_force();
-    let (wanted, current) = match previous {
-        Some(previous) if struck.stale => (previous, number(Some(previous).min(in_force.generation))),
-        _ => (active, number(in_force.generation)),
-    };
+    let current = if struck.stale { in_force.generation.min(Some(wanted)) } else { in_force.generation };
+    let current = number(current);
     let before = number(previous.filter(|_| struck.half_converged));
     let services = topology.services(server.container_port);
     let late = |index: usize| struck.half_converged && index % 2 == 1;
@@ -107,7 +105,7 @@ pub(super) fn single(server: &ConfigServer, request: &Request, struck: &Struck, 
             (StatusCode::OK, json!({"converged": view.has_converged(*generation), "currentGeneration": generation}))
         }
         None => {
-            let problem = "Host:port (service) no longer part of application, refetch list of services.";
+            let problem = "the application has no such service; list its services again";
             (StatusCode::GONE, json!({"problem": problem}))
         }
     };

@@ -24,10 +24,10 @@ pub(crate) struct Sent {
 /// Reads the package in a request's body.
 pub(crate) fn read(request: &Request) -> Outcome<Sent> {
     let Some(kind) = request.content_type() else {
-        return Err(Refusal::bad_request("Request contains no Content-Type header"));
+        return Err(Refusal::bad_request("the request has no Content-Type"));
     };
     if request.body.is_empty() {
-        return Err(Refusal::bad_request("Request contains no application package"));
+        return Err(Refusal::bad_request("the request holds no application package"));
     }
     if kind == "multipart/form-data" {
         let form = form::read(request)?;
@@ -43,8 +43,7 @@ fn unpack(kind: &str, packed: &Bytes) -> Outcome<Files> {
         "application/x-gzip" => untar(packed)?,
         other => {
             return Err(Refusal::bad_request(format!(
-                "Request contains invalid Content-Type header '{other}', must be 'application/x-gzip', \
-                 'application/zip' or 'multipart/form-data'"
+                "Content-Type '{other}' is not that of a package: application/zip, application/x-gzip or multipart/form-data"
             )));
         }
     };
@@ -52,10 +51,17 @@ fn unpack(kind: &str, packed: &Bytes) -> Outcome<Files> {
 }
 
 /// Collects files within the bounds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Unpacked {
     files: Files,
-    bytes: u64,
+    /// How many bytes more there may be.
+    left: u64,
+}
+
+impl Default for Unpacked {
+    fn default() -> Self {
+        Self { files: Files::new(), left: MAX_UNPACKED_BYTES }
+    }
 }
 
 impl Unpacked {
@@ -63,16 +69,16 @@ impl Unpacked {
         let Some(path) = plain(name) else {
             return Err(Refusal::invalid_package(format!("Invalid application package: illegal path '{name}'")));
         };
-        let left = MAX_UNPACKED_BYTES - self.bytes;
         let mut bytes = Vec::new();
-        let read = content.take(left + 1).read_to_end(&mut bytes).map_err(broken)?;
-        self.bytes += u64::try_from(read).unwrap_or(u64::MAX).min(left);
-        if bytes.len() as u64 > left || self.files.len() >= MAX_FILES {
+        let read = content.take(self.left + 1).read_to_end(&mut bytes).map_err(broken)?;
+        let left = u64::try_from(read).ok().and_then(|read| self.left.checked_sub(read));
+        let Some(left) = left.filter(|_| self.files.len() < MAX_FILES) else {
             return Err(Refusal::bad_request(format!(
                 "the application package holds more than {} MiB or {MAX_FILES} files",
                 MAX_UNPACKED_BYTES >> 20
             )));
-        }
+        };
+        self.left = left;
         self.files.insert(path, bytes.into());
         Ok(())
     }
@@ -156,6 +162,19 @@ mod tests {
         for (name, path) in table {
             assert_eq!(plain(name).as_deref(), path, "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_package_holds_is_bounded() {
+        let mut unpacked = Unpacked { left: 10, ..Unpacked::default() };
+        assert!(unpacked.add("a", [0; 6].as_slice()).is_ok());
+        assert!(unpacked.add("b", [0; 5].as_slice()).is_err(), "eleven bytes in all");
+        assert!(unpacked.add("b", [0; 4].as_slice()).is_ok());
+        let mut unpacked = Unpacked::default();
+        for number in 0..MAX_FILES {
+            assert!(unpacked.add(&number.to_string(), [].as_slice()).is_ok());
+        }
+        assert!(unpacked.add("one more", [].as_slice()).is_err());
     }
 
     #[test]

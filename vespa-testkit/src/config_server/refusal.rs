@@ -35,7 +35,7 @@ impl Refusal {
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
             code: "METHOD_NOT_ALLOWED",
-            message: format!("Method '{method}' is not supported"),
+            message: format!("{method} is not allowed here"),
         }
     }
 

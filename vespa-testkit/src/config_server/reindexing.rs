@@ -53,7 +53,7 @@ impl Reindexing {
         let (clusters, types) = (named("clusterId"), named("documentType"));
         if let Some(unknown) = clusters.iter().find(|name| !topology.contents.iter().any(|known| known.name == **name))
         {
-            return Err(Refusal::bad_request(format!("No content cluster '{unknown}' in application")));
+            return Err(Refusal::bad_request(format!("the application has no content cluster '{unknown}'")));
         }
         let speed = match request.parameter("speed").map(str::parse::<f64>) {
             None => 1.0,
@@ -67,7 +67,7 @@ impl Reindexing {
         {
             if let Some(unknown) = types.iter().find(|name| !cluster.types.iter().any(|known| known == *name)) {
                 return Err(Refusal::bad_request(format!(
-                    "No document type '{unknown}' in cluster '{}'",
+                    "there is no document type '{unknown}' in the cluster '{}'",
                     cluster.name
                 )));
             }

@@ -81,14 +81,20 @@ impl Sessions {
     pub(crate) fn inactive(&mut self, id: u64) -> Outcome<&mut Session> {
         let session = self.get(id)?;
         if session.status == Status::Active {
-            return Err(Refusal::bad_request(format!("Session is active: {id}")));
+            return Err(Refusal::bad_request(format!("session {id} is the active one")));
         }
         Ok(session)
     }
 
     pub(crate) fn active(&self) -> Outcome<(u64, &Session)> {
         let active = self.active.and_then(|id| Some((id, self.sessions.get(&id)?)));
-        active.ok_or_else(|| Refusal::not_found("No such application: 'default.default.default'"))
+        active.ok_or_else(no_application)
+    }
+
+    /// The generation that is told: the one before where the teller is behind.
+    pub(crate) fn told_generation(&self, stale: bool) -> Outcome<u64> {
+        let told = if stale { self.previous } else { self.active };
+        told.ok_or_else(no_application)
     }
 
     pub(crate) fn active_id(&self) -> Option<u64> {
@@ -115,14 +121,12 @@ impl Sessions {
         let seen = session.active_at_create;
         if seen != 0 && active > seen && !force {
             return Err(Refusal::conflict(format!(
-                "Cannot activate session {id} because the currently active session ({active}) has changed since session \
-                 {id} was created (was {seen} at creation time): refusing to activate this session, please redeploy"
+                "session {active} was activated since session {id} was made, when session {seen} was active: refusing to activate \
+                 this session, please redeploy"
             )));
         }
         if id < active {
-            return Err(Refusal::conflict(format!(
-                "Cannot activate session {id} because it is older than current active session ({active})"
-            )));
+            return Err(Refusal::conflict(format!("session {id} is older than current active session {active}")));
         }
         session.status = Status::Active;
         if let Some(before) = self.active.and_then(|before| self.sessions.get_mut(&before)) {
@@ -139,6 +143,10 @@ impl Sessions {
         (self.active, self.previous) = (None, None);
         Ok(())
     }
+}
+
+fn no_application() -> Refusal {
+    Refusal::not_found("No such application: 'default.default.default'")
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Place {
     }
 
     fn missing(&self) -> Refusal {
-        Refusal::not_found(format!("No such file or directory '{}'", self.path))
+        Refusal::not_found(format!("the package has no '{}'", self.path))
     }
 }
 
@@ -142,7 +142,7 @@ impl Tree {
             return Ok(());
         }
         if content.is_empty() {
-            return Err(Refusal::bad_request("Request must contain body when creating a file"));
+            return Err(Refusal::bad_request("a file needs a body; a path that ends in a slash makes a directory"));
         }
         if self.is_folder(&place.path) {
             return Err(Refusal::bad_request(format!("'{}' is a directory", place.path)));
@@ -169,7 +169,7 @@ impl Tree {
         let prefix = format!("{}/", place.path);
         let below = self.files.keys().chain(&self.folders).any(|path| path.starts_with(&prefix));
         if below || place.path.is_empty() {
-            return Err(Refusal::bad_request(format!("File '{}' is not an empty directory", place.path)));
+            return Err(Refusal::bad_request(format!("the directory '{}' is not empty", place.path)));
         }
         self.folders.remove(&place.path);
         if let Some((folder, _)) = place.path.rsplit_once('/') {

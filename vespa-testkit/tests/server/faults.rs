@@ -123,9 +123,12 @@ async fn a_deployment_may_be_prepared_and_not_activated() {
 #[tokio::test]
 async fn the_generation_may_be_stale_and_half_of_the_services_behind() {
     let deployer = Deployer::start().await;
-    deployer.deploy(&["a"]).await;
-    deployer.deploy(&["a", "b"]).await;
     let faults = deployer.server.faults();
+    deployer.deploy(&["a"]).await;
+    faults.next(Route::Application, 1, Fault::StaleGeneration);
+    let (status, _) = deployer.call(Method::GET, "/application/default").await;
+    assert_eq!(status, 404, "there was nothing before the first activation");
+    deployer.deploy(&["a", "b"]).await;
     let path = format!("{}/serviceconverge", INSTANCE.strip_prefix(TENANT).unwrap());
     let stale = faults.always(Route::Any, Fault::StaleGeneration);
     assert_eq!(deployer.call(Method::GET, "/application/default").await.1["generation"], 1);
