@@ -18,14 +18,22 @@
 //!
 //! # What it is not
 //!
-//! - **Not proton.** Documents are kept by the embedded engine. Its speed, its memory and its limits are not Vespa's, nothing
+//! - **Not proton.** Documents are kept in memory. Its speed, its memory and its limits are not Vespa's, nothing
 //!   is written twice, and a feed is blocked only where a test orders it.
 //! - **Not HNSW.** Nearest neighbours are exact, or the embedded engine's; its recall says nothing about Vespa's.
 //! - **Not Vespa's linguistics.** Words are split and stemmed by the embedded engine.
 //! - **Not a config server of many nodes.** There is one node, no ZooKeeper, no tenant or application but "default", and the
 //!   parameters `timeout`, `verbose`, `debug`, `vespaVersion` and `ignoreValidationErrors` change nothing.
 //! - **Not Vespa's checks of a package.** What is checked is what the tests of cogniverse need.
+//! - **Not every rank expression.** Phases that are formulas of a cogniverse schema are scored by the embedded engine (the best
+//!   10,000 documents of a type, each phase). In others numbers, `attribute`, `bm25`, `nativeRank` (bm25 over all text fields),
+//!   `closeness` and functions of these have values; anything else is 0, and so is a query's input that is missing.
+//! - Queries neither group nor match regular expressions; answers are JSON, whatever else is accepted.
+//! - A `timeChunk` below a second ends after a quarter of the buckets, so that a client has something to continue.
 //! - Reindexing ends at once and does nothing. A package may hold 256 MiB, unpacked, and a body 100 MiB.
+//!
+//! `tests/requests.json` holds requests that Vespa's own container and this server answer alike (status, error code, shape);
+//! its rows with `differs` say where they do not, and why.
 //!
 //! # Modules
 //!

@@ -3,6 +3,8 @@
 //! The table is `requests.json`, in order, since later requests see what earlier ones wrote. A row with `differs` says why the
 //! two cannot agree, and then they must not. Vespa's container is `../shared/vespa-model/run serve`.
 
+#![allow(clippy::unwrap_used, reason = "a test asserts")]
+
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},

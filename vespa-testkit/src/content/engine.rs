@@ -107,7 +107,7 @@ impl Engine {
         let name = &part.schema.name;
         if !self.types.contains_key(name) {
             self.made += 1;
-            let base = SchemaName::parse(&format!("type{}", self.made)).map_err(|e| e.to_string())?;
+            let base = SchemaName::parse(format!("type{}", self.made)).map_err(|e| e.to_string())?;
             let tenant = TenantId::parse("testkit").map_err(|e| e.to_string())?;
             let known = engine_schema::of(&part.schema, &base).map_err(message)?;
             let name_there = TenantSchema::new(&tenant, &base);
@@ -121,7 +121,7 @@ impl Engine {
         }
         let (mut put, mut gone) = (Vec::new(), Vec::new());
         for (key, fields) in &part.changed {
-            let id = DocumentId::parse(&document_id::hex(key.1)).map_err(|e| e.to_string())?;
+            let id = DocumentId::parse(document_id::hex(key.1)).map_err(|e| e.to_string())?;
             match fields {
                 Some(fields) => put.push(engine_schema::document(id, fields, &known.known.definition)),
                 None => gone.push(id),

@@ -86,16 +86,8 @@ fn field(field: &Field) -> Option<Json> {
 }
 
 fn strategy(name: &str, profile: &RankProfile, expression: &str) -> (Json, Vec<String>, Vec<String>) {
-    // Functions that it calls, and those that they call.
-    let mut functions: BTreeMap<&String, &String> = BTreeMap::new();
-    let mut text = expression.to_owned();
-    loop {
-        let found = profile.functions.iter().find(|(name, _)| !functions.contains_key(name) && says(&text, name));
-        let Some((name, body)) = found else { break };
-        functions.insert(name, body);
-        text.push(' ');
-        text.push_str(body);
-    }
+    let functions = profile.called(expression);
+    let text = functions.values().fold(expression.to_owned(), |text, body| format!("{text} {body}"));
     let tensors = profile.inputs.iter().filter_map(|(name, input)| match input {
         Input::Tensor(tensor) => Some((name, tensor)),
         Input::Number => None,
@@ -116,11 +108,6 @@ fn strategy(name: &str, profile: &RankProfile, expression: &str) -> (Json, Vec<S
         inputs.iter().filter(|(name, _)| text.contains(&format!("query({name})"))).map(|(name, _)| (*name).clone());
     let near = text.split("closeness(").skip(1).filter_map(|rest| rest.split(')').next()?.split(',').nth(1));
     (json, named.collect(), near.map(|field| field.trim().to_owned()).collect())
-}
-
-/// Whether a text holds a name as a word.
-fn says(text: &str, name: &str) -> bool {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == name)
 }
 
 /// A document for the engine: what it would refuse, such as NaN, is left out.

@@ -31,11 +31,16 @@ impl Schema {
         for profile in &mut self.profiles {
             *profile = whole(profile, &own, &self.name, &mut BTreeSet::new())?;
         }
+        let lost = |profile: &RankProfile, expression: &str| {
+            let called = profile.called(expression);
+            let texts = std::iter::once(expression).chain(called.values().map(|body| body.as_str()));
+            texts.flat_map(attributes).find(|name| self.field(name).is_none()).map(str::to_owned)
+        };
         for profile in &self.profiles {
             let phases = [("first-phase", &profile.first_phase), ("second-phase", &profile.second_phase)];
             for (phase, expression) in phases {
                 let Some(expression) = expression else { continue };
-                if let Some(name) = attributes(expression).find(|name| self.field(name).is_none()) {
+                if let Some(name) = lost(profile, expression) {
                     return Err(format!(
                         "In schema '{}', rank profile '{}': The {phase} expression is invalid: Unknown feature 'attribute({name})'",
                         self.name, profile.name

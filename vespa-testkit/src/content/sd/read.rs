@@ -221,7 +221,7 @@ impl Reader<'_> {
             Refusal::Meaning(match error {
                 TypeError::Unknown(text) => format!("unknown type named '{text}' in context document '{document}'"),
                 TypeError::Tensor(why) => {
-                    let data_type: String = data_type.trim().split_whitespace().collect();
+                    let data_type: String = data_type.split_whitespace().collect();
                     format!("Illegal type in field {name} type {data_type}: {why}")
                 }
             })

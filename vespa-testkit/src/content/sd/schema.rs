@@ -96,6 +96,27 @@ pub(crate) struct RankProfile {
     pub(crate) summary_features: Vec<String>,
 }
 
+impl RankProfile {
+    /// The functions that an expression calls, and those that they call.
+    pub(crate) fn called(&self, expression: &str) -> BTreeMap<&String, &String> {
+        let mut found: BTreeMap<&String, &String> = BTreeMap::new();
+        let mut text = expression.to_owned();
+        while let Some((name, body)) =
+            self.functions.iter().find(|(name, _)| !found.contains_key(name) && says(&text, name))
+        {
+            found.insert(name, body);
+            text.push(' ');
+            text.push_str(body);
+        }
+        found
+    }
+}
+
+/// Whether a text holds a name as a word.
+fn says(text: &str, name: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == name)
+}
+
 /// A query's input.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Input {
