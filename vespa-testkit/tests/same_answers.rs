@@ -91,6 +91,8 @@ impl Judge {
             .arg("serve")
             .arg(package)
             .arg(port.to_string())
+            // It writes its logs where it stands.
+            .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -32,7 +32,7 @@ pub(crate) struct Container {
 
 fn script() -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vespa-model/run");
-    if script.exists() {
+    if let Ok(script) = script.canonicalize() {
         return Some(script);
     }
     assert!(std::env::var_os("COGNIVERSE_CI").is_none(), "CI has no ../shared/vespa-model");
@@ -72,6 +72,8 @@ impl Container {
             .arg(script)
             .arg(package)
             .arg(port.to_string())
+            // It writes its logs where it stands.
+            .current_dir(package)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
