@@ -12,7 +12,7 @@ use cogniverse_sdk::{
 /// For tests, and to see a profile work without a model: it knows spelling, not meaning.
 #[derive(Debug)]
 pub struct HashEncoder {
-    info: EncoderInfo,
+    rows_info: EncoderInfo,
     /// As a [`TextEmbedder`] it gives one vector a text, whatever its kind.
     text_info: EncoderInfo,
 }
@@ -21,15 +21,15 @@ impl HashEncoder {
     /// Vectors of `dims` cells; one a word, or their mean.
     #[must_use]
     pub fn new(dims: usize, kind: VectorKind) -> Self {
-        let info = EncoderInfo { model: format!("hash-{dims}"), dims: dims.max(1), kind };
-        Self { text_info: EncoderInfo { kind: VectorKind::Single, ..info.clone() }, info }
+        let rows_info = EncoderInfo { model: format!("hash-{dims}"), dims: dims.max(1), kind };
+        Self { text_info: EncoderInfo { kind: VectorKind::Single, ..rows_info.clone() }, rows_info }
     }
 
     fn encode(&self, text: &str) -> Result<Matrix<f32>> {
         let rows = self.words(text)?;
-        match self.info.kind {
+        match self.rows_info.kind {
             VectorKind::Multi => Matrix::from_rows(&rows),
-            VectorKind::Single => Matrix::from_rows(&[mean(&rows, self.info.dims)]),
+            VectorKind::Single => Matrix::from_rows(&[mean(&rows, self.rows_info.dims)]),
         }
     }
 
@@ -38,7 +38,7 @@ impl HashEncoder {
             .split(|c: char| !c.is_alphanumeric())
             .filter(|word| !word.is_empty())
             .map(|word| {
-                unit((0..self.info.dims).scan(seed(&word.to_lowercase()), |state, _| Some(next(state))).collect())
+                unit((0..self.rows_info.dims).scan(seed(&word.to_lowercase()), |state, _| Some(next(state))).collect())
             })
             .collect();
         if rows.is_empty() {
@@ -78,7 +78,7 @@ fn unit(mut cells: Vec<f32>) -> Vec<f32> {
 #[async_trait]
 impl QueryEncoder for HashEncoder {
     fn info(&self) -> &EncoderInfo {
-        &self.info
+        &self.rows_info
     }
 
     async fn encode_query(&self, text: &str) -> Result<Matrix<f32>> {
@@ -89,7 +89,7 @@ impl QueryEncoder for HashEncoder {
 #[async_trait]
 impl SegmentEncoder for HashEncoder {
     fn info(&self) -> &EncoderInfo {
-        &self.info
+        &self.rows_info
     }
 
     async fn encode_segments(&self, segments: &[SegmentContent]) -> Result<Vec<Matrix<f32>>> {
@@ -106,10 +106,10 @@ impl TextEmbedder for HashEncoder {
     async fn embed(&self, texts: &[String], _kind: TextKind) -> Result<Matrix<f32>> {
         check_texts(texts)?;
         let vector = |(index, text): (usize, &String)| match self.words(text) {
-            Ok(rows) => Ok(mean(&rows, self.info.dims)),
+            Ok(rows) => Ok(mean(&rows, self.rows_info.dims)),
             Err(_) => Err(Error::invalid(format!("text {index} of {} has no word to embed", texts.len()))),
         };
         let rows = texts.iter().enumerate().map(vector).collect::<Result<Vec<_>>>()?;
-        checked_rows(rows, texts.len(), self.info.dims)
+        checked_rows(rows, texts.len(), self.rows_info.dims)
     }
 }
