@@ -23,6 +23,10 @@ pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;
 pub use cogniverse_foundation as config;
 pub use cogniverse_foundation::{Template, telemetry};
+#[cfg(feature = "ollama")]
+pub use cogniverse_ollama as ollama;
+#[cfg(feature = "openai")]
+pub use cogniverse_openai as openai;
 #[cfg(feature = "otlp")]
 pub use cogniverse_otlp as otlp;
 #[cfg(feature = "phoenix")]

@@ -43,6 +43,8 @@ fn layers_point_down() {
         ("cogniverse-agents", &["cogniverse-sdk", "cogniverse-foundation", "cogniverse-core"]),
         ("cogniverse-embedded", &["cogniverse-sdk", "cogniverse-core"]),
         ("cogniverse-encoders", &["cogniverse-sdk"]),
+        ("cogniverse-ollama", &["cogniverse-sdk"]),
+        ("cogniverse-openai", &["cogniverse-sdk"]),
         ("cogniverse-otlp", &["cogniverse-sdk", "cogniverse-foundation"]),
         ("cogniverse-phoenix", &["cogniverse-sdk", "cogniverse-foundation"]),
         ("cogniverse-vespa", &["cogniverse-sdk", "cogniverse-core"]),

@@ -1,41 +1,57 @@
 //! Vectors from spelling alone.
 
 use async_trait::async_trait;
-use cogniverse_sdk::{EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind};
+use cogniverse_sdk::{
+    EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, TextEmbedder, TextKind,
+    VectorKind,
+    text_embedder::{check_texts, checked_rows},
+};
 
 /// Gives each word a unit vector made from its letters: the same word the same vector, other words nearly orthogonal ones.
 ///
 /// For tests, and to see a profile work without a model: it knows spelling, not meaning.
 #[derive(Debug)]
 pub struct HashEncoder {
-    info: EncoderInfo,
+    rows_info: EncoderInfo,
+    /// As a [`TextEmbedder`] it gives one vector a text, whatever its kind.
+    text_info: EncoderInfo,
 }
 
 impl HashEncoder {
     /// Vectors of `dims` cells; one a word, or their mean.
     #[must_use]
     pub fn new(dims: usize, kind: VectorKind) -> Self {
-        Self { info: EncoderInfo { model: format!("hash-{dims}"), dims: dims.max(1), kind } }
+        let rows_info = EncoderInfo { model: format!("hash-{dims}"), dims: dims.max(1), kind };
+        Self { text_info: EncoderInfo { kind: VectorKind::Single, ..rows_info.clone() }, rows_info }
     }
 
     fn encode(&self, text: &str) -> Result<Matrix<f32>> {
-        let mut rows: Vec<Vec<f32>> = text
+        let rows = self.words(text)?;
+        match self.rows_info.kind {
+            VectorKind::Multi => Matrix::from_rows(&rows),
+            VectorKind::Single => Matrix::from_rows(&[mean(&rows, self.rows_info.dims)]),
+        }
+    }
+
+    fn words(&self, text: &str) -> Result<Vec<Vec<f32>>> {
+        let rows: Vec<Vec<f32>> = text
             .split(|c: char| !c.is_alphanumeric())
             .filter(|word| !word.is_empty())
             .map(|word| {
-                unit((0..self.info.dims).scan(seed(&word.to_lowercase()), |state, _| Some(next(state))).collect())
+                unit((0..self.rows_info.dims).scan(seed(&word.to_lowercase()), |state, _| Some(next(state))).collect())
             })
             .collect();
         if rows.is_empty() {
             return Err(Error::invalid("the text has no word to encode; give at least one"));
         }
-        if self.info.kind == VectorKind::Single {
-            let mut mean = vec![0.0; self.info.dims];
-            rows.iter().for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, cell)| *sum += cell));
-            rows = vec![unit(mean)];
-        }
-        Matrix::from_rows(&rows)
+        Ok(rows)
     }
+}
+
+fn mean(rows: &[Vec<f32>], dims: usize) -> Vec<f32> {
+    let mut mean = vec![0.0; dims];
+    rows.iter().for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, cell)| *sum += cell));
+    unit(mean)
 }
 
 /// FNV-1a.
@@ -62,7 +78,7 @@ fn unit(mut cells: Vec<f32>) -> Vec<f32> {
 #[async_trait]
 impl QueryEncoder for HashEncoder {
     fn info(&self) -> &EncoderInfo {
-        &self.info
+        &self.rows_info
     }
 
     async fn encode_query(&self, text: &str) -> Result<Matrix<f32>> {
@@ -73,10 +89,27 @@ impl QueryEncoder for HashEncoder {
 #[async_trait]
 impl SegmentEncoder for HashEncoder {
     fn info(&self) -> &EncoderInfo {
-        &self.info
+        &self.rows_info
     }
 
     async fn encode_segments(&self, segments: &[SegmentContent]) -> Result<Vec<Matrix<f32>>> {
         segments.iter().map(|segment| self.encode(&segment.text)).collect()
+    }
+}
+
+#[async_trait]
+impl TextEmbedder for HashEncoder {
+    fn info(&self) -> &EncoderInfo {
+        &self.text_info
+    }
+
+    async fn embed(&self, texts: &[String], _kind: TextKind) -> Result<Matrix<f32>> {
+        check_texts(texts)?;
+        let vector = |(index, text): (usize, &String)| match self.words(text) {
+            Ok(rows) => Ok(mean(&rows, self.rows_info.dims)),
+            Err(_) => Err(Error::invalid(format!("text {index} of {} has no word to embed", texts.len()))),
+        };
+        let rows = texts.iter().enumerate().map(vector).collect::<Result<Vec<_>>>()?;
+        checked_rows(rows, texts.len(), self.rows_info.dims)
     }
 }

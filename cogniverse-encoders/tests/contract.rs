@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
 use cogniverse_encoders::HashEncoder;
-use cogniverse_sdk::{QueryEncoder, SegmentEncoder, VectorKind};
+use cogniverse_sdk::{QueryEncoder, SegmentEncoder, TextEmbedder, VectorKind};
 use std::sync::Arc;
 
 mod hash_multi {
@@ -35,6 +35,13 @@ mod hash_single {
         cogniverse_sdk::segment_encoder_contract! {
             make: async { (Arc::new(HashEncoder::new(64, VectorKind::Single)) as Arc<dyn SegmentEncoder>, ()) }, skips: []
         }
+    }
+}
+
+mod hash_texts {
+    use super::*;
+    cogniverse_sdk::text_embedder_contract! {
+        make: async { (Arc::new(HashEncoder::new(64, VectorKind::Multi)) as Arc<dyn TextEmbedder>, ()) }, skips: []
     }
 }
 

@@ -4,10 +4,15 @@ pub mod config_store;
 pub mod document_store;
 pub mod encoder;
 pub mod fixture;
+pub mod language_model;
 pub mod schema_loader;
 pub mod schema_store;
+mod scripted_model;
 pub mod search_backend;
 pub mod telemetry_provider;
+pub mod text_embedder;
+
+pub use scripted_model::ScriptedModel;
 
 /// What became of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

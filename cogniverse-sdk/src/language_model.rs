@@ -1,7 +1,8 @@
 //! Models that answer messages with text.
 
-use crate::Result;
+use crate::{Error, Result};
 use async_trait::async_trait;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::{fmt, time::Duration};
 
@@ -106,6 +107,31 @@ impl ChatRequest {
         self.timeout = Some(timeout);
         self
     }
+
+    /// Whether a model can be asked this at all. Implementations call it before they send anything.
+    ///
+    /// # Errors
+    /// `InvalidInput` for no messages, a schema that is no JSON object, an answer of 0 tokens, and a temperature that is
+    /// negative or no number.
+    pub fn check(&self) -> Result<()> {
+        if self.messages.is_empty() {
+            return Err(Error::invalid("there are no messages to answer; give at least one"));
+        }
+        if let Some(schema) = self.schema.as_ref().filter(|schema| !schema.is_object()) {
+            return Err(Error::invalid(format!(
+                "{schema} is no JSON schema; give an object such as {{\"type\": \"object\"}}"
+            )));
+        }
+        if self.max_tokens == Some(0) {
+            return Err(Error::invalid(
+                "an answer cannot have 0 tokens; give at least 1, or none for the model's limit",
+            ));
+        }
+        if let Some(wrong) = self.temperature.filter(|t| !t.is_finite() || *t < 0.0) {
+            return Err(Error::invalid(format!("the temperature {wrong} must be 0 or more")));
+        }
+        Ok(())
+    }
 }
 
 /// Why an answer ended.
@@ -170,18 +196,34 @@ impl ChatAnswer {
         self.completion_tokens = completion;
         self
     }
+
+    /// The answer, if it is what was asked for: JSON where a schema was given and nothing cut it.
+    ///
+    /// # Errors
+    /// `Unexpected` for a whole answer that is no JSON though the request has a schema.
+    pub fn checked(self, request: &ChatRequest) -> Result<Self> {
+        if request.schema.is_some() && self.finish == FinishReason::Stop {
+            serde_json::from_str::<IgnoredAny>(&self.text).map_err(|e| {
+                let shown: String = self.text.chars().take(200).collect();
+                Error::unexpected(format!("the model was given a schema and answered with what is no JSON: {shown:?}"))
+                    .with_source(e)
+            })?;
+        }
+        Ok(self)
+    }
 }
 
 /// A model that answers messages.
 ///
 /// # Contract
 /// - An answer that was cut says so in [`ChatAnswer::finish`]; a prompt that was cut, in [`ChatAnswer::prompt_cut`].
-/// - With a schema the text of a whole answer parses as JSON.
+/// - With a schema the text of a whole answer parses as JSON ([`ChatAnswer::checked`]).
 /// - The pieces of [`LanguageModel::chat_streamed`] joined are the text of its answer.
 ///
 /// # Errors
-/// `InvalidInput` for no messages or a schema that is none; `NotFound` for a model that the server lacks, with the remedy;
+/// `InvalidInput` for what [`ChatRequest::check`] refuses and for a schema that the server cannot read; `NotFound` for a model that the server lacks, with the remedy;
 /// `RateLimited` where the server is busy; `Timeout`; `Unavailable`. What is no answer is `Unexpected`, never an empty text.
+/// A stream that broke is an error also where pieces of it were given already.
 ///
 /// # Cancellation
 /// A dropped future ends the generation on the server where the server can.
@@ -194,7 +236,12 @@ pub trait LanguageModel: fmt::Debug + Send + Sync + 'static {
     async fn chat(&self, request: ChatRequest) -> Result<ChatAnswer>;
 
     /// The answer piece by piece, as it comes, and then as a whole.
-    async fn chat_streamed(&self, request: ChatRequest, piece: &mut (dyn FnMut(&str) + Send)) -> Result<ChatAnswer>;
+    // The lifetime is spelled out because `async_trait` would make an elided one that of the whole call, and no piece lives so long.
+    async fn chat_streamed(
+        &self,
+        request: ChatRequest,
+        piece: &mut (dyn for<'p> FnMut(&'p str) + Send),
+    ) -> Result<ChatAnswer>;
 }
 
 const _: fn(&dyn LanguageModel) = |_| {};

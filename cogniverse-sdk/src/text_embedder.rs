@@ -1,6 +1,6 @@
 //! Models that turn texts into one vector each.
 
-use crate::{EncoderInfo, Matrix, Result};
+use crate::{EncoderInfo, Error, Matrix, Result, tensor::check_finite};
 use async_trait::async_trait;
 use std::fmt;
 
@@ -13,6 +13,34 @@ pub enum TextKind {
     Document,
 }
 
+/// Whether every text says something. Implementations call it before they send anything.
+///
+/// # Errors
+/// `InvalidInput` for a text of nothing but white space, with its place in the list.
+pub fn check_texts(texts: &[String]) -> Result<()> {
+    match texts.iter().position(|text| text.trim().is_empty()) {
+        Some(index) => Err(Error::invalid(format!("text {index} of {} is empty; leave it out", texts.len()))),
+        None => Ok(()),
+    }
+}
+
+/// The vectors that a server gave for `texts` texts, checked: their number, their width, and that each cell is a number.
+///
+/// # Errors
+/// `Unexpected` where they are not what was asked for.
+pub fn checked_rows(rows: Vec<Vec<f32>>, texts: usize, dims: usize) -> Result<Matrix<f32>> {
+    if rows.len() != texts {
+        return Err(Error::unexpected(format!("{} vectors came back for {texts} texts", rows.len())));
+    }
+    if let Some((index, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != dims) {
+        let message = format!("vector {index} has {} cells and the model makes {dims}; was it replaced?", row.len());
+        return Err(Error::unexpected(message));
+    }
+    let cells = rows.concat();
+    check_finite(&cells).map_err(|e| Error::unexpected("a vector holds what is no number").with_source(e))?;
+    Matrix::new(dims, cells)
+}
+
 /// Turns texts into vectors.
 ///
 /// # Contract
@@ -20,7 +48,7 @@ pub enum TextKind {
 /// same row, alone or among others. Text is never cut in silence.
 ///
 /// # Errors
-/// `InvalidInput` for an empty text, or one longer than the model takes, with its place in the list; `NotFound` for a model
+/// `InvalidInput` for a text of nothing but white space, or one longer than the model takes, with its place in the list; `NotFound` for a model
 /// that the server lacks; `Unexpected` for an answer with another number of vectors or another width.
 ///
 /// # Cancellation

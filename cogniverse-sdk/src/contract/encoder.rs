@@ -5,7 +5,7 @@
 use super::Outcome;
 use crate::{EncoderInfo, Matrix, QueryEncoder, SegmentContent, SegmentEncoder, VectorKind, tensor::check_finite};
 
-const TEXTS: [&str; 4] =
+pub(super) const TEXTS: [&str; 4] =
     ["a", "two words", "the quick brown fox jumps over the lazy dog, and then some more of it", "naïve café 東京 🙂 x"];
 
 fn fits(info: &EncoderInfo, rows: &Matrix<f32>) {
@@ -15,7 +15,7 @@ fn fits(info: &EncoderInfo, rows: &Matrix<f32>) {
     check_finite(rows.cells()).expect("finite cells");
 }
 
-fn near(a: &Matrix<f32>, b: &Matrix<f32>) {
+pub(super) fn near(a: &Matrix<f32>, b: &Matrix<f32>) {
     assert_eq!((a.len(), a.width()), (b.len(), b.width()));
     assert!(a.cells().iter().zip(b.cells()).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} {b:?}");
 }

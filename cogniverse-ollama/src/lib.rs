@@ -1,0 +1,56 @@
+//! Language models and text embedding by Ollama.
+//!
+//! Ollama says 200 to much that is no answer: a prompt that it cut, half an object of JSON, an empty list of vectors, a
+//! stream that broke off. Here each of these is an error or a flag in the answer.
+//!
+//! ```no_run
+//! use cogniverse_ollama::{OllamaClient, OllamaConfig, OllamaEmbedder, OllamaModel};
+//! use cogniverse_sdk::{ChatMessage, ChatRequest, LanguageModel, TextEmbedder, TextKind};
+//!
+//! # async fn run() -> cogniverse_sdk::Result<()> {
+//! let client = OllamaClient::new(OllamaConfig::new("http://localhost:11434"))?;
+//! let model = OllamaModel::new(client.clone(), "ollama/gemma3:4b")?;
+//! let request = ChatRequest::new(vec![ChatMessage::user("Why is the sky blue?")]).with_max_tokens(200);
+//! let answer = model.chat_streamed(request, &mut |piece| print!("{piece}")).await?;
+//! println!("\n{:?}, {:?} tokens", answer.finish, answer.completion_tokens);
+//!
+//! let embedder = OllamaEmbedder::connect(client, "all-minilm").await?;
+//! let rows = embedder.embed(&["a cat sits on the mat".to_owned()], TextKind::Document).await?;
+//! assert_eq!(rows.width(), embedder.info().dims);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `config`, `options` | where Ollama is, how long a call may take, what models run with |
+//! | `model_name` | names with and without prefix and tag |
+//! | `client` | every call by name |
+//! | `generation`, `models`, `pull` | what the calls take and give |
+//! | `chat`, `embedder` | the roles `LanguageModel` and `TextEmbedder` |
+//! | `http`, `lines` | requests, tries and deadlines; streams of lines |
+//! | `wire`, `error` | Ollama's shapes; its errors, one table |
+
+mod chat;
+mod client;
+mod config;
+mod embedder;
+mod error;
+mod generation;
+mod http;
+mod lines;
+mod model_name;
+mod models;
+mod options;
+mod pull;
+mod wire;
+
+pub use chat::OllamaModel;
+pub use client::{Health, OllamaClient};
+pub use config::OllamaConfig;
+pub use embedder::OllamaEmbedder;
+pub use generation::{Generation, PromptRequest, Timings};
+pub use model_name::ModelName;
+pub use models::{LoadedModel, ModelDetails, StoredModel};
+pub use options::{KeepAlive, OllamaOptions, OverlongPrompt};
+pub use pull::PullProgress;

@@ -1,0 +1,44 @@
+//! Language models and text embedding by servers that speak OpenAI's API: vLLM, llama.cpp, LM Studio, OpenAI.
+//!
+//! The servers agree on the shapes of success and on little else; what differs is read in every form known, and what is
+//! no answer is an error. For Ollama take `cogniverse-ollama`: its own API says of a prompt that it was cut, and this
+//! one does not.
+//!
+//! ```no_run
+//! use cogniverse_openai::{OpenAiClient, OpenAiConfig, OpenAiEmbedder, OpenAiModel};
+//! use cogniverse_sdk::{ChatMessage, ChatRequest, LanguageModel, TextEmbedder, TextKind};
+//!
+//! # async fn run() -> cogniverse_sdk::Result<()> {
+//! let client = OpenAiClient::new(OpenAiConfig::new("http://localhost:8000/v1"))?;
+//! let model = OpenAiModel::new(client.clone(), "google/gemma-3-4b-it")?;
+//! let request = ChatRequest::new(vec![ChatMessage::user("Why is the sky blue?")]).with_max_tokens(200);
+//! let answer = model.chat_streamed(request, &mut |piece| print!("{piece}")).await?;
+//! println!("\n{:?}", answer.finish);
+//!
+//! let embedder = OpenAiEmbedder::connect(client, "intfloat/e5-small-v2").await?.with_prefixes("query: ", "passage: ");
+//! let rows = embedder.embed(&["a cat sits on the mat".to_owned()], TextKind::Document).await?;
+//! assert_eq!(rows.width(), embedder.info().dims);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `config` | where the server is, its key, how long a call may take |
+//! | `client` | requests, tries and deadlines |
+//! | `chat`, `events` | the role `LanguageModel`; answers that come as server-sent events |
+//! | `embedder` | the role `TextEmbedder` |
+//! | `wire`, `error` | OpenAI's shapes; errors in the shape of each server, one table |
+
+mod chat;
+mod client;
+mod config;
+mod embedder;
+mod error;
+mod events;
+mod wire;
+
+pub use chat::OpenAiModel;
+pub use client::OpenAiClient;
+pub use config::{OpenAiConfig, TokenLimitField};
+pub use embedder::OpenAiEmbedder;
