@@ -3,6 +3,7 @@
 mod json;
 mod subtitles;
 
+pub use cogniverse_sdk::Cue;
 use cogniverse_sdk::{Error, ErrorKind, Result, TimeRange};
 use std::path::{Path, PathBuf};
 
@@ -15,15 +16,6 @@ const MAX_FILE: u64 = 64 << 20;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transcript {
     cues: Vec<Cue>,
-}
-
-/// Something said in one stretch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cue {
-    /// When, in seconds.
-    pub range: TimeRange,
-    /// What.
-    pub text: String,
 }
 
 /// A cue as read, with the line it stands on.

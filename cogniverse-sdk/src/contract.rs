@@ -8,6 +8,7 @@ pub mod schema_loader;
 pub mod schema_store;
 pub mod search_backend;
 pub mod telemetry_provider;
+pub mod transcriber;
 
 /// What became of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
