@@ -40,6 +40,9 @@ struct Options {
     /// A folder with all-MiniLM-L6-v2
     #[arg(long)]
     model: Option<PathBuf>,
+    /// Leave one of so many vectors of a segment
+    #[arg(long, default_value_t = 1, requires = "model")]
+    pool: usize,
     /// Keep the index in this folder and use it again (default: a folder that is removed at the end)
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -62,7 +65,7 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let folder = options.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let builder = cli::with_model(Cogniverse::builder().data_dir(&folder), options.model.as_deref())?;
+    let builder = cli::with_model(Cogniverse::builder().data_dir(&folder), options.model.as_deref(), options.pool)?;
     let cogniverse = builder.open().await?;
     let tenant = TenantId::parse("evaluation")?;
     let profile = &options.profile;

@@ -18,7 +18,7 @@ use std::{
     process::Command,
     sync::{Arc, Mutex, atomic::Ordering},
 };
-use world::{Probe, TEXT, World, profile, tenant};
+use world::{Probe, TEXT, World, ffmpeg_is_there, profile, tenant};
 
 fn schema(of: &str) -> TenantSchema {
     TenantSchema::new(&tenant(of), &SchemaName::parse(TEXT).unwrap())
@@ -140,17 +140,6 @@ async fn invariant_17_vectors_are_checked_before_work_begins() {
     );
     let report = ingest(&world, "acme", IngestSource::Segments(file)).await;
     assert!(report.to_string().contains("v[384]"), "{report}");
-}
-
-/// Whether ffmpeg is there; where it must be and is not, the test fails.
-fn ffmpeg_is_there() -> bool {
-    let there = Command::new("ffmpeg").arg("-version").output().is_ok()
-        && Command::new("ffprobe").arg("-version").output().is_ok();
-    assert!(there || std::env::var_os("COGNIVERSE_CI").is_none(), "CI must install ffmpeg");
-    if !there {
-        println!("skipped: ffmpeg is not installed");
-    }
-    there
 }
 
 /// A test picture of some seconds, its index at the front or at the end.

@@ -76,7 +76,9 @@ impl Planner {
             (None, true) => return Err(no_encoder(name, &strategy)),
         };
         if let Some(encoder) = &encoder {
-            check_encoder(encoder.info(), &strategy)
+            config
+                .check_encoder(encoder.info())
+                .and_then(|()| check_encoder(encoder.info(), &strategy))
                 .map_err(|e| e.with_context("profile", name).with_context("schema", schema.name()))?;
         }
         let words = StrategyName::parse(WORDS_ONLY)?;

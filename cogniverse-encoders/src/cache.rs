@@ -1,9 +1,7 @@
 //! Vectors that were made before.
 
 use async_trait::async_trait;
-use cogniverse_sdk::{
-    EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder,
-};
+use cogniverse_sdk::{EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder};
 use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -200,4 +198,3 @@ async fn fingerprint(segment: &SegmentContent) -> Option<[u8; 32]> {
     }
     Some(hasher.finalize().into())
 }
-

@@ -154,8 +154,7 @@ mod tests {
             for a in 0..found.len() {
                 for b in a + 1..found.len() {
                     let (sa, sb) = (found[a].len() as f64, found[b].len() as f64);
-                    let apart: f64 =
-                        mean(&found[a]).iter().zip(mean(&found[b])).map(|(x, y)| (x - y) * (x - y)).sum();
+                    let apart: f64 = mean(&found[a]).iter().zip(mean(&found[b])).map(|(x, y)| (x - y) * (x - y)).sum();
                     let growth = sa * sb / (sa + sb) * apart;
                     if growth < best.0 {
                         best = (growth, a, b);

@@ -3,7 +3,8 @@
 use crate::rows::{check, unit};
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, TextEmbedder, TextKind, VectorKind,
+    EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, TextEmbedder, TextKind,
+    VectorKind,
 };
 use std::sync::Arc;
 

@@ -5,9 +5,7 @@ use crate::{
     rows::{check, unit},
 };
 use async_trait::async_trait;
-use cogniverse_sdk::{
-    EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind,
-};
+use cogniverse_sdk::{EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind};
 use std::sync::Arc;
 
 /// Rows that are compared with each other: about one picture's patches. It bounds memory (4 MB) and time.

@@ -117,8 +117,7 @@ impl VllmEncoder {
 
     async fn pictures(&self, segment: &SegmentContent) -> Result<Matrix<f32>> {
         let pictures: Vec<_> = segment.frames.iter().map(|picture| self.picture(picture)).collect();
-        let parts: Vec<Matrix<f32>> =
-            stream::iter(pictures).buffered(self.config.concurrency).try_collect().await?;
+        let parts: Vec<Matrix<f32>> = stream::iter(pictures).buffered(self.config.concurrency).try_collect().await?;
         Matrix::new(self.info.dims, parts.iter().flat_map(|rows| rows.cells().iter().copied()).collect())
     }
 

@@ -82,7 +82,8 @@ impl Client {
             .map_err(|()| Error::invalid("the model server's address cannot have a path"))?
             .pop_if_empty()
             .extend(path);
-        let mut request = self.http.request(Method::POST, url).header(CONTENT_TYPE, &body.kind).body(body.bytes.clone());
+        let mut request =
+            self.http.request(Method::POST, url).header(CONTENT_TYPE, &body.kind).body(body.bytes.clone());
         if let Some(authorization) = self.config.authorization() {
             request = request.header(AUTHORIZATION, authorization);
         }
@@ -93,8 +94,11 @@ impl Client {
         let mut read = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|e| of_transport(what, e))? {
             if read.len() + piece.len() > MAX_ANSWER_BYTES {
-                return Err(Error::new(ErrorKind::Unavailable, "the model server's answer is too large; send less at once")
-                    .with_context("request", what));
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the model server's answer is too large; send less at once",
+                )
+                .with_context("request", what));
             }
             read.extend_from_slice(&piece);
         }

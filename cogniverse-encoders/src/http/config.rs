@@ -62,8 +62,9 @@ impl ServerConfig {
 
     /// The address, checked.
     pub(super) fn base(&self) -> Result<Url> {
-        let wrong =
-            |why: String| Error::invalid(format!("the model server's address {:?} {why}; give http://host:port", self.url));
+        let wrong = |why: String| {
+            Error::invalid(format!("the model server's address {:?} {why}; give http://host:port", self.url))
+        };
         let url = Url::parse(&self.url).map_err(|e| wrong(format!("cannot be read: {e}")))?;
         if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("is not of http or https, or holds credentials".to_owned()));

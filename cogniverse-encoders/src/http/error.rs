@@ -28,7 +28,9 @@ pub(super) fn classify(what: &str, status: StatusCode, after: Option<Duration>, 
         }
         408 | 504 => (ErrorKind::Timeout, Retry::After(after), format!("the model took too long ({status}): {said}")),
         429 => (ErrorKind::RateLimited, Retry::After(after), format!("the model server asks to slow down: {said}")),
-        500..=599 => (ErrorKind::Unavailable, Retry::After(after), format!("the model server failed with {status}: {said}")),
+        500..=599 => {
+            (ErrorKind::Unavailable, Retry::After(after), format!("the model server failed with {status}: {said}"))
+        }
         _ => (ErrorKind::Unexpected, Retry::Never, format!("the model server answered {status}: {said}")),
     };
     Error::new(kind, message).with_retry(retry).with_context("request", what)
