@@ -32,6 +32,16 @@ pub use cogniverse_sdk::{
     Error, ErrorKind, Filter, ProfileName, Result, SchemaName, StrategyName, TenantId, TimeRange,
 };
 
+/// `docs/speech.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "http-models"))]
+#[doc = include_str!("../docs/speech.md")]
+struct SpeechGuide;
+
+/// `docs/encoders.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "http-models"))]
+#[doc = include_str!("../docs/encoders.md")]
+struct EncodersGuide;
+
 /// `docs/telemetry.md`, whose code is compiled by the doc tests.
 #[cfg(all(doctest, feature = "otlp"))]
 #[doc = include_str!("../docs/telemetry.md")]
