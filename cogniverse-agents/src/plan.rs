@@ -76,9 +76,8 @@ impl Planner {
             (None, true) => return Err(no_encoder(name, &strategy)),
         };
         if let Some(encoder) = &encoder {
-            config
-                .check_encoder(encoder.info())
-                .and_then(|()| check_encoder(encoder.info(), &strategy))
+            check_encoder(encoder.info(), &strategy)
+                .and_then(|()| config.check_encoder(encoder.info()))
                 .map_err(|e| e.with_context("profile", name).with_context("schema", schema.name()))?;
         }
         let words = StrategyName::parse(WORDS_ONLY)?;

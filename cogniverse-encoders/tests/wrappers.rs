@@ -154,7 +154,7 @@ async fn rows_of_a_cluster_become_one_and_those_apart_stay_apart() {
     // Three directions, four rows near each, of any length, mixed.
     let rows: Vec<Vec<f32>> = (0..12u8)
         .map(|n| {
-            let mut row = vec![0.01 * f32::from(n / 3); 3];
+            let mut row = [0.01 * f32::from(n / 3); 3];
             row[usize::from(n % 3)] = 1.0;
             row.iter().map(|cell| cell * f32::from(n + 1)).collect()
         })

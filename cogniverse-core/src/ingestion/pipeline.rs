@@ -217,8 +217,8 @@ impl Ingestor {
             speech.validate()?;
         }
         if let Some(encoder) = &encoder {
-            profile.check_encoder(encoder.info())?;
             tensors.check_encoder(encoder.info(), &schema)?;
+            profile.check_encoder(encoder.info())?;
         }
         let target = TenantSchema::new(&tenant, &profile.schema);
         let run = Arc::new(Run {
