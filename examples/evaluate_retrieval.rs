@@ -2,7 +2,9 @@
 //!
 //! Needs: a JSONL file of segments and one of queries ({"query", "expected_videos": […]}); for strategies on vectors,
 //! --features local-models and --model DIR. Videos are ranked by their best segment.
-//! Prints: the queries that are missed, then one line: mean reciprocal rank, the share at rank 1 and among the first 5.
+//! With --pool N, one of N vectors of a segment is left.
+//! Prints: the queries that are missed, then one line: mean reciprocal rank, the share at rank 1 and among the first 5, and how
+//! many vectors are stored.
 //!
 //! `cargo run --release --features local-models --example evaluate_retrieval -- --segments F --queries F --strategy S`
 
@@ -10,7 +12,10 @@ mod cli;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use cogniverse::{Cogniverse, IngestRequest, IngestSource, ProfileName, SearchRequest, StrategyName, TenantId};
+use cogniverse::{
+    Cogniverse, IngestRequest, IngestSource, ProfileName, SearchRequest, StrategyName, TenantId,
+    sdk::{FieldValue, TenantSchema, Tensor, document_store::VisitRequest},
+};
 use serde::Deserialize;
 use std::{
     io::{BufRead, BufReader},
@@ -40,6 +45,9 @@ struct Options {
     /// A folder with all-MiniLM-L6-v2
     #[arg(long)]
     model: Option<PathBuf>,
+    /// Leave one of so many vectors of a segment
+    #[arg(long, default_value_t = 1, requires = "model")]
+    pool: usize,
     /// Keep the index in this folder and use it again (default: a folder that is removed at the end)
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -62,7 +70,7 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let folder = options.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let builder = cli::with_model(Cogniverse::builder().data_dir(&folder), options.model.as_deref())?;
+    let builder = cli::with_model(Cogniverse::builder().data_dir(&folder), options.model.as_deref(), options.pool)?;
     let cogniverse = builder.open().await?;
     let tenant = TenantId::parse("evaluation")?;
     let profile = &options.profile;
@@ -108,14 +116,37 @@ async fn run(options: Options) -> Result<()> {
     ensure!(count > 0, "{} holds no query", options.queries.display());
     let share = |part: usize| part as f64 / count as f64;
     let mrr = reciprocal / count as f64;
+    let vectors = vectors(&cogniverse, &tenant, profile).await?;
     eprintln!("{:.1} ms a query, encoding included", searching.as_secs_f64() * 1000.0 / count as f64);
     if options.json {
-        let json = serde_json::json!({"strategy": options.strategy, "mrr": mrr, "r_at_1": share(first), "r_at_5": share(fifth), "n": count});
+        let json = serde_json::json!({"strategy": options.strategy, "mrr": mrr, "r_at_1": share(first), "r_at_5": share(fifth), "n": count, "vectors": vectors});
         println!("{json}");
     } else {
-        println!("MRR={mrr:.4} R@1={:.4} R@5={:.4} n={count}", share(first), share(fifth));
+        println!("MRR={mrr:.4} R@1={:.4} R@5={:.4} n={count} vectors={vectors}", share(first), share(fifth));
     }
     Ok(())
+}
+
+/// The float vectors that are stored.
+async fn vectors(cogniverse: &Cogniverse, tenant: &TenantId, profile: &ProfileName) -> Result<usize> {
+    let schema = cogniverse.config().get_profile(tenant, profile).await?.config.value.schema;
+    let mut visit = VisitRequest::new(TenantSchema::new(tenant, &schema)).with_page_size(PAGE);
+    let mut count = 0;
+    loop {
+        let page = cogniverse.backend().visit(visit.clone()).await?;
+        let fields = page.documents.iter().flat_map(|document| document.fields.values());
+        count += fields
+            .map(|value| match value {
+                FieldValue::Tensor(Tensor::Vectors(rows)) => rows.len(),
+                FieldValue::Tensor(Tensor::Vector(_)) => 1,
+                _ => 0,
+            })
+            .sum::<usize>();
+        if page.continuation.is_none() {
+            return Ok(count);
+        }
+        visit = visit.with_continuation(page.continuation);
+    }
 }
 
 /// The rank, from 1, of the first expected video among the videos by their best segment.

@@ -1,16 +1,23 @@
 //! Ingests a folder of videos, or a file of ready-made segments, for a tenant.
 //!
-//! Needs: a tenant with the profile's schema; for videos, ffmpeg. Transcripts lie beside the videos (.srt, .vtt, .json).
-//! Prints: what became of each video. A second run does no work.
+//! Needs: a tenant with the profile's schema; for videos, ffmpeg. Transcripts lie beside the videos (.srt, .vtt, .json); what is
+//! said in videos without one is written down by --transcriber, a server of OpenAI's transcription route, or by
+//! --transcriber-command, a program of this machine.
+//! Prints: what became of each video. A second run does no work, and transcribes nothing.
 //!
-//! `cargo run --example ingest_videos -- --video-dir D --profile P --tenant-id T`
+//! `cargo run --example ingest_videos -- --video-dir D --profile P --tenant-id T [--transcriber http://localhost:8000]`
 
 mod cli;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use cogniverse::{IngestRequest, IngestSource, ProfileName, TenantId};
-use std::{path::PathBuf, process::ExitCode};
+use cogniverse::{
+    IngestRequest, IngestSource, ProfileName, TenantId,
+    encoders::{OpenAiTranscriber, ServerConfig},
+    ingestion::{CommandTranscriber, Speech, SpeechFailure},
+    sdk::Transcriber,
+};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 #[derive(Parser)]
 #[command(about = "Ingests videos or ready-made segments for a tenant")]
@@ -29,6 +36,24 @@ struct Options {
     /// A JSONL file of segments, in place of videos
     #[arg(long, conflicts_with = "video_dir")]
     segments: Option<PathBuf>,
+    /// A server that writes down what is said, before its /v1/audio/transcriptions
+    #[arg(long, value_name = "URL", env = "COGNIVERSE_TRANSCRIBER")]
+    transcriber: Option<String>,
+    /// Its model
+    #[arg(long, value_name = "NAME", default_value = "whisper-1")]
+    transcriber_model: String,
+    /// Its API key
+    #[arg(long, value_name = "KEY", env = "COGNIVERSE_TRANSCRIBER_API_KEY", hide_env_values = true)]
+    transcriber_api_key: Option<String>,
+    /// A program that writes down what is said, such as "whisper-cli -m M -l {language} -f {audio} -osrt -of {out}"
+    #[arg(long, value_name = "LINE", conflicts_with = "transcriber")]
+    transcriber_command: Option<String>,
+    /// The language that is spoken, such as en (default: the model finds out)
+    #[arg(long)]
+    language: Option<String>,
+    /// Store videos whose speech could not be written down without words, rather than not at all
+    #[arg(long)]
+    without_words: bool,
     /// Videos worked on at once
     #[arg(long, default_value_t = 2)]
     concurrency: usize,
@@ -40,14 +65,25 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<()> {
-    let cogniverse = options.common.open().await?;
+    let mut builder = options.common.builder()?;
+    if let Some(transcriber) = transcriber(&options)? {
+        let speech = Speech::new(transcriber);
+        builder = builder.speech(match options.without_words {
+            true => speech.with_failure(SpeechFailure::StoreWithoutWords),
+            false => speech,
+        });
+    }
+    let cogniverse = options.common.open_with(builder).await?;
     let (tenant, profile) = (options.tenant_id, options.profile);
     options.common.use_model(&cogniverse, &tenant, &profile).await?;
     let source = match (options.segments, options.video_dir) {
         (Some(file), _) => IngestSource::Segments(file),
         (None, folder) => IngestSource::Folder(folder.unwrap_or_default()),
     };
-    let request = IngestRequest::new(tenant.clone(), profile.clone(), source).with_concurrency(options.concurrency);
+    let mut request = IngestRequest::new(tenant.clone(), profile.clone(), source).with_concurrency(options.concurrency);
+    if let Some(language) = options.language {
+        request = request.with_language(language);
+    }
     let report = cli::ingest(&cogniverse, request).await?;
     if options.common.json {
         let json = serde_json::json!({
@@ -63,4 +99,14 @@ async fn run(options: Options) -> Result<()> {
         "not everything is stored; what failed is named above, and a second run tries only that again"
     );
     Ok(())
+}
+
+fn transcriber(options: &Options) -> Result<Option<Arc<dyn Transcriber>>> {
+    if let Some(line) = &options.transcriber_command {
+        return Ok(Some(Arc::new(CommandTranscriber::parse(line)?)));
+    }
+    let Some(url) = &options.transcriber else { return Ok(None) };
+    let server = ServerConfig::new(url);
+    let server = options.transcriber_api_key.iter().fold(server, |server, key| server.with_api_key(key));
+    Ok(Some(Arc::new(OpenAiTranscriber::new(server, &options.transcriber_model)?)))
 }

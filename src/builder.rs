@@ -3,7 +3,7 @@
 use crate::cogniverse::Cogniverse;
 use cogniverse_agents::VideoSearchAgent;
 use cogniverse_core::{
-    ingestion::{Ffmpeg, Ingestor},
+    ingestion::{Ffmpeg, Ingestor, Speech},
     schemas::{EmbeddedSchemaLoader, SchemaManager},
     tenants::{TenantCache, TenantRegistry},
 };
@@ -14,6 +14,7 @@ use cogniverse_foundation::{
 };
 use cogniverse_sdk::{
     Clock, ConfigStore, QueryEncoder, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TenantId,
+    Transcriber,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -21,6 +22,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 const DATA_DIR: &str = "cogniverse-data";
 /// The configuration's file in the data folder.
 const CONFIG_FILE: &str = "config.sqlite";
+/// The folder of transcripts in the data folder.
+const TRANSCRIPTS: &str = "transcripts";
 
 /// Chooses the parts. Every part has a default; [`CogniverseBuilder::open`] checks and connects them.
 #[derive(Debug, Default)]
@@ -34,6 +37,7 @@ pub struct CogniverseBuilder {
     query_encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
     segment_encoders: BTreeMap<String, Arc<dyn SegmentEncoder>>,
     ffmpeg: Option<Ffmpeg>,
+    speech: Option<Speech>,
     telemetry: Option<TelemetryManager>,
 }
 
@@ -110,6 +114,20 @@ impl CogniverseBuilder {
         self
     }
 
+    /// Who writes down what is said in videos that have no transcript beside them (default: nobody). Transcripts are kept in
+    /// the data folder, so that no video is transcribed twice.
+    #[must_use]
+    pub fn transcriber(self, transcriber: Arc<dyn Transcriber>) -> Self {
+        self.speech(Speech::new(transcriber))
+    }
+
+    /// As [`Self::transcriber`], with other settings. Where they name no folder, transcripts are kept in the data folder.
+    #[must_use]
+    pub fn speech(mut self, speech: Speech) -> Self {
+        self.speech = Some(speech);
+        self
+    }
+
     /// Where spans go (default: nowhere). A `TenantLayer` of `cogniverse-otlp` brings the library's own spans there.
     #[must_use]
     pub fn telemetry(mut self, telemetry: TelemetryManager) -> Self {
@@ -158,10 +176,14 @@ impl CogniverseBuilder {
         for (name, encoder) in self.query_encoders {
             agent = agent.with_query_encoder(name, encoder);
         }
-        let ingestor = Ingestor::new(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone())
+        let mut ingestor = Ingestor::new(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone())
             .with_segment_encoders(self.segment_encoders)
             .with_ffmpeg(self.ffmpeg.unwrap_or_default())
             .with_telemetry(telemetry.clone());
+        if let Some(speech) = self.speech {
+            let kept = speech.kept.is_some();
+            ingestor = ingestor.with_speech(if kept { speech } else { speech.kept_in(folder.join(TRANSCRIPTS)) });
+        }
         let telemetry = telemetry.manager().clone();
         Ok(Cogniverse { agent: agent.build(), ingestor, schemas, tenants, config, backend, telemetry })
     }

@@ -38,6 +38,15 @@ pub use cogniverse_sdk::{
 
 #[cfg(feature = "vespa")]
 pub use cogniverse_vespa as vespa;
+/// `docs/speech.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "http-models"))]
+#[doc = include_str!("../docs/speech.md")]
+struct SpeechGuide;
+
+/// `docs/encoders.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "http-models"))]
+#[doc = include_str!("../docs/encoders.md")]
+struct EncodersGuide;
 
 /// `docs/telemetry.md`, whose code is compiled by the doc tests.
 #[cfg(all(doctest, feature = "otlp"))]

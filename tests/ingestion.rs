@@ -18,7 +18,7 @@ use std::{
     process::Command,
     sync::{Arc, Mutex, atomic::Ordering},
 };
-use world::{Probe, TEXT, World, profile, tenant};
+use world::{Probe, TEXT, World, ffmpeg_is_there, profile, strategy, tenant};
 
 fn schema(of: &str) -> TenantSchema {
     TenantSchema::new(&tenant(of), &SchemaName::parse(TEXT).unwrap())
@@ -142,15 +142,30 @@ async fn invariant_17_vectors_are_checked_before_work_begins() {
     assert!(report.to_string().contains("v[384]"), "{report}");
 }
 
-/// Whether ffmpeg is there; where it must be and is not, the test fails.
-fn ffmpeg_is_there() -> bool {
-    let there = Command::new("ffmpeg").arg("-version").output().is_ok()
-        && Command::new("ffprobe").arg("-version").output().is_ok();
-    assert!(there || std::env::var_os("COGNIVERSE_CI").is_none(), "CI must install ffmpeg");
-    if !there {
-        println!("skipped: ffmpeg is not installed");
+#[tokio::test]
+async fn invariant_17_a_profiles_dimensions_are_its_encoders() {
+    let world = World::with(&["acme"], |b| b.encoder("probe", Probe::new(384))).await;
+    let config = world.cogniverse.config();
+    let known = config.get_profile(&tenant("acme"), &profile(TEXT)).await.unwrap().config.value.with_encoder("probe");
+    let search = || {
+        let request = SearchRequest::new(tenant("acme"), profile(TEXT), "fox");
+        world.cogniverse.search(request.with_strategy(strategy("float_float")))
+    };
+    let file = world.file(
+        "one.jsonl",
+        r#"{"video_id": "v", "segment_id": 0, "start_time": 0, "end_time": 1, "audio_transcript": "fox"}"#,
+    );
+    let ingest = || {
+        let source = IngestSource::Segments(file.clone());
+        world.cogniverse.ingest(IngestRequest::new(tenant("acme"), profile(TEXT), source))
+    };
+    config.set_profile(&tenant("acme"), &profile(TEXT), known.clone().with_dimensions(128)).await.unwrap();
+    for error in [ingest().await.unwrap_err(), search().await.unwrap_err()] {
+        assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains("128 cells"), "{error}");
     }
-    there
+    config.set_profile(&tenant("acme"), &profile(TEXT), known.with_dimensions(384)).await.unwrap();
+    assert!(ingest().await.unwrap().is_complete());
+    assert_eq!(search().await.unwrap().results.len(), 1);
 }
 
 /// A test picture of some seconds, its index at the front or at the end.

@@ -77,6 +77,7 @@ impl Planner {
         };
         if let Some(encoder) = &encoder {
             check_encoder(encoder.info(), &strategy)
+                .and_then(|()| config.check_encoder(encoder.info()))
                 .map_err(|e| e.with_context("profile", name).with_context("schema", schema.name()))?;
         }
         let words = StrategyName::parse(WORDS_ONLY)?;

@@ -12,13 +12,16 @@ mod report;
 mod segmenting;
 mod segments_file;
 mod source;
+mod speech;
 mod telemetry;
+mod video;
 
 pub use document::{Segment, segment_document_id};
 pub use ffmpeg::{Ffmpeg, Probe};
 pub use pipeline::{IngestRequest, Ingestor};
 pub use precomputed::PrecomputedEncoder;
 pub use progress::{ProgressEvent, ProgressSink};
-pub use report::{IngestReport, VideoReport, VideoStatus};
+pub use report::{IngestReport, TranscriptSource, VideoReport, VideoStatus};
 pub use segmenting::plan_segments;
 pub use source::IngestSource;
+pub use speech::{CommandTranscriber, KeptTranscripts, Speech, SpeechFailure};

@@ -3,7 +3,8 @@
 mod json;
 mod subtitles;
 
-use cogniverse_sdk::{Error, ErrorKind, Result, TimeRange};
+pub use cogniverse_sdk::Cue;
+use cogniverse_sdk::{Error, ErrorKind, Result, TimeRange, Transcription};
 use std::path::{Path, PathBuf};
 
 /// Seconds by which two cues may overlap: what rounding to milliseconds, or a player's fade, leaves.
@@ -15,15 +16,6 @@ const MAX_FILE: u64 = 64 << 20;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transcript {
     cues: Vec<Cue>,
-}
-
-/// Something said in one stretch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cue {
-    /// When, in seconds.
-    pub range: TimeRange,
-    /// What.
-    pub text: String,
 }
 
 /// A cue as read, with the line it stands on.
@@ -40,45 +32,28 @@ impl Transcript {
     /// # Errors
     /// `InvalidInput` that names the file, the line and the remedy; `Unavailable` where it cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let unreadable = |e: std::io::Error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("the transcript {} cannot be read; check the file", path.display()),
-            )
-            .with_source(e)
-        };
-        let size = std::fs::metadata(path).map_err(unreadable)?.len();
-        if size > MAX_FILE {
-            return Err(Error::invalid(format!(
-                "the transcript {} has {size} bytes; at most {MAX_FILE} are read",
-                path.display()
-            )));
-        }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            Error::invalid(format!("the transcript {} is not UTF-8; save it as UTF-8", path.display())).with_source(e)
-        })?;
-        let kind = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let (text, kind) = read_text(path)?;
         Self::parse(&text, &kind).map_err(|e| e.with_context("file", path.display()))
     }
 
+    /// Reads a file of a model, whose cues may overlap: (start, end, text), as they stand.
+    pub(crate) fn read_parts(path: &Path) -> Result<Vec<(f64, f64, String)>> {
+        let (text, kind) = read_text(path)?;
+        let raw = raw_cues(&text, &kind).map_err(|e| e.with_context("file", path.display()))?;
+        Ok(raw.into_iter().map(|cue| (cue.start, cue.end, cue.text)).collect())
+    }
+
+    /// What a model heard.
+    pub(crate) fn from_transcription(transcription: Transcription) -> Result<Self> {
+        let parts = transcription.cues.into_iter().map(|cue| (cue.range.start(), cue.range.end(), cue.text));
+        Ok(Self { cues: Transcription::from_parts(parts)?.cues })
+    }
     /// Reads the text of a file of a kind: `srt`, `vtt` or `json`.
     ///
     /// # Errors
     /// `InvalidInput` that names the line and the remedy.
     pub fn parse(text: &str, kind: &str) -> Result<Self> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let raw = match kind {
-            "srt" => subtitles::parse(text, subtitles::Form::Srt)?,
-            "vtt" => subtitles::parse(text, subtitles::Form::Vtt)?,
-            "json" => json::parse(text)?,
-            other => {
-                return Err(Error::invalid(
-                    Error::unknown("transcript format", other, ["json", "srt", "vtt"]).message(),
-                ));
-            }
-        };
-        Self::from_cues(raw)
+        Self::from_cues(raw_cues(text, kind)?)
     }
 
     fn from_cues(raw: Vec<RawCue>) -> Result<Self> {
@@ -149,6 +124,38 @@ impl Transcript {
             );
         }
         said.join(" ")
+    }
+}
+
+/// The text of a transcript file, and its kind.
+fn read_text(path: &Path) -> Result<(String, String)> {
+    let unreadable = |e: std::io::Error| {
+        Error::new(ErrorKind::Unavailable, format!("the transcript {} cannot be read; check the file", path.display()))
+            .with_source(e)
+    };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_FILE {
+        return Err(Error::invalid(format!(
+            "the transcript {} has {size} bytes; at most {MAX_FILE} are read",
+            path.display()
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        Error::invalid(format!("the transcript {} is not UTF-8; save it as UTF-8", path.display())).with_source(e)
+    })?;
+    let kind = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    Ok((text, kind))
+}
+
+/// The cues of a text as they stand.
+fn raw_cues(text: &str, kind: &str) -> Result<Vec<RawCue>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match kind {
+        "srt" => subtitles::parse(text, subtitles::Form::Srt),
+        "vtt" => subtitles::parse(text, subtitles::Form::Vtt),
+        "json" => json::parse(text),
+        other => Err(Error::invalid(Error::unknown("transcript format", other, ["json", "srt", "vtt"]).message())),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod telemetry_provider;
 pub mod text_embedder;
 
 pub use scripted_model::ScriptedModel;
+pub mod transcriber;
 
 /// What became of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

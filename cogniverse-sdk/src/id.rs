@@ -92,6 +92,22 @@ string_id! {
     /// ```
     TenantId, tenant
 }
+impl TenantId {
+    /// The name of the tenant's folder. Injective, and safe where file names ignore case: `[a-z0-9_-]` as they are, every
+    /// other byte as `%` and two hex digits.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let mut name = String::with_capacity(self.as_str().len());
+        for byte in self.as_str().bytes() {
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => name.push(char::from(byte)),
+                other => name.push_str(&format!("%{other:02x}")),
+            }
+        }
+        name
+    }
+}
+
 string_id! {
     /// How a kind of video content is cut, encoded and ranked: 1 to 100 of `[A-Za-z0-9_-]`.
     ProfileName, profile

@@ -24,7 +24,7 @@
 //! | [`document`], [`filter`] | what is stored, and which of it is meant |
 //! | [`schema_store`], [`document_store`], [`search_backend`] | the roles of a backend |
 //! | [`config_store`] | append-only configuration versions |
-//! | [`language_model`], [`text_embedder`], [`encoder`] | the roles of models |
+//! | [`language_model`], [`text_embedder`], [`encoder`], [`transcriber`] | the roles of models |
 //! | [`schema_loader`], [`clock`] | the other roles |
 //! | `contract` | the contract suite of each role (feature `contract`) |
 
@@ -50,6 +50,7 @@ pub mod tensor;
 pub mod tensor_type;
 pub mod text_embedder;
 pub mod time_range;
+pub mod transcriber;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config_store::{ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigScope, ConfigStore, Expected};
@@ -71,3 +72,4 @@ pub use tensor::{Matrix, Tensor};
 pub use tensor_type::{CellType, TensorShape, TensorType};
 pub use text_embedder::{TextEmbedder, TextKind};
 pub use time_range::TimeRange;
+pub use transcriber::{Cue, TranscribeRequest, Transcriber, TranscriberInfo, Transcription};

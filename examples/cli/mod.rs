@@ -62,8 +62,17 @@ pub(crate) struct Common {
 impl Common {
     /// Opens the library on the data folder, or on Vespa.
     pub(crate) async fn open(&self) -> Result<Cogniverse> {
-        let builder = with_model(Cogniverse::builder().data_dir(&self.data_dir), self.model.as_deref())?;
-        let builder = builder.telemetry(self.telemetry()?);
+        self.open_with(self.builder()?).await
+    }
+
+    /// The data folder, the model and the telemetry of the flags.
+    pub(crate) fn builder(&self) -> Result<CogniverseBuilder> {
+        let builder = with_model(Cogniverse::builder().data_dir(&self.data_dir), self.model.as_deref(), 1)?;
+        Ok(builder.telemetry(self.telemetry()?))
+    }
+
+    /// Opens what a builder says.
+    pub(crate) async fn open_with(&self, builder: CogniverseBuilder) -> Result<Cogniverse> {
         match self.backend {
             Backend::Embedded => builder.open().await,
             Backend::Vespa => {
@@ -116,19 +125,29 @@ impl Common {
     }
 }
 
-/// Registers the model of a folder as [`LOCAL_MODEL`].
+/// Registers the model of a folder as [`LOCAL_MODEL`]; of every `pool` vectors of a segment one is left.
 #[cfg(feature = "local-models")]
-pub(crate) fn with_model(builder: CogniverseBuilder, model: Option<&std::path::Path>) -> Result<CogniverseBuilder> {
-    use cogniverse::encoders::{MiniLmEncoder, Pooling};
-    Ok(match model {
-        Some(folder) => builder.encoder(LOCAL_MODEL, Arc::new(MiniLmEncoder::open(folder, Pooling::Tokens)?)),
-        None => builder,
+pub(crate) fn with_model(
+    builder: CogniverseBuilder,
+    model: Option<&std::path::Path>,
+    pool: usize,
+) -> Result<CogniverseBuilder> {
+    use cogniverse::encoders::{MiniLmEncoder, PooledEncoder, Pooling};
+    let Some(folder) = model else { return Ok(builder) };
+    let model = Arc::new(MiniLmEncoder::open(folder, Pooling::Tokens)?);
+    Ok(match pool {
+        1 => builder.encoder(LOCAL_MODEL, model),
+        factor => builder.encoder(LOCAL_MODEL, Arc::new(PooledEncoder::new(model, factor)?)),
     })
 }
 
 /// Says how to get a build that can run models.
 #[cfg(not(feature = "local-models"))]
-pub(crate) fn with_model(builder: CogniverseBuilder, model: Option<&std::path::Path>) -> Result<CogniverseBuilder> {
+pub(crate) fn with_model(
+    builder: CogniverseBuilder,
+    model: Option<&std::path::Path>,
+    _pool: usize,
+) -> Result<CogniverseBuilder> {
     anyhow::ensure!(model.is_none(), "this build runs no models; add --features local-models before the --");
     Ok(builder)
 }
@@ -173,6 +192,9 @@ impl ProgressSink for Bar {
             }
             ProgressEvent::VideoStarted { name, segments } => {
                 self.0.set_message(format!("{name} ({segments} segments)"))
+            }
+            ProgressEvent::Transcribing { name, piece, of } => {
+                self.0.set_message(format!("{name} (writing down what is said, {piece} of {of})"))
             }
             ProgressEvent::VideoFinished { .. } => self.0.inc(1),
             _ => {}

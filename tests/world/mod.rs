@@ -140,3 +140,14 @@ impl SegmentEncoder for Probe {
         self.inner.encode_segments(segments).await
     }
 }
+
+/// Whether ffmpeg is there; where it must be and is not, the test fails.
+pub(crate) fn ffmpeg_is_there() -> bool {
+    let there = std::process::Command::new("ffmpeg").arg("-version").output().is_ok()
+        && std::process::Command::new("ffprobe").arg("-version").output().is_ok();
+    assert!(there || std::env::var_os("COGNIVERSE_CI").is_none(), "CI must install ffmpeg");
+    if !there {
+        println!("skipped: ffmpeg is not installed");
+    }
+    there
+}

@@ -7,24 +7,23 @@ use super::{
     frames::Frames,
     progress::{ProgressEvent, ProgressSink},
     report::{IngestReport, VideoReport, VideoStatus},
-    segmenting::segments_of,
     segments_file::{BadLine, SegmentsFile},
     source::IngestSource,
+    speech::Speech,
     telemetry,
 };
 use crate::{
     schemas::{Schema, SchemaManager},
     tenants::TenantRegistry,
-    transcript::Transcript,
 };
 use cogniverse_foundation::{BackendProfile, ConfigManager, telemetry::TenantTelemetry};
 use cogniverse_sdk::{
-    Clock, Document, DocumentId, Error, ErrorKind, FieldName, Filter, ProfileName, Result, SearchBackend,
-    SegmentEncoder, SystemClock, TenantId, TenantSchema, VideoId,
-    document_store::{DeleteRequest, GetRequest, PutRequest, VisitRequest},
+    Clock, Document, DocumentId, Error, ProfileName, Result, SearchBackend, SegmentEncoder, SystemClock, TenantId,
+    TenantSchema, VideoId,
+    document_store::{GetRequest, PutRequest},
 };
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,21 +31,20 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tracing::Instrument;
 
 /// Segments looked up, encoded and stored together: what memory holds of one video at a time.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 /// Segments encoded together.
 const ENCODE_BATCH: usize = 16;
-/// Pages of stored segments when stale ones are looked for.
-const VISIT_PAGE: usize = 500;
 
 /// Ingests for any tenant and profile. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ingestor {
-    backend: Arc<dyn SearchBackend>,
+    pub(super) backend: Arc<dyn SearchBackend>,
     config: ConfigManager,
     schemas: SchemaManager,
     tenants: TenantRegistry,
     encoders: Arc<BTreeMap<String, Arc<dyn SegmentEncoder>>>,
     pub(super) ffmpeg: Ffmpeg,
+    pub(super) speech: Option<Arc<Speech>>,
     telemetry: Option<TenantTelemetry>,
     clock: Arc<dyn Clock>,
 }
@@ -65,6 +63,8 @@ pub struct IngestRequest {
     pub encoder: Option<Arc<dyn SegmentEncoder>>,
     /// Whether the encoder wants pictures (default: no).
     pub frames: bool,
+    /// The language that is spoken, as in ISO 639-1, for the transcriber (default none: it finds out).
+    pub language: Option<String>,
     /// Videos worked on at once (default 2).
     pub concurrency: usize,
     /// Who watches.
@@ -75,7 +75,7 @@ impl IngestRequest {
     /// A source for a tenant's profile.
     #[must_use]
     pub fn new(tenant: TenantId, profile: ProfileName, source: IngestSource) -> Self {
-        Self { tenant, profile, source, encoder: None, frames: false, concurrency: 2, progress: None }
+        Self { tenant, profile, source, encoder: None, frames: false, language: None, concurrency: 2, progress: None }
     }
 
     /// In place of the profile's encoder, such as [`super::PrecomputedEncoder`].
@@ -89,6 +89,13 @@ impl IngestRequest {
     #[must_use]
     pub fn with_frames(mut self) -> Self {
         self.frames = true;
+        self
+    }
+
+    /// Says which language is spoken.
+    #[must_use]
+    pub fn with_language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
         self
     }
 
@@ -111,12 +118,13 @@ impl IngestRequest {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) ingestor: Ingestor,
-    profile: BackendProfile,
+    pub(super) profile: BackendProfile,
     schema: Arc<Schema>,
     pub(super) target: TenantSchema,
     tensors: TensorFields,
     pub(super) encoder: Option<Arc<dyn SegmentEncoder>>,
-    frames: bool,
+    pub(super) frames: bool,
+    pub(super) language: Option<String>,
     progress: Option<Arc<dyn ProgressSink>>,
 }
 
@@ -136,6 +144,7 @@ impl Ingestor {
             tenants,
             encoders: Arc::default(),
             ffmpeg: Ffmpeg::default(),
+            speech: None,
             telemetry: None,
             clock: Arc::new(SystemClock),
         }
@@ -152,6 +161,13 @@ impl Ingestor {
     #[must_use]
     pub fn with_ffmpeg(mut self, ffmpeg: Ffmpeg) -> Self {
         self.ffmpeg = ffmpeg;
+        self
+    }
+
+    /// Writes down what is said in videos that have no transcript beside them.
+    #[must_use]
+    pub fn with_speech(mut self, speech: Speech) -> Self {
+        self.speech = Some(Arc::new(speech));
         self
     }
 
@@ -186,7 +202,7 @@ impl Ingestor {
     }
 
     async fn run(&self, request: IngestRequest) -> Result<IngestReport> {
-        let IngestRequest { tenant, profile, source, encoder, frames, concurrency, progress } = request;
+        let IngestRequest { tenant, profile, source, encoder, frames, language, concurrency, progress } = request;
         let profile = self.config.get_profile(&tenant, &profile).await?.config;
         tracing::Span::current().record("config.version", profile.version);
         let profile = profile.value;
@@ -197,11 +213,25 @@ impl Ingestor {
             (None, None) => None,
         };
         let tensors = TensorFields::of(&schema);
+        if let Some(speech) = &self.speech {
+            speech.validate()?;
+        }
         if let Some(encoder) = &encoder {
             tensors.check_encoder(encoder.info(), &schema)?;
+            profile.check_encoder(encoder.info())?;
         }
         let target = TenantSchema::new(&tenant, &profile.schema);
-        let run = Arc::new(Run { ingestor: self.clone(), profile, schema, target, tensors, encoder, frames, progress });
+        let run = Arc::new(Run {
+            ingestor: self.clone(),
+            profile,
+            schema,
+            target,
+            tensors,
+            encoder,
+            frames,
+            language,
+            progress,
+        });
         match source {
             IngestSource::Segments(path) => run.segments_file(&path).await,
             IngestSource::Files(files) => run.videos(files, concurrency).await,
@@ -220,12 +250,12 @@ impl Ingestor {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     spawn_blocking(work).await.map_err(|e| Error::unexpected("a worker thread ended early").with_source(e))?
 }
 
 impl Run {
-    fn tell(&self, event: ProgressEvent) {
+    pub(super) fn tell(&self, event: ProgressEvent) {
         if let Some(sink) = &self.progress {
             sink.event(&event);
         }
@@ -293,74 +323,6 @@ impl Run {
         Ok(())
     }
 
-    /// One video. An error is one that the next video would meet too.
-    async fn video(&self, file: VideoFile) -> Result<VideoReport> {
-        let mut report = VideoReport::new(file.path.display().to_string(), Some(file.id.clone()));
-        let segments = match self.cut(&file).await {
-            Ok(segments) => segments,
-            Err(error) if error.kind() == ErrorKind::FailedPrecondition => return Err(error),
-            Err(error) => return Ok(report.failed(error.chain())),
-        };
-        self.tell(ProgressEvent::VideoStarted { name: report.name.clone(), segments: segments.len() });
-        let frames = if self.frames && self.encoder.is_some() { Some(Frames::new()?) } else { None };
-        let mut reports =
-            HashMap::from([(file.id.clone(), std::mem::replace(&mut report, VideoReport::new("", None)))]);
-        for batch in segments.chunks(BATCH) {
-            let pictures = frames.as_ref().map(|frames| (frames, file.path.as_path()));
-            self.batch(batch.to_vec(), pictures, &mut reports).await?;
-        }
-        let mut report = reports.remove(&file.id).unwrap_or(report);
-        report.settle();
-        if matches!(report.status, VideoStatus::Done | VideoStatus::Unchanged) {
-            report.removed = self.remove_stale(&file.id, &segments).await?;
-        }
-        Ok(report)
-    }
-
-    async fn cut(&self, file: &VideoFile) -> Result<Vec<Segment>> {
-        let ffmpeg = &self.ingestor.ffmpeg;
-        let probe = ffmpeg.probe(&file.path).await?;
-        let ranges = segments_of(ffmpeg, &file.path, probe.duration, &self.profile.segmentation).await?;
-        let path = file.path.clone();
-        let transcript = blocking(move || Transcript::find_beside(&path))
-            .await?
-            .map(|(_, transcript)| transcript)
-            .unwrap_or_default();
-        let segment = |(range, segment_id)| Segment {
-            video_id: file.id.clone(),
-            segment_id,
-            transcript: transcript.text_within(&range),
-            range,
-            title: file.title.clone(),
-            source_url: file.path.display().to_string(),
-            description: String::new(),
-            vectors: None,
-        };
-        Ok(ranges.into_iter().zip(0..).map(segment).collect())
-    }
-
-    /// Removes segments of a video that an earlier run stored and this plan does not have.
-    async fn remove_stale(&self, video: &VideoId, segments: &[Segment]) -> Result<u64> {
-        let planned: HashSet<DocumentId> = segments.iter().map(Segment::document_id).collect::<Result<_>>()?;
-        let of_video = Filter::equals(FieldName::parse("video_id")?, video.as_str());
-        let mut visit =
-            VisitRequest::new(self.target.clone()).with_filter(of_video).with_page_size(VISIT_PAGE).without_vectors();
-        let mut stale = Vec::new();
-        loop {
-            let page = self.ingestor.backend.visit(visit.clone()).await?;
-            stale.extend(page.documents.into_iter().map(|document| document.id).filter(|id| !planned.contains(id)));
-            if page.continuation.is_none() {
-                break;
-            }
-            visit = visit.with_continuation(page.continuation);
-        }
-        if stale.is_empty() {
-            Ok(0)
-        } else {
-            self.ingestor.backend.delete(DeleteRequest::ids(self.target.clone(), stale)).await
-        }
-    }
-
     async fn segments_file(self: &Arc<Self>, path: &Path) -> Result<IngestReport> {
         let path = path.to_owned();
         let mut file = blocking(move || SegmentsFile::open(&path)).await?;
@@ -403,7 +365,7 @@ impl Run {
     }
 
     /// Stores those segments of a batch that are not stored yet as they are.
-    async fn batch(
+    pub(super) async fn batch(
         &self,
         segments: Vec<Segment>,
         pictures: Option<(&Frames, &Path)>,

@@ -26,6 +26,15 @@ pub enum ProgressEvent {
         /// Its segments.
         segments: usize,
     },
+    /// What is said in a video is being written down.
+    Transcribing {
+        /// The video's file.
+        name: String,
+        /// Which piece of it, from 1.
+        piece: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// Segments were encoded and stored, or found stored already.
     SegmentsDone {
         /// How many.

@@ -35,6 +35,26 @@ impl fmt::Display for VideoStatus {
     }
 }
 
+/// Where a video's words come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TranscriptSource {
+    /// There are none: no file beside it and nobody who writes down; or its segments came with their words.
+    #[default]
+    None,
+    /// A file beside it.
+    Beside,
+    /// Kept from an earlier run.
+    Kept,
+    /// Written down by this run.
+    Transcribed,
+    /// It has no sound.
+    NoSound,
+    /// They could not be written down; the reason is in the report.
+    Failed,
+}
+
 /// One video.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -59,7 +79,9 @@ pub struct VideoReport {
     pub refused: Vec<(String, String)>,
     /// How many are not stored.
     pub refused_count: usize,
-    /// Why the video as a whole failed, or of which it is a duplicate.
+    /// Where its words come from.
+    pub transcript: TranscriptSource,
+    /// Why the video as a whole failed or is stored without words, or of which it is a duplicate.
     pub reason: Option<String>,
 }
 
@@ -76,6 +98,7 @@ impl VideoReport {
             removed: 0,
             refused: Vec::new(),
             refused_count: 0,
+            transcript: TranscriptSource::None,
             reason: None,
         }
     }
@@ -101,6 +124,11 @@ impl VideoReport {
             (0, 0, _) => VideoStatus::Failed,
             _ => VideoStatus::Partial,
         };
+        if self.transcript == TranscriptSource::Failed
+            && matches!(self.status, VideoStatus::Done | VideoStatus::Unchanged)
+        {
+            self.status = VideoStatus::Partial;
+        }
     }
 }
 

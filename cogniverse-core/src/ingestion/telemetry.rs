@@ -8,6 +8,8 @@ use tracing::{Span, field::Empty};
 const INGEST: &str = "cogniverse.ingest";
 /// One video of it.
 const VIDEO: &str = "cogniverse.ingest.video";
+/// The words of a video.
+const TRANSCRIBE: &str = "cogniverse.ingest.transcribe";
 /// The vectors of some segments.
 const ENCODE: &str = "cogniverse.ingest.encode";
 
@@ -62,6 +64,25 @@ pub(super) fn encode(tenant: &TenantId, model: &str, segments: usize) -> Span {
         embedding.model_name = model,
         embedding.segments = segments,
     )
+}
+
+/// What is said is not in the span.
+pub(super) fn transcribe(tenant: &TenantId, model: &str) -> Span {
+    tracing::info_span!(
+        TRANSCRIBE,
+        tenant.id = %tenant,
+        openinference.span.kind = "CHAIN",
+        speech.model_name = model,
+        speech.pieces = Empty,
+        speech.seconds = Empty,
+    )
+}
+
+/// How much is sent to the model.
+pub(super) fn pieces(count: usize, seconds: f64) {
+    let span = Span::current();
+    span.record("speech.pieces", count);
+    span.record("speech.seconds", seconds);
 }
 
 /// Says in the current span that the work failed, and as what.

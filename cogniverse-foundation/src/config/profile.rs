@@ -2,7 +2,7 @@
 
 use super::segmentation::Segmentation;
 use super::versioned::Versioned;
-use cogniverse_sdk::{Error, ProfileName, Result, SchemaName, StrategyName};
+use cogniverse_sdk::{EncoderInfo, Error, ProfileName, Result, SchemaName, StrategyName};
 
 const MAX_DIMENSIONS: usize = 65_536;
 
@@ -58,6 +58,20 @@ impl BackendProfile {
     pub fn with_dimensions(mut self, dimensions: usize) -> Self {
         self.dimensions = Some(dimensions);
         self
+    }
+
+    /// Refuses an encoder of other dimensions than the profile names (invariant 17).
+    ///
+    /// # Errors
+    /// `InvalidInput` that names both and the remedy.
+    pub fn check_encoder(&self, encoder: &EncoderInfo) -> Result<()> {
+        match self.dimensions {
+            Some(dimensions) if dimensions != encoder.dims => Err(Error::invalid(format!(
+                "the profile has vectors of {dimensions} cells and encoder {} makes {}; register the profile's encoder, or change dimensions",
+                encoder.model, encoder.dims
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Checks every field.

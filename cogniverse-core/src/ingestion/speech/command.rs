@@ -1,0 +1,185 @@
+//! Speech to text by a program of this machine.
+
+use crate::transcript::Transcript;
+use async_trait::async_trait;
+use cogniverse_sdk::{
+    Error, ErrorKind, Result, Retry,
+    transcriber::{TranscribeRequest, Transcriber, TranscriberInfo, Transcription},
+};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::process::Command;
+
+/// A program that writes an `.srt`, `.vtt` or `.json` transcript, such as whisper.cpp's:
+/// `whisper-cli -m model.bin -l {language} -f {audio} -osrt -of {out}`.
+///
+/// `{audio}` stands for the WAV file; `{out}` for a name without ending in an empty folder, `{out_dir}` for that folder; `{language}`
+/// for the language, or `auto`. No shell is between: quotes keep blanks together, and nothing else has a meaning.
+#[derive(Debug, Clone)]
+pub struct CommandTranscriber {
+    info: TranscriberInfo,
+    words: Vec<String>,
+    timeout: Duration,
+}
+
+impl CommandTranscriber {
+    /// The program of a line. The line is the model's name until another is given.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a line without a program, without `{audio}`, without a place for the answer, or with an open quote.
+    pub fn parse(line: &str) -> Result<Self> {
+        let words = words(line)?;
+        if words.is_empty() {
+            return Err(Error::invalid("the transcriber's command is empty; give a program and its arguments"));
+        }
+        let names = |name: &str| words.iter().skip(1).any(|word| word.contains(name));
+        if !names("{audio}") || !(names("{out}") || names("{out_dir}")) {
+            return Err(Error::invalid(format!(
+                "the transcriber's command {line:?} does not say where the sound is and where the words go; name {{audio}}, and {{out}} or {{out_dir}}"
+            )));
+        }
+        let info = TranscriberInfo { model: line.split_whitespace().collect::<Vec<_>>().join(" ") };
+        Ok(Self { info, words, timeout: Duration::from_secs(3600) })
+    }
+
+    /// The model's name: transcripts are kept by it.
+    #[must_use]
+    pub fn with_model(mut self, name: impl Into<String>) -> Self {
+        self.info.model = name.into();
+        self
+    }
+
+    /// How long one piece may take (default one hour).
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    async fn run(&self, request: &TranscribeRequest, folder: &Path) -> Result<std::process::Output> {
+        let values: [(&str, OsString); 4] = [
+            ("{audio}", request.audio.clone().into()),
+            ("{out}", folder.join("out").into()),
+            ("{out_dir}", folder.to_owned().into()),
+            ("{language}", request.language.clone().unwrap_or_else(|| "auto".to_owned()).into()),
+        ];
+        let mut words = self.words.iter().map(|word| fill(word, &values));
+        let program = words.next().unwrap_or_default();
+        let name = program.to_string_lossy().into_owned();
+        let mut command = Command::new(program);
+        command.args(words).stdin(Stdio::null()).kill_on_drop(true);
+        match tokio::time::timeout(self.timeout, command.output()).await {
+            Ok(Ok(output)) if output.status.success() => Ok(output),
+            Ok(Ok(output)) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("the transcriber {name} failed with {}: {}", output.status, last_line(&output.stderr)),
+            )),
+            Ok(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::new(
+                ErrorKind::FailedPrecondition,
+                format!("the transcriber {name} is not installed; install it, or name it by its whole path"),
+            )
+            .with_source(e)),
+            Ok(Err(e)) => {
+                Err(Error::new(ErrorKind::Unavailable, format!("the transcriber {name} cannot be started"))
+                    .with_source(e))
+            }
+            Err(_) => {
+                let message = format!("the transcriber {name} took longer than {:?}", self.timeout);
+                Err(Error::new(ErrorKind::Timeout, message).with_retry(Retry::After(None)))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Transcriber for CommandTranscriber {
+    fn info(&self) -> &TranscriberInfo {
+        &self.info
+    }
+
+    async fn transcribe(&self, request: &TranscribeRequest) -> Result<Transcription> {
+        tokio::fs::metadata(&request.audio).await.map_err(|e| {
+            Error::new(ErrorKind::NotFound, format!("the audio {} cannot be read", request.audio.display()))
+                .with_source(e)
+        })?;
+        let folder = tempfile::TempDir::with_prefix("cogniverse-words-").map_err(|e| {
+            let message = "no folder for a transcript can be made; check the space and rights of the temporary folder";
+            Error::new(ErrorKind::Unavailable, message).with_source(e)
+        })?;
+        let output = self.run(request, folder.path()).await?;
+        let Some(path) = written(folder.path()) else {
+            return Err(Error::unexpected(format!(
+                "the transcriber wrote no .srt, .vtt or .json to {{out}}: {}; check its arguments",
+                last_line(&output.stderr)
+            )));
+        };
+        Ok(Transcription::from_parts(Transcript::read_parts(&path)?)?.with_language(request.language.clone()))
+    }
+}
+
+/// The transcript in a folder: the first of the three kinds that is there.
+fn written(folder: &Path) -> Option<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    files.sort();
+    ["srt", "vtt", "json"]
+        .iter()
+        .find_map(|kind| files.iter().find(|file| file.extension().is_some_and(|ending| ending == *kind)).cloned())
+}
+
+/// A word with its places filled. What is filled in is not looked at again.
+fn fill(word: &str, values: &[(&str, OsString)]) -> OsString {
+    let mut filled = OsString::new();
+    let mut rest = word;
+    while let Some((at, (name, value))) =
+        values.iter().filter_map(|value| rest.find(value.0).map(|at| (at, value))).min_by_key(|(at, _)| *at)
+    {
+        filled.push(rest.get(..at).unwrap_or_default());
+        filled.push(value);
+        rest = rest.get(at + name.len()..).unwrap_or_default();
+    }
+    filled.push(rest);
+    filled
+}
+
+/// The words of a line: apart at blanks, except within quotes.
+fn words(line: &str) -> Result<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    if quote.is_some() {
+        return Err(Error::invalid(format!(
+            "the transcriber's command {line:?} has a quote without its end; close it"
+        )));
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+fn last_line(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    text.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("no reason given")
+        .trim()
+        .chars()
+        .take(300)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

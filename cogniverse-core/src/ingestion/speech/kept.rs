@@ -1,0 +1,152 @@
+//! Transcripts that were paid for once.
+
+use crate::ingestion::pipeline::blocking;
+use cogniverse_sdk::{Error, ErrorKind, Result, TenantId, transcriber::Transcription};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// Transcripts in a folder: `<folder>/<tenant>/<SHA-256 of the video's content>.<key>.json`. No tenant reads another's, even of
+/// the same video; the key stands for model, language and settings. Files are written whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptTranscripts {
+    folder: PathBuf,
+}
+
+/// A file, in the form that `.json` transcripts beside videos have.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    language: Option<String>,
+    segments: Vec<StoredCue>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredCue {
+    start: f64,
+    end: f64,
+    text: String,
+}
+
+impl KeptTranscripts {
+    /// Those of a folder, which need not be there yet.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Where a tenant's lie.
+    #[must_use]
+    pub fn folder_of(&self, tenant: &TenantId) -> PathBuf {
+        self.folder.join(tenant.file_name())
+    }
+
+    /// Removes all of a tenant's; true where there were any. Part of erasing a tenant.
+    ///
+    /// # Errors
+    /// `Unavailable` where the folder cannot be removed.
+    pub async fn erase(&self, tenant: &TenantId) -> Result<bool> {
+        let folder = self.folder_of(tenant);
+        blocking(move || match fs::remove_dir_all(&folder) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(unusable(&folder, e)),
+        })
+        .await
+    }
+
+    fn path(&self, tenant: &TenantId, digest: &str, key: &str) -> PathBuf {
+        self.folder_of(tenant).join(format!("{digest}.{key}.json"))
+    }
+
+    /// The transcript of a video, if it is kept. A file that says something else counts as none: it is made anew.
+    pub(super) async fn read(&self, tenant: &TenantId, digest: &str, key: &str) -> Result<Option<Transcription>> {
+        let path = self.path(tenant, digest, key);
+        blocking(move || {
+            let bytes = match fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(e) => return Err(unusable(&path, e)),
+            };
+            let read = serde_json::from_slice::<Stored>(&bytes).ok().and_then(|stored| {
+                let parts = stored.segments.into_iter().map(|cue| (cue.start, cue.end, cue.text));
+                Some(Transcription::from_parts(parts).ok()?.with_language(stored.language))
+            });
+            if read.is_none() {
+                tracing::warn!("the kept transcript {} cannot be read and is made anew", path.display());
+            }
+            Ok(read)
+        })
+        .await
+    }
+
+    pub(super) async fn write(
+        &self,
+        tenant: &TenantId,
+        digest: &str,
+        key: &str,
+        transcription: &Transcription,
+    ) -> Result<()> {
+        let path = self.path(tenant, digest, key);
+        let cue = |cue: &cogniverse_sdk::Cue| StoredCue {
+            start: cue.range.start(),
+            end: cue.range.end(),
+            text: cue.text.clone(),
+        };
+        let stored =
+            Stored { language: transcription.language.clone(), segments: transcription.cues.iter().map(cue).collect() };
+        let bytes = serde_json::to_vec(&stored)
+            .map_err(|e| Error::unexpected("a transcript cannot be written as JSON").with_source(e))?;
+        blocking(move || replace(&path, &bytes).map_err(|e| unusable(&path, e))).await
+    }
+}
+
+/// Writes beside the file and moves it there, so that nobody ever reads half of it.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|e| e.error)
+}
+
+fn unusable(path: &Path, e: std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("{} cannot be used for transcripts; check the space and rights of the folder", path.display()),
+    )
+    .with_source(e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn kept_per_tenant_and_key_and_never_in_half() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = KeptTranscripts::new(folder.path().join("transcripts"));
+        let tenant = |name: &str| TenantId::parse(name).unwrap();
+        let said = Transcription::from_parts([(0.5, 1.25, "one two".to_owned())]).unwrap();
+        let said = said.with_language(Some("en".to_owned()));
+        assert_eq!(kept.read(&tenant("acme"), "d1", "k1").await.unwrap(), None);
+        kept.write(&tenant("acme"), "d1", "k1", &said).await.unwrap();
+        assert_eq!(kept.read(&tenant("acme"), "d1", "k1").await.unwrap(), Some(said.clone()));
+        for (of, digest, key) in [("Acme", "d1", "k1"), ("acme", "d2", "k1"), ("acme", "d1", "k2")] {
+            assert_eq!(kept.read(&tenant(of), digest, key).await.unwrap(), None, "{of} {digest} {key}");
+        }
+        // Half a file, as a crash of another program could leave it: made anew, not taken for silence.
+        let path = kept.path(&tenant("acme"), "d1", "k1");
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert_eq!(kept.read(&tenant("acme"), "d1", "k1").await.unwrap(), None);
+        kept.write(&tenant("acme"), "d1", "k1", &said).await.unwrap();
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+        assert!(kept.erase(&tenant("acme")).await.unwrap());
+        assert!(!kept.erase(&tenant("acme")).await.unwrap());
+        assert_eq!(kept.read(&tenant("acme"), "d1", "k1").await.unwrap(), None);
+    }
+}
