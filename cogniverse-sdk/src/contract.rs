@@ -4,6 +4,7 @@ pub mod config_store;
 pub mod document_store;
 pub mod encoder;
 pub mod fixture;
+pub mod memory_store;
 pub mod schema_loader;
 pub mod schema_store;
 pub mod search_backend;
