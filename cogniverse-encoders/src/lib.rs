@@ -20,6 +20,7 @@
 mod hash;
 #[cfg(feature = "local-models")]
 mod minilm;
+mod text;
 
 pub use hash::HashEncoder;
 #[cfg(feature = "local-models")]

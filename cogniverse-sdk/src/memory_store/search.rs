@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What each signal counts.
 ///
-/// `score = semantic * max(cosine, 0) + text * bm25 / (bm25 + 4) + recency * 0.5 ^ (age / half_life)`, where the three weights
+/// `score = semantic * max(cosine, 0) + text * bm25 / (bm25 + 2) + recency * 0.5 ^ (age / half_life)`, where the three weights
 /// are divided by their sum. So a score lies from 0 to 1. The age is that of the last change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -57,7 +57,7 @@ impl MemoryWeights {
     pub fn signals(&self, cosine: f64, bm25: f64, age: Duration) -> MemorySignals {
         MemorySignals {
             semantic: cosine.clamp(-1.0, 1.0),
-            text: if bm25 > 0.0 { bm25 / (bm25 + 4.0) } else { 0.0 },
+            text: if bm25 > 0.0 { bm25 / (bm25 + 2.0) } else { 0.0 },
             recency: 0.5_f64.powf(age.as_secs_f64() / self.half_life.as_secs_f64().max(1e-6)),
         }
     }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn the_formula() {
         let weights = MemoryWeights::default().with_half_life(Duration::from_secs(100));
-        let signals = weights.signals(0.8, 4.0, Duration::from_secs(100));
+        let signals = weights.signals(0.8, 2.0, Duration::from_secs(100));
         assert_eq!((signals.semantic, signals.text, signals.recency), (0.8, 0.5, 0.5));
         assert!((weights.score(&signals) - (0.75 * 0.8 + 0.2 * 0.5 + 0.05 * 0.5)).abs() < 1e-12);
         let opposite = weights.signals(-1.0, 0.0, Duration::from_secs(100_000));
