@@ -39,3 +39,8 @@ pub use cogniverse_sdk::{
 #[cfg(all(doctest, feature = "otlp"))]
 #[doc = include_str!("../docs/telemetry.md")]
 struct TelemetryGuide;
+
+/// `docs/memory.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/memory.md")]
+struct MemoryGuide;

@@ -285,7 +285,7 @@ impl MemoryStore for BackendMemoryStore {
         for document in self.lookup.unranked(own, MAX_HISTORY).await? {
             events.push(document::to_event(&document)?);
         }
-        events.sort_by(|a, b| (a.at, a.revision).cmp(&(b.at, b.revision)));
+        events.sort_by_key(|event| (event.at, event.revision));
         let skipped = events.len().saturating_sub(request.limit);
         Ok(events.into_iter().skip(skipped).collect())
     }

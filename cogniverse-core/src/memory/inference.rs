@@ -79,7 +79,12 @@ impl Inference {
         if answer.finish != FinishReason::Stop {
             return Err(format!("the answer of the model {name} was cut"));
         }
-        serde_json::from_str(&answer.text)
-            .map_err(|e| format!("the answer of the model {name} is not what was asked for: {e}"))
+        // The parser's own words may repeat what the model said, and this text goes to logs.
+        serde_json::from_str(&answer.text).map_err(|e| {
+            let (kind, line, column) = (e.classify(), e.line(), e.column());
+            format!(
+                "the answer of the model {name} is not what was asked for ({kind:?} at line {line}, column {column})"
+            )
+        })
     }
 }

@@ -16,8 +16,8 @@ use cogniverse_sdk::{
 };
 use std::collections::HashSet;
 
-/// Documents that are copied together.
-const BATCH: usize = 200;
+/// Documents that are copied together: what an interruption costs at most.
+const BATCH: usize = 64;
 
 /// What a run of [`MemoryService::reembed`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
