@@ -47,14 +47,14 @@ async fn on_backend() -> (Arc<MemoryStores>, TempDir) {
     (Arc::new(MemoryStores { acme, globex, clock }), folder)
 }
 
-async fn in_memory() -> (Arc<MemoryStores>, ()) {
+fn in_memory() -> (Arc<MemoryStores>, ()) {
     let clock = clock();
     let of = |name: &str| Arc::new(InMemoryMemoryStore::new(tenant(name), 8, clock.clone() as Arc<dyn Clock>));
     (Arc::new(MemoryStores { acme: of("acme"), globex: of("globex"), clock: clock.clone() }), ())
 }
 
 mod memory {
-    cogniverse::sdk::memory_store_contract! { make: super::in_memory(), skips: [] }
+    cogniverse::sdk::memory_store_contract! { make: async { super::in_memory() }, skips: [] }
 }
 
 mod embedded {
