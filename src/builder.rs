@@ -4,6 +4,7 @@ use crate::cogniverse::Cogniverse;
 use cogniverse_agents::VideoSearchAgent;
 use cogniverse_core::{
     ingestion::{Ffmpeg, Ingestor, Speech},
+    memory::MemoryService,
     schemas::{EmbeddedSchemaLoader, SchemaManager},
     tenants::{TenantCache, TenantRegistry},
 };
@@ -13,8 +14,8 @@ use cogniverse_foundation::{
     telemetry::{TelemetryManager, TenantTelemetry},
 };
 use cogniverse_sdk::{
-    Clock, ConfigStore, QueryEncoder, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TenantId,
-    Transcriber,
+    Clock, ConfigStore, LanguageModel, QueryEncoder, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock,
+    TenantId, TextEmbedder, Transcriber,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -36,6 +37,8 @@ pub struct CogniverseBuilder {
     clock: Option<Arc<dyn Clock>>,
     query_encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
     segment_encoders: BTreeMap<String, Arc<dyn SegmentEncoder>>,
+    text_embedder: Option<Arc<dyn TextEmbedder>>,
+    language_model: Option<Arc<dyn LanguageModel>>,
     ffmpeg: Option<Ffmpeg>,
     speech: Option<Speech>,
     telemetry: Option<TelemetryManager>,
@@ -107,6 +110,20 @@ impl CogniverseBuilder {
         self
     }
 
+    /// A model that makes one vector of a text: what memories are embedded by (default: none, and no memory).
+    #[must_use]
+    pub fn text_embedder(mut self, embedder: Arc<dyn TextEmbedder>) -> Self {
+        self.text_embedder = Some(embedder);
+        self
+    }
+
+    /// A model that answers messages: what facts to remember are drawn by (default: none; texts are remembered as they are).
+    #[must_use]
+    pub fn language_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
+        self.language_model = Some(model);
+        self
+    }
+
     /// Other programs than the path's ffmpeg and ffprobe.
     #[must_use]
     pub fn ffmpeg(mut self, ffmpeg: Ffmpeg) -> Self {
@@ -156,7 +173,7 @@ impl CogniverseBuilder {
             Some(store) => store,
             None => Arc::new(SqliteConfigStore::open(folder.join(CONFIG_FILE)).await?),
         };
-        let tenants = TenantRegistry::new(Arc::clone(&config_store), clock);
+        let tenants = TenantRegistry::new(Arc::clone(&config_store), Arc::clone(&clock));
         let backend: Arc<dyn SearchBackend> = match (self.backend, embedded) {
             (Some(backend), _) => backend,
             (None, Some(embedded)) => {
@@ -173,6 +190,21 @@ impl CogniverseBuilder {
         let mut agent =
             VideoSearchAgent::builder(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone())
                 .with_telemetry(telemetry.clone());
+        let memory = match self.text_embedder {
+            None => None,
+            Some(embedder) => {
+                let service = MemoryService::new(Arc::clone(&backend), schemas.clone(), tenants.clone(), embedder)?
+                    .with_clock(clock)
+                    .with_telemetry(telemetry.clone());
+                Some(match self.language_model {
+                    Some(model) => service.with_language_model(model),
+                    None => service,
+                })
+            }
+        };
+        if let Some(memory) = &memory {
+            agent = agent.with_memory(memory.clone());
+        }
         for (name, encoder) in self.query_encoders {
             agent = agent.with_query_encoder(name, encoder);
         }
@@ -185,7 +217,7 @@ impl CogniverseBuilder {
             ingestor = ingestor.with_speech(if kept { speech } else { speech.kept_in(folder.join(TRANSCRIPTS)) });
         }
         let telemetry = telemetry.manager().clone();
-        Ok(Cogniverse { agent: agent.build(), ingestor, schemas, tenants, config, backend, telemetry })
+        Ok(Cogniverse { agent: agent.build(), ingestor, schemas, tenants, config, backend, telemetry, memory })
     }
 }
 

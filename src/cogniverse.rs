@@ -4,11 +4,12 @@ use crate::builder::CogniverseBuilder;
 use cogniverse_agents::{SearchRequest, SearchResponse, VideoSearchAgent};
 use cogniverse_core::{
     ingestion::{IngestReport, IngestRequest, Ingestor},
+    memory::{MemoryManager, MemoryService},
     schemas::SchemaManager,
     tenants::{TenantRecord, TenantRegistry},
 };
 use cogniverse_foundation::{ConfigManager, Template, telemetry::TelemetryManager};
-use cogniverse_sdk::{ProfileName, Result, SearchBackend, TenantId, schema_store::DeployReport};
+use cogniverse_sdk::{Error, ErrorKind, ProfileName, Result, SearchBackend, TenantId, schema_store::DeployReport};
 use std::sync::Arc;
 
 /// Everything wired together: one value that a service keeps and clones. There is nothing global behind it.
@@ -21,6 +22,7 @@ pub struct Cogniverse {
     pub(crate) config: ConfigManager,
     pub(crate) backend: Arc<dyn SearchBackend>,
     pub(crate) telemetry: TelemetryManager,
+    pub(crate) memory: Option<MemoryService>,
 }
 
 impl Cogniverse {
@@ -70,6 +72,27 @@ impl Cogniverse {
     #[must_use]
     pub fn telemetry(&self) -> &TelemetryManager {
         &self.telemetry
+    }
+
+    /// Opens tenants' memories, and embeds them anew for another model.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where the builder was given no text embedder.
+    pub fn memories(&self) -> Result<&MemoryService> {
+        self.memory.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::FailedPrecondition,
+                "there is no model to embed memories by; give the builder a text_embedder",
+            )
+        })
+    }
+
+    /// A tenant's memory; its schema is deployed where it is not.
+    ///
+    /// # Errors
+    /// As [`Cogniverse::memories`] and [`MemoryService::open`].
+    pub async fn memory(&self, tenant: &TenantId) -> Result<MemoryManager> {
+        self.memories()?.open(tenant).await
     }
 
     /// As [`TenantRegistry::create_from_template`], without overrides.

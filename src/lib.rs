@@ -7,6 +7,7 @@
 //! | [`Cogniverse`] | everything wired together, on the embedded backend unless another is given |
 //! | [`VideoSearchAgent`], [`SearchRequest`], [`SearchResponse`] | searching |
 //! | [`Ingestor`](ingestion::Ingestor), [`IngestRequest`], [`IngestSource`] | ingesting |
+//! | [`MemoryManager`](memory::MemoryManager), [`Remember`](memory::Remember) | what agents remember of a tenant's users |
 //! | [`schemas`], [`tenants`], [`config`] | the parts that an operator works with |
 //! | [`sdk`] | the traits that an adapter implements, and their contract suites |
 
@@ -16,9 +17,11 @@ mod cogniverse;
 pub use builder::CogniverseBuilder;
 pub use cogniverse::Cogniverse;
 pub use cogniverse_agents as agents;
-pub use cogniverse_agents::{Grouping, PageCursor, SearchRequest, SearchResponse, SearchResult, VideoSearchAgent};
+pub use cogniverse_agents::{
+    Grouping, MemoryOptions, Outcome, PageCursor, SearchRequest, SearchResponse, SearchResult, VideoSearchAgent,
+};
 pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource};
-pub use cogniverse_core::{ingestion, schemas, tenants, transcript};
+pub use cogniverse_core::{ingestion, memory, schemas, tenants, transcript};
 pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;
 pub use cogniverse_foundation as config;
@@ -57,3 +60,7 @@ struct TelemetryGuide;
 #[cfg(all(doctest, feature = "vespa"))]
 #[doc = include_str!("../docs/vespa.md")]
 struct VespaGuide;
+/// `docs/memory.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/memory.md")]
+struct MemoryGuide;

@@ -7,6 +7,9 @@ mod world;
 use cogniverse::{
     SearchRequest,
     config::TelemetryConfig,
+    encoders::HashEncoder,
+    memory::{MemoryQuery, Remember},
+    sdk::{AgentId, MemoryScope, VectorKind},
     telemetry::{InMemorySpanExporter, SpanKind, SpanRecord, SpanStatus, TelemetryManager, TelemetrySettings},
 };
 use cogniverse_otlp::TenantLayer;
@@ -38,8 +41,11 @@ async fn traced<F: Future<Output = World> + Send + 'static>(
     let log = Log::default();
     let subscriber = tracing_subscriber::registry().with(TenantLayer::new(&telemetry)).with(log.clone());
     let wired = telemetry.clone();
-    let world =
-        World::with(&["acme", "globex"], |builder| builder.telemetry(wired).encoder("probe", Probe::new(384))).await;
+    let embedder = Arc::new(HashEncoder::new(384, VectorKind::Single));
+    let world = World::with(&["acme", "globex"], |builder| {
+        builder.telemetry(wired).encoder("probe", Probe::new(384)).text_embedder(embedder)
+    })
+    .await;
     // On a task of its own, whose subscriber is ours, so that tests may run at once.
     let world = tokio::spawn(work(world).with_subscriber(subscriber)).await.unwrap();
     drop(world);
@@ -192,4 +198,37 @@ async fn many_searches_at_once_stay_apart() {
         assert_eq!(spans.iter().filter(|span| span.name == "cogniverse.search").count(), 50);
         assert!(!format!("{spans:?}").contains(other));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_07_memories_are_traced_for_their_tenant() {
+    let (exporter, telemetry, log) = traced(|world| async move {
+        let allowed = TelemetryConfig::new().with_record_query_text(true);
+        world.cogniverse.config().set_telemetry_config(&tenant("globex"), allowed).await.unwrap();
+        let scope = MemoryScope::new(AgentId::parse("video_search").unwrap());
+        for name in ["acme", "globex"] {
+            let memory = world.cogniverse.memory(&tenant(name)).await.unwrap();
+            memory.add(Remember::text(scope.clone(), format!("the secret of {name}"))).await.unwrap();
+            let found = memory.search(MemoryQuery::new(&scope, format!("secret of {name}"))).await.unwrap();
+            assert_eq!(found.hits.len(), 1);
+            assert!(memory.add(Remember::text(scope.clone(), format!("secret of {name}\u{0}"))).await.is_err());
+        }
+        world
+    })
+    .await;
+    let (acme, globex) = (exporter.spans_of("acme"), exporter.spans_of("globex"));
+    for spans in [&acme, &globex] {
+        let (add, search) = (named(spans, "cogniverse.memory"), named(spans, "cogniverse.memory.search"));
+        assert_eq!([add.kind, search.kind], [SpanKind::Chain, SpanKind::Retriever]);
+        assert_eq!((text(add, "memory.operation"), add.attribute("memory.count")), ("add", Some(&1.into())));
+        assert_eq!(search.attribute("memory.count"), Some(&1.into()));
+        let embed = spans.iter().filter(|span| span.name == "cogniverse.memory.embed");
+        let parents: Vec<_> = embed.map(|span| (span.kind, span.parent_id)).collect();
+        assert!(parents.contains(&(SpanKind::Embedding, Some(add.span_id))), "{parents:?}");
+        assert!(parents.contains(&(SpanKind::Embedding, Some(search.span_id))), "{parents:?}");
+    }
+    let read = log.0.lock().unwrap().clone();
+    assert!(!format!("{acme:?}").contains("secret") && !read.contains("secret of acme"));
+    assert_eq!(text(named(&globex, "cogniverse.memory.search"), "input.value"), "secret of globex");
+    assert_eq!(telemetry.stats().unscoped, 0);
 }

@@ -5,11 +5,16 @@ use crate::{
     encoding::QueryEncoders,
     fusion,
     plan::{Plan, Planner},
+    recall::{self, Outcome, Recall},
     request::{Grouping, LeakPolicy, SearchRequest},
     response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult, Snippet},
     telemetry,
 };
-use cogniverse_core::{schemas::SchemaManager, tenants::TenantRegistry};
+use cogniverse_core::{
+    memory::{MemoryReport, MemoryService},
+    schemas::SchemaManager,
+    tenants::TenantRegistry,
+};
 use cogniverse_foundation::{ConfigManager, telemetry::TenantTelemetry};
 use cogniverse_sdk::{
     BackendHit, BackendHits, BackendQuery, Error, ErrorKind, FieldValue, Matrix, ProfileName, QueryEncoder, Result,
@@ -41,6 +46,7 @@ struct Inner {
     planner: Arc<Planner>,
     encoders: Arc<QueryEncoders>,
     telemetry: Option<TenantTelemetry>,
+    memory: Option<MemoryService>,
     on_leak: LeakPolicy,
     leaked: AtomicU64,
 }
@@ -54,6 +60,7 @@ pub struct VideoSearchAgentBuilder {
     tenants: TenantRegistry,
     encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
     telemetry: Option<TenantTelemetry>,
+    memory: Option<MemoryService>,
     on_leak: LeakPolicy,
 }
 
@@ -72,6 +79,13 @@ impl VideoSearchAgentBuilder {
         self
     }
 
+    /// Where what users like is remembered (default: nowhere).
+    #[must_use]
+    pub fn with_memory(mut self, memory: MemoryService) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
     /// What to do with a hit of another tenant's schema (default: fail the search).
     #[must_use]
     pub fn on_leak(mut self, policy: LeakPolicy) -> Self {
@@ -86,7 +100,7 @@ impl VideoSearchAgentBuilder {
         let encoders = Arc::new(QueryEncoders::new(self.encoders));
         self.tenants.register_cache(planner.clone());
         self.tenants.register_cache(encoders.clone());
-        let Self { backend, tenants, telemetry, on_leak, .. } = self;
+        let Self { backend, tenants, telemetry, memory, on_leak, .. } = self;
         VideoSearchAgent {
             inner: Arc::new(Inner {
                 backend,
@@ -94,6 +108,7 @@ impl VideoSearchAgentBuilder {
                 planner,
                 encoders,
                 telemetry,
+                memory,
                 on_leak,
                 leaked: AtomicU64::new(0),
             }),
@@ -123,6 +138,7 @@ impl VideoSearchAgent {
             tenants,
             encoders: BTreeMap::new(),
             telemetry: None,
+            memory: None,
             on_leak: LeakPolicy::default(),
         }
     }
@@ -157,6 +173,21 @@ impl VideoSearchAgent {
         result.map_err(|e| if e.operation().is_empty() { e.with_operation("search") } else { e })
     }
 
+    /// Remembers what became of a result, so that later searches of the user recall it.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where the agent has no memory or the tenant is suspended; `InvalidInput` for a query or video id that
+    /// no memory can hold.
+    pub async fn record_outcome(&self, outcome: Outcome) -> Result<MemoryReport> {
+        recall::record(self.inner.memory.as_ref(), outcome).await.map_err(|e| e.with_operation("record_outcome"))
+    }
+
+    /// What is remembered, where it is asked for. A memory that fails is said and fails nothing.
+    async fn recall(&self, request: &SearchRequest) -> Option<Recall> {
+        let options = request.memory.as_ref()?;
+        Some(recall::recall(self.inner.memory.as_ref(), &request.tenant, &request.query, options).await)
+    }
+
     /// Whether the tenant allows its texts in spans.
     fn says_content(&self, request: &SearchRequest) -> bool {
         let telemetry = self.inner.telemetry.as_ref();
@@ -172,6 +203,7 @@ impl VideoSearchAgent {
     async fn run(&self, request: SearchRequest) -> Result<SearchResponse> {
         request.check()?;
         let offset = PageCursor::offset(&request)?;
+        let recall = self.recall(&request).await;
         let mut plans = Vec::with_capacity(request.profiles.len());
         for profile in &request.profiles {
             plans.push(self.inner.planner.plan(&request, profile, &self.inner.encoders).await?);
@@ -192,7 +224,7 @@ impl VideoSearchAgent {
         };
         let end = offset + results.len();
         let next = if end < total && !results.is_empty() { Some(PageCursor::at(end, &request)?) } else { None };
-        Ok(SearchResponse { tenant: request.tenant.clone(), results, next, profiles: answers })
+        Ok(SearchResponse { tenant: request.tenant.clone(), results, next, profiles: answers, recall })
     }
 
     /// All profiles at once, in the order asked. One that fails fails the search: a list without it would not say so.

@@ -16,6 +16,7 @@
 //! | `plan` | profile, schema, strategy and encoder of a search |
 //! | `encoding` | query encoders by name, and the cache of what they made |
 //! | `fusion`, `moment` | many profiles in one list; neighbouring hits as one moment |
+//! | [`recall`] | what is remembered of users, and what became of results |
 //! | [`cursor`] | pages that belong to one tenant and one query |
 
 pub mod agent;
@@ -24,11 +25,13 @@ mod encoding;
 mod fusion;
 mod moment;
 mod plan;
+pub mod recall;
 pub mod request;
 pub mod response;
 mod telemetry;
 
 pub use agent::{VideoSearchAgent, VideoSearchAgentBuilder};
 pub use cursor::PageCursor;
+pub use recall::{MemoryOptions, Outcome, Recall, Recalled, Verdict};
 pub use request::{Grouping, LeakPolicy, SearchRequest};
 pub use response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult, Snippet};

@@ -1,6 +1,6 @@
 //! What a search asks.
 
-use crate::cursor::PageCursor;
+use crate::{cursor::PageCursor, recall::MemoryOptions};
 use cogniverse_sdk::{Error, Filter, Matrix, ProfileName, Result, StrategyName, TenantId, TimeRange};
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct SearchRequest {
     pub allow_degraded: bool,
     /// Time to give up after; none: the strategy's own.
     pub timeout: Option<Duration>,
+    /// What to recall of a user beside the search (default: nothing). It does not change what is found.
+    pub memory: Option<MemoryOptions>,
 }
 
 /// What a result is.
@@ -91,6 +93,7 @@ impl SearchRequest {
             query_vectors: None,
             allow_degraded: false,
             timeout: None,
+            memory: None,
         }
     }
 
@@ -161,6 +164,13 @@ impl SearchRequest {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Recalls what is remembered of a user for this query; the answer says what.
+    #[must_use]
+    pub fn with_memory(mut self, options: MemoryOptions) -> Self {
+        self.memory = Some(options);
         self
     }
 

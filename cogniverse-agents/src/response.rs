@@ -1,6 +1,6 @@
 //! What a search answers.
 
-use crate::cursor::PageCursor;
+use crate::{cursor::PageCursor, recall::Recall};
 use cogniverse_sdk::{
     DocumentId, FieldName, ProfileName, SchemaName, StrategyName, TenantId, search_backend::Coverage,
 };
@@ -18,6 +18,9 @@ pub struct SearchResponse {
     pub next: Option<PageCursor>,
     /// How each profile was searched, in the order asked.
     pub profiles: Vec<ProfileAnswer>,
+    /// What was recalled of the user, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recall: Option<Recall>,
 }
 
 impl SearchResponse {

@@ -20,8 +20,10 @@
 //! | [`ingestion`], [`transcript`] | from videos and segment files to stored documents |
 //! | [`text`] | words: terms and highlights |
 //! | [`tenants`] | who exists, and whether it may be served |
+//! | [`memory`] | what agents remember |
 
 pub mod ingestion;
+pub mod memory;
 pub mod schemas;
 pub mod tenants;
 pub mod text;

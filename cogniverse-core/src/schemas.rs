@@ -7,6 +7,7 @@ mod expression;
 mod loader;
 mod lower;
 mod manager;
+pub(crate) mod memory_schema;
 mod query;
 mod schema;
 mod strategy;

@@ -38,6 +38,8 @@ mod http;
 mod minilm;
 mod pooled;
 mod rows;
+#[cfg(feature = "local-models")]
+mod text;
 #[cfg(feature = "http")]
 mod transcription;
 #[cfg(feature = "http")]

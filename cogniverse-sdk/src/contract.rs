@@ -5,6 +5,7 @@ pub mod document_store;
 pub mod encoder;
 pub mod fixture;
 pub mod language_model;
+pub mod memory_store;
 pub mod schema_loader;
 pub mod schema_store;
 mod scripted_model;

@@ -25,6 +25,7 @@
 //! | [`schema_store`], [`document_store`], [`search_backend`] | the roles of a backend |
 //! | [`config_store`] | append-only configuration versions |
 //! | [`language_model`], [`text_embedder`], [`encoder`], [`transcriber`] | the roles of models |
+//! | [`memory`], [`memory_store`] | what agents remember, and the role that keeps it |
 //! | [`schema_loader`], [`clock`] | the other roles |
 //! | `contract` | the contract suite of each role (feature `contract`) |
 
@@ -39,6 +40,8 @@ pub mod error;
 pub mod filter;
 pub mod id;
 pub mod language_model;
+pub mod memory;
+pub mod memory_store;
 pub mod quantize;
 pub mod schema;
 pub mod schema_loader;
@@ -62,6 +65,10 @@ pub use filter::Filter;
 pub use id::{DocumentId, FieldName, ProfileName, SchemaName, StrategyName, TenantId, VideoId};
 pub use jiff::Timestamp;
 pub use language_model::{ChatAnswer, ChatMessage, ChatRequest, ChatRole, FinishReason, LanguageModel};
+pub use memory::{
+    AgentId, Memory, MemoryEvent, MemoryEventKind, MemoryId, MemoryOrigin, MemoryReach, MemoryScope, SessionId, UserId,
+};
+pub use memory_store::{MemoryHit, MemoryHits, MemoryPage, MemorySignals, MemoryStats, MemoryStore, MemoryWeights};
 pub use schema::BaseSchema;
 pub use schema_loader::SchemaLoader;
 pub use schema_store::{DeployedSchema, SchemaStore};

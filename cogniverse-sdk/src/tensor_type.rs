@@ -92,6 +92,17 @@ impl TensorType {
         self.cell
     }
 
+    /// The same type for vectors of another size.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a size outside 1 to 65,536.
+    pub fn with_size(&self, size: usize) -> Result<Self> {
+        if !(1..=MAX_SIZE).contains(&size) {
+            return Err(Error::invalid(format!("vectors of {size} cells; give 1 to {MAX_SIZE}")));
+        }
+        Ok(Self { size, ..self.clone() })
+    }
+
     /// One vector, or one per label.
     #[must_use]
     pub fn shape(&self) -> TensorShape {

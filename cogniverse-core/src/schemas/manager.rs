@@ -1,8 +1,9 @@
 //! A tenant's schemas: deploy, list, describe, verify, drop.
 
-use super::{Schema, SchemaDescription, SchemaDifference};
+use super::{Schema, SchemaDescription, SchemaDifference, memory_schema};
 use cogniverse_sdk::{
-    DeployedSchema, Error, ErrorKind, Result, SchemaLoader, SchemaName, SearchBackend, TenantId, TenantSchema,
+    BaseSchema, DeployedSchema, Error, ErrorKind, Result, SchemaLoader, SchemaName, SearchBackend, TenantId,
+    TenantSchema,
     schema_store::{DeployReport, DeployRequest, SchemaDeployment},
 };
 use std::sync::Arc;
@@ -84,7 +85,31 @@ impl SchemaManager {
     }
 
     async fn deployment(&self, tenant: &TenantId, base: &SchemaName) -> Result<SchemaDeployment> {
-        Ok(SchemaDeployment { schema: TenantSchema::new(tenant, base), definition: self.loader.load(base).await? })
+        Ok(SchemaDeployment {
+            schema: TenantSchema::new(tenant, base),
+            definition: self.definition(tenant, base).await?,
+        })
+    }
+
+    /// The base schema, as it is for the tenant: memories keep the dimensions that they were deployed with, which follow the
+    /// tenant's embedding model and not the file.
+    async fn definition(&self, tenant: &TenantId, base: &SchemaName) -> Result<Arc<BaseSchema>> {
+        let definition = self.loader.load(base).await?;
+        if base.as_str() != memory_schema::BASE {
+            return Ok(definition);
+        }
+        let deployed = self.list(tenant).await?;
+        let deployed = deployed.iter().find(|deployed| deployed.schema.base() == base);
+        match deployed.and_then(|deployed| memory_schema::dims(&deployed.definition)) {
+            Some(dims) => memory_schema::with_dims(&definition, dims).map(Arc::new),
+            None => Ok(definition),
+        }
+    }
+
+    /// Where base schemas come from.
+    #[must_use]
+    pub fn loader(&self) -> &Arc<dyn SchemaLoader> {
+        &self.loader
     }
 
     /// The base schemas that can be deployed.
@@ -136,7 +161,7 @@ impl SchemaManager {
     /// # Errors
     /// Where either side cannot be read, or the base schema does not exist.
     pub async fn verify(&self, tenant: &TenantId, base: &SchemaName) -> Result<SchemaHealth> {
-        let wanted = Schema::compile(self.loader.load(base).await?)?;
+        let wanted = Schema::compile(self.definition(tenant, base).await?)?;
         let deployed = self.list(tenant).await?;
         let Some(deployed) = deployed.into_iter().find(|deployed| deployed.schema.base() == base) else {
             return Ok(SchemaHealth::Missing);

@@ -1,0 +1,90 @@
+//! Asking the language model, and believing only what can be checked.
+
+use super::{
+    bounds,
+    decision::{Answer, Answers, Facts, MAX_FACTS},
+    prompt, telemetry,
+};
+use cogniverse_sdk::{ChatMessage, ChatRequest, FinishReason, LanguageModel, Memory, TenantId};
+use serde::de::DeserializeOwned;
+use std::{sync::Arc, time::Duration};
+use tracing::Instrument;
+
+/// Time for one answer where nothing else is said.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A language model that draws facts and decides about them.
+#[derive(Debug, Clone)]
+pub(super) struct Inference {
+    pub(super) model: Arc<dyn LanguageModel>,
+    pub(super) timeout: Duration,
+}
+
+/// Why an answer cannot be used.
+pub(super) type Problem = String;
+
+impl Inference {
+    /// The facts in messages, each fit to be a memory.
+    pub(super) async fn facts(&self, tenant: &TenantId, messages: &[ChatMessage]) -> Result<Vec<String>, Problem> {
+        let Facts { facts } = self.ask(tenant, "facts", prompt::facts(messages)).await?;
+        if facts.len() > MAX_FACTS {
+            return Err(format!("the model {} drew {} facts of one turn", self.model.model(), facts.len()));
+        }
+        let mut fit = Vec::with_capacity(facts.len());
+        for fact in facts.iter().filter(|fact| !fact.trim().is_empty()) {
+            let fact = bounds::check_text(fact).map_err(|e| format!("a fact of the model: {}", e.message()))?;
+            fit.push(fact.to_owned());
+        }
+        Ok(fit)
+    }
+
+    /// What to do about facts beside known memories.
+    pub(super) async fn decide(
+        &self,
+        tenant: &TenantId,
+        facts: &[&str],
+        known: &[Memory],
+    ) -> Result<Vec<Answer>, Problem> {
+        let Answers { decisions } = self.ask(tenant, "decisions", prompt::decisions(facts, known)).await?;
+        Ok(decisions)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        tenant: &TenantId,
+        what: &'static str,
+        request: ChatRequest,
+    ) -> Result<T, Problem> {
+        let name = self.model.model();
+        let span = telemetry::ask(tenant, name, what);
+        let asked = self.model.chat(request.with_timeout(self.timeout)).instrument(span.clone());
+        // A model that does not keep its timeout must not keep its caller.
+        let answer = match tokio::time::timeout(self.timeout, asked).await {
+            Err(_) => return Err(format!("the model {name} did not answer within {:?}", self.timeout)),
+            Ok(Err(error)) => {
+                span.in_scope(|| telemetry::failed(&error));
+                return Err(format!("the model {name} failed: {}", error.chain()));
+            }
+            Ok(Ok(answer)) => answer,
+        };
+        if let Some(tokens) = answer.prompt_tokens {
+            span.record("llm.token_count.prompt", tokens);
+        }
+        if let Some(tokens) = answer.completion_tokens {
+            span.record("llm.token_count.completion", tokens);
+        }
+        if answer.prompt_cut {
+            return Err(format!("what was said is longer than the context of the model {name}"));
+        }
+        if answer.finish != FinishReason::Stop {
+            return Err(format!("the answer of the model {name} was cut"));
+        }
+        // The parser's own words may repeat what the model said, and this text goes to logs.
+        serde_json::from_str(&answer.text).map_err(|e| {
+            let (kind, line, column) = (e.classify(), e.line(), e.column());
+            format!(
+                "the answer of the model {name} is not what was asked for ({kind:?} at line {line}, column {column})"
+            )
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! Embedding a tenant's memories anew, for another model. Every step can be interrupted and run again.
+//!
+//! Where the dimensions stay, vectors are replaced one by one. Where they change, the schema must be made anew: all documents
+//! are copied into a second schema with new vectors, the first is dropped, made anew, and filled from the second, which is
+//! dropped last. At every moment one of the two is whole, and which one it is can be told from their dimensions.
+
+use super::{
+    backend_store::stored,
+    document::{self, EMBEDDING, KIND, MEMORY, MODEL, field},
+    service::{MemoryService, main, of_other_models},
+};
+use crate::schemas::memory_schema;
+use cogniverse_sdk::{
+    Document, DocumentId, Filter, Result, SchemaName, TenantId, TenantSchema, Tensor, TextKind,
+    document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
+};
+use std::collections::HashSet;
+
+/// Documents that are copied together: what an interruption costs at most.
+const BATCH: usize = 64;
+
+/// What a run of [`MemoryService::reembed`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct ReembedReport {
+    /// Memories that got a new vector.
+    pub embedded: u64,
+    /// Documents that were moved to the new dimensions, history included.
+    pub moved: u64,
+}
+
+/// Where documents wait while the schema is made anew.
+pub(super) fn stage(tenant: &TenantId) -> Result<TenantSchema> {
+    Ok(TenantSchema::new(tenant, &SchemaName::parse(format!("{}_reembed", memory_schema::BASE))?))
+}
+
+impl MemoryService {
+    /// Embeds a tenant's memories anew where another model embedded them. Run it again where it was interrupted: what was
+    /// embedded is not embedded again. Meanwhile [`MemoryService::open`] refuses; end writers that use the former model before,
+    /// as what they add while the last copy is made is not carried over.
+    ///
+    /// # Errors
+    /// As [`MemoryService::open`], and whatever the model or the backend fails with.
+    pub async fn reembed(&self, tenant: &TenantId) -> Result<ReembedReport> {
+        self.tenants.require_active(tenant).await?;
+        let (main, stage) = (main(tenant)?, stage(tenant)?);
+        let dims = self.embedding.dims();
+        let mut report = ReembedReport::default();
+        loop {
+            let deployed = self.schemas.list(tenant).await?;
+            let of = |name: &TenantSchema| {
+                let found = deployed.iter().find(|deployed| deployed.schema == *name);
+                found.map(|found| memory_schema::dims(&found.definition).unwrap_or_default())
+            };
+            match (of(&main), of(&stage)) {
+                (None, None) => return Ok(report),
+                (Some(known), None) if known == dims => {
+                    report.embedded += self.embed_in_place(tenant, &main).await?;
+                    return Ok(report);
+                }
+                // The second schema is whole: the first was dropped, or is being filled.
+                (first, Some(staged)) if first.is_none_or(|first| first == staged) => {
+                    self.deploy(&main, staged).await?;
+                    report.moved += self.copy(&stage, &main).await?;
+                    self.backend.drop_schema(&stage).await?;
+                }
+                // A copy for a model that is no longer asked for.
+                (Some(_), Some(staged)) if staged != dims => self.backend.drop_schema(&stage).await?,
+                (Some(_), _) => {
+                    self.deploy(&stage, dims).await?;
+                    while self.embed_into(tenant, &main, &stage, &mut report).await? {}
+                    self.remove_strays(&main, &stage).await?;
+                    self.backend.drop_schema(&main).await?;
+                }
+                (None, Some(_)) => return Ok(report),
+            }
+        }
+    }
+
+    /// New vectors of the same dimensions.
+    async fn embed_in_place(&self, tenant: &TenantId, schema: &TenantSchema) -> Result<u64> {
+        let mut embedded = 0;
+        let mut visit = Some(all(schema).with_filter(of_other_models(self.embedding.model())?).without_vectors());
+        while let Some(request) = visit.take() {
+            let page = self.backend.visit(request.clone()).await?;
+            let mut updates = Vec::with_capacity(page.documents.len());
+            for document in self.embedded(tenant, page.documents).await? {
+                let wanted = |name: &str| name == EMBEDDING || name == MODEL;
+                let fields = document.fields.into_iter().filter(|(name, _)| wanted(name.as_str())).collect();
+                updates.push(DocumentUpdate::assign(document.id, fields));
+            }
+            embedded += updates.len() as u64;
+            if !updates.is_empty() {
+                stored(self.backend.update(UpdateRequest::new(schema.clone(), updates)).await?)?;
+            }
+            visit = page.continuation.map(|next| request.with_continuation(Some(next)));
+        }
+        Ok(embedded)
+    }
+
+    /// Documents of `from` that `to` does not have as they are, with new vectors. Answers whether there was one.
+    async fn embed_into(
+        &self,
+        tenant: &TenantId,
+        from: &TenantSchema,
+        to: &TenantSchema,
+        report: &mut ReembedReport,
+    ) -> Result<bool> {
+        let mut copied = false;
+        let mut visit = Some(all(from).without_vectors());
+        while let Some(request) = visit.take() {
+            let page = self.backend.visit(request.clone()).await?;
+            let ids: Vec<DocumentId> = page.documents.iter().map(|document| document.id.clone()).collect();
+            let there = self.backend.get(GetRequest::new(to.clone(), ids).without_vectors()).await?;
+            let missing = page
+                .documents
+                .into_iter()
+                .zip(there)
+                .filter(|(document, there)| !there.as_ref().is_some_and(|there| self.is_copy(there, document)));
+            let missing: Vec<Document> = missing.map(|(document, _)| document).collect();
+            let (memories, entries): (Vec<_>, Vec<_>) =
+                missing.into_iter().partition(|document| document.text(KIND) == MEMORY);
+            report.embedded += memories.len() as u64;
+            let mut documents = self.embedded(tenant, memories).await?;
+            documents.extend(entries);
+            if !documents.is_empty() {
+                copied = true;
+                stored(self.backend.put(PutRequest::new(to.clone(), documents)).await?)?;
+            }
+            visit = page.continuation.map(|next| request.with_continuation(Some(next)));
+        }
+        Ok(copied)
+    }
+
+    /// Whether a document of the second schema says what one of the first does, by this model.
+    fn is_copy(&self, copy: &Document, original: &Document) -> bool {
+        let same = |document: &Document| {
+            let mut fields = document.fields.clone();
+            fields.retain(|name, _| name.as_str() != MODEL && name.as_str() != EMBEDDING);
+            fields
+        };
+        same(copy) == same(original) && (copy.text(KIND) != MEMORY || copy.text(MODEL) == self.embedding.model())
+    }
+
+    async fn embedded(&self, tenant: &TenantId, documents: Vec<Document>) -> Result<Vec<Document>> {
+        let texts: Vec<String> =
+            documents.iter().map(|document| document::to_memory(document).map(|m| m.text)).collect::<Result<_>>()?;
+        let vectors = self.embedding.embed(tenant, &texts, TextKind::Document).await?;
+        let mut embedded = Vec::with_capacity(documents.len());
+        for (document, vector) in documents.into_iter().zip(vectors) {
+            let vector = super::bounds::unit(&vector, self.embedding.dims())?;
+            embedded.push(
+                document.with(field(EMBEDDING)?, Tensor::Vector(vector)).with(field(MODEL)?, self.embedding.model()),
+            );
+        }
+        Ok(embedded)
+    }
+
+    /// All documents with their vectors, as they are.
+    async fn copy(&self, from: &TenantSchema, to: &TenantSchema) -> Result<u64> {
+        let mut copied = 0;
+        let mut visit = Some(all(from));
+        while let Some(request) = visit.take() {
+            let page = self.backend.visit(request.clone()).await?;
+            copied += page.documents.len() as u64;
+            if !page.documents.is_empty() {
+                stored(self.backend.put(PutRequest::new(to.clone(), page.documents)).await?)?;
+            }
+            visit = page.continuation.map(|next| request.with_continuation(Some(next)));
+        }
+        Ok(copied)
+    }
+
+    /// Takes away copies of what was deleted since it was copied.
+    async fn remove_strays(&self, from: &TenantSchema, to: &TenantSchema) -> Result<()> {
+        if self.backend.count(from, None).await? == self.backend.count(to, None).await? {
+            return Ok(());
+        }
+        let mut visit = Some(all(to).without_vectors());
+        while let Some(request) = visit.take() {
+            let page = self.backend.visit(request.clone()).await?;
+            let ids: Vec<DocumentId> = page.documents.into_iter().map(|document| document.id).collect();
+            let there = self.backend.get(GetRequest::new(from.clone(), ids.clone()).without_vectors()).await?;
+            let strays: HashSet<DocumentId> =
+                ids.into_iter().zip(there).filter(|(_, there)| there.is_none()).map(|(id, _)| id).collect();
+            if !strays.is_empty() {
+                self.backend.delete(DeleteRequest::ids(to.clone(), strays.into_iter().collect())).await?;
+            }
+            visit = page.continuation.map(|next| request.with_continuation(Some(next)));
+        }
+        Ok(())
+    }
+}
+
+fn all(schema: &TenantSchema) -> VisitRequest {
+    VisitRequest::new(schema.clone()).with_page_size(BATCH).with_filter(Filter::All(Vec::new()))
+}

@@ -1,0 +1,156 @@
+//! From what was said to memories: as it is, or by what the language model decides.
+//!
+//! Each decision is one change of one memory, recorded with its reason. The storage role has no transaction over several; so
+//! decisions are such that a turn which was interrupted can be said again: what was added is known, and what was changed or
+//! deleted is no longer there to be changed.
+
+use super::{
+    decision::{Step, settle},
+    manager::MemoryManager,
+    report::{MemoryAction, MemoryDecision, MemoryReport},
+    request::Remember,
+};
+use cogniverse_sdk::{
+    Error, ErrorKind, Memory, MemoryOrigin, Result, TextKind,
+    memory_store::{AddMemories, Added, DeleteMemory, MemoryChange, SearchMemories, UpdateMemory},
+};
+use std::collections::BTreeMap;
+
+/// Memories that a fact is compared with.
+const NEAREST: usize = 5;
+/// Memories that the model is shown, at most.
+const MAX_SHOWN: usize = 20;
+/// The least cosine of a memory that is shown.
+const LIKENESS: f64 = 0.2;
+
+impl MemoryManager {
+    /// Each message as a memory of its own.
+    pub(super) async fn keep(&self, request: &Remember, origin: MemoryOrigin) -> Result<MemoryReport> {
+        let texts: Vec<String> = request.messages.iter().map(|message| message.content.clone()).collect();
+        let vectors = self.inner.embedding.embed(self.tenant(), &texts, TextKind::Document).await?;
+        let drafts = request.messages.iter().zip(vectors).map(|(message, vector)| {
+            let mut new = self.draft(request, &message.content, vector, origin);
+            new.role = Some(message.role);
+            new
+        });
+        let added = self.store().add(AddMemories::new(request.scope.clone(), drafts.collect())).await?;
+        let decisions = texts.iter().zip(&added).map(|(text, added)| outcome(text, added, &request.reason));
+        Ok(MemoryReport { decisions: decisions.collect(), ..MemoryReport::default() })
+    }
+
+    /// The facts in the messages, each beside what is known.
+    pub(super) async fn infer(&self, request: Remember) -> Result<MemoryReport> {
+        let Some(inference) = &self.inner.inference else {
+            return Err(Error::new(
+                ErrorKind::FailedPrecondition,
+                "facts shall be drawn and there is no language model; configure one, or add without inferring",
+            ));
+        };
+        let facts = match inference.facts(self.tenant(), &request.messages).await {
+            Ok(facts) => facts,
+            Err(problem) => return self.keep_anyway(&request, problem).await,
+        };
+        if facts.is_empty() {
+            return Ok(MemoryReport { inferred: true, ..MemoryReport::default() });
+        }
+        let vectors = self.inner.embedding.embed(self.tenant(), &facts, TextKind::Document).await?;
+        let known = self.nearest(&request, &facts, &vectors).await?;
+        let texts: Vec<&str> = facts.iter().map(String::as_str).collect();
+        let steps = if known.is_empty() {
+            texts.iter().map(|_| (Step::Add, "nothing like it is known".to_owned())).collect()
+        } else {
+            match inference.decide(self.tenant(), &texts, &known).await {
+                Ok(answers) => settle(&texts, &known, &answers),
+                Err(problem) => return self.keep_anyway(&request, problem).await,
+            }
+        };
+        let mut decisions = Vec::with_capacity(steps.len());
+        for (((step, reason), fact), vector) in steps.into_iter().zip(&facts).zip(vectors) {
+            decisions.push(self.take(&request, step, &reason, fact, vector).await?);
+        }
+        Ok(MemoryReport { decisions, inferred: true, problem: None })
+    }
+
+    /// What was said, as it is, where the model was of no use.
+    async fn keep_anyway(&self, request: &Remember, problem: String) -> Result<MemoryReport> {
+        tracing::warn!(tenant.id = %self.tenant(), "kept as it was said: {problem}");
+        let report = self.keep(request, MemoryOrigin::NotInferred).await?;
+        Ok(MemoryReport { problem: Some(problem), ..report })
+    }
+
+    /// Memories of the same scope that are like one of the facts, each once.
+    async fn nearest(&self, request: &Remember, facts: &[String], vectors: &[Vec<f32>]) -> Result<Vec<Memory>> {
+        let mut known: BTreeMap<_, (f64, Memory)> = BTreeMap::new();
+        for (fact, vector) in facts.iter().zip(vectors) {
+            let search = SearchMemories::new(&request.scope, fact, vector.clone()).with_top_k(NEAREST);
+            for hit in self.store().search(search.with_threshold(LIKENESS)).await?.hits {
+                let best = known.get(&hit.memory.id).map_or(f64::MIN, |(score, _)| *score).max(hit.score);
+                known.insert(hit.memory.id.clone(), (best, hit.memory));
+            }
+        }
+        let mut known: Vec<(f64, Memory)> = known.into_values().collect();
+        known.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        Ok(known.into_iter().take(MAX_SHOWN).map(|(_, memory)| memory).collect())
+    }
+
+    /// Takes one step. A memory that another writer changed meanwhile is no error: the fact is added instead.
+    async fn take(
+        &self,
+        request: &Remember,
+        step: Step,
+        reason: &str,
+        fact: &str,
+        vector: Vec<f32>,
+    ) -> Result<MemoryDecision> {
+        match step {
+            Step::Add => self.add_fact(request, fact, vector, reason).await,
+            Step::Keep { memory } => Ok(MemoryDecision::new(MemoryAction::None, fact, memory.as_ref(), reason)),
+            Step::Update { memory, text } => {
+                let cells = if text == fact {
+                    vector.clone()
+                } else {
+                    self.inner.embedding.one(self.tenant(), &text, TextKind::Document).await?
+                };
+                let mut change = MemoryChange::new().with_origin(MemoryOrigin::Inferred);
+                change = change.with_text(&text, cells, self.inner.embedding.model());
+                change.metadata.clone_from(&request.metadata);
+                let update = UpdateMemory::new(memory.scope.clone(), memory.id.clone(), change, reason);
+                match self.store().update(update).await {
+                    Ok(updated) => Ok(MemoryDecision::new(MemoryAction::Update, fact, Some(&updated), reason)),
+                    Err(e) if e.kind() == ErrorKind::Conflict => {
+                        Ok(MemoryDecision::new(MemoryAction::None, fact, Some(&memory), e.message()))
+                    }
+                    Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition) => {
+                        self.add_fact(request, fact, vector, "the memory to change is gone").await
+                    }
+                    Err(e) => Err(e),
+                }
+            }
+            Step::Delete { memory } => {
+                let delete = DeleteMemory::new(memory.scope.clone(), memory.id.clone(), reason);
+                match self.store().delete(delete).await {
+                    Ok(gone) => Ok(MemoryDecision::new(MemoryAction::Delete, fact, Some(&gone), reason)),
+                    Err(e) if e.kind() == ErrorKind::NotFound => {
+                        Ok(MemoryDecision::new(MemoryAction::None, fact, None, "the memory to delete is gone"))
+                    }
+                    Err(e) => Err(e),
+                }
+            }
+        }
+    }
+
+    async fn add_fact(&self, request: &Remember, fact: &str, vector: Vec<f32>, reason: &str) -> Result<MemoryDecision> {
+        let mut draft = self.draft(request, fact, vector, MemoryOrigin::Inferred);
+        reason.clone_into(&mut draft.reason);
+        let added = self.store().add(AddMemories::new(request.scope.clone(), vec![draft])).await?;
+        let added = added.first().ok_or_else(|| Error::unexpected("one fact was added and none was answered"))?;
+        Ok(outcome(fact, added, reason))
+    }
+}
+
+fn outcome(text: &str, added: &Added, reason: &str) -> MemoryDecision {
+    match added {
+        Added::Stored(memory) => MemoryDecision::new(MemoryAction::Add, text, Some(memory), reason),
+        known => MemoryDecision::new(MemoryAction::None, text, Some(known.memory()), "it is known word for word"),
+    }
+}

@@ -1,0 +1,201 @@
+//! Memories as lines of JSON, with a checksum: to look at, to keep, and to bring elsewhere.
+//!
+//! The first line names the format and the tenant, each further line is a memory, the last has their number and the SHA-256
+//! of all lines before it. Vectors and histories are not part of it: whoever imports embeds with its own model, and begins a
+//! history that says where a memory came from. A backup of the tenant carries both.
+
+use super::manager::MemoryManager;
+use cogniverse_sdk::{
+    Error, ErrorKind, Memory, MemoryReach, MemoryScope, Result, TenantId, TextKind, Timestamp,
+    memory::NewMemory,
+    memory_store::{AddMemories, Added, ListMemories},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, fmt::Write as _};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+
+const FORMAT: &str = "cogniverse-memories";
+const VERSION: u32 = 1;
+/// Memories that are read at once.
+const PAGE: usize = 500;
+/// Memories that one import takes.
+const MAX_IMPORT: usize = 1_000_000;
+
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    format: String,
+    version: u32,
+    tenant: TenantId,
+    exported_at: Timestamp,
+}
+
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tail {
+    memories: u64,
+    sha256: String,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct ImportReport {
+    /// Memories that are stored now.
+    pub added: u64,
+    /// Memories whose text their scope had already.
+    pub known: u64,
+}
+
+impl MemoryManager {
+    /// Writes all memories of a reach, expired ones too; answers how many.
+    ///
+    /// # Errors
+    /// Where memories cannot be read, or `out` cannot be written: what was written then has no last line, and no import takes
+    /// it.
+    pub async fn export(&self, reach: impl Into<MemoryReach>, out: &mut (impl AsyncWrite + Unpin)) -> Result<u64> {
+        let span = self.begin("export").await?;
+        let written = self.write_all(reach.into(), out).await;
+        self.end(&span, written)
+    }
+
+    async fn write_all(&self, reach: MemoryReach, out: &mut (impl AsyncWrite + Unpin)) -> Result<u64> {
+        let mut hasher = Sha256::new();
+        let head = Head {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            tenant: self.tenant().clone(),
+            exported_at: self.inner.clock.now(),
+        };
+        write_line(out, &mut hasher, &head).await?;
+        let (mut memories, mut after) = (0, None);
+        loop {
+            let list = ListMemories::new(reach.clone()).with_limit(PAGE).with_expired().after(after);
+            let page = self.store().list(list).await?;
+            for memory in &page.memories {
+                write_line(out, &mut hasher, memory).await?;
+            }
+            memories += page.memories.len() as u64;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let tail = Tail { memories, sha256: hex(&hasher.finalize()) };
+        write_line(out, &mut Sha256::new(), &tail).await?;
+        out.flush().await.map_err(unwritten)?;
+        Ok(memories)
+    }
+
+    /// Adds the memories of an export, of this or another tenant, to the scopes that they had. All of it is read and its
+    /// checksum compared before the first is added. Again: adds nothing.
+    ///
+    /// # Errors
+    /// `Corrupt` for what is no export, is cut or was changed; as [`MemoryManager::add`].
+    pub async fn import(&self, input: impl AsyncBufRead + Unpin) -> Result<ImportReport> {
+        let span = self.begin("import").await?;
+        let imported = async {
+            let (from, memories) = read_export(input).await?;
+            self.add_all(&from, memories).await
+        };
+        let imported = imported.await;
+        self.end(&span, imported)
+    }
+
+    async fn add_all(&self, from: &TenantId, memories: Vec<Memory>) -> Result<ImportReport> {
+        let mut by_scope: BTreeMap<MemoryScope, Vec<Memory>> = BTreeMap::new();
+        for memory in memories {
+            by_scope.entry(memory.scope.clone()).or_default().push(memory);
+        }
+        let mut report = ImportReport::default();
+        for (scope, memories) in by_scope {
+            for batch in memories.chunks(PAGE) {
+                let texts: Vec<String> = batch.iter().map(|memory| memory.text.clone()).collect();
+                let vectors = self.inner.embedding.embed(self.tenant(), &texts, TextKind::Document).await?;
+                let new = batch.iter().zip(vectors).map(|(memory, vector)| {
+                    let mut new = NewMemory::new(&memory.text, vector, self.inner.embedding.model());
+                    new.role = memory.role;
+                    new.origin = memory.origin;
+                    new.metadata.clone_from(&memory.metadata);
+                    new.pinned = memory.pinned;
+                    new.created_at = Some(memory.created_at);
+                    new.expires_at = memory.expires_at;
+                    new.reason = format!("imported from an export of tenant {from}");
+                    new
+                });
+                for added in self.store().add(AddMemories::new(scope.clone(), new.collect())).await? {
+                    match added {
+                        Added::Stored(_) => report.added += 1,
+                        _ => report.known += 1,
+                    }
+                }
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// The memories of an export whose checksum is right, and whose they were. Stores nothing.
+///
+/// # Errors
+/// `Corrupt` for what is no export, is cut or was changed.
+pub async fn read_export(input: impl AsyncBufRead + Unpin) -> Result<(TenantId, Vec<Memory>)> {
+    let mut lines = input.lines();
+    let mut hasher = Sha256::new();
+    let mut next = async || lines.next_line().await.map_err(|e| broken("it cannot be read").with_source(e));
+    let first = next().await?.ok_or_else(|| broken("it is empty"))?;
+    let head: Head = parse(&first)?;
+    if head.format != FORMAT || head.version != VERSION {
+        return Err(broken(&format!(
+            "it is {} {}, and this version reads {FORMAT} {VERSION}",
+            head.format, head.version
+        )));
+    }
+    let mut memories = Vec::new();
+    let mut line = first;
+    loop {
+        hasher.update(line.as_bytes());
+        hasher.update(b"\n");
+        line = next().await?.ok_or_else(|| broken("it is cut: the last line is missing"))?;
+        if let Ok(tail) = serde_json::from_str::<Tail>(&line) {
+            if tail.memories != memories.len() as u64 || tail.sha256 != hex(&hasher.finalize()) {
+                return Err(broken("its checksum is wrong"));
+            }
+            return Ok((head.tenant, memories));
+        }
+        if memories.len() == MAX_IMPORT {
+            return Err(broken(&format!("it has more than {MAX_IMPORT} memories")));
+        }
+        memories.push(parse(&line)?);
+    }
+}
+
+fn broken(why: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the export of memories cannot be used: {why}; export again"))
+}
+
+fn unwritten(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the export of memories cannot be written; check the place it goes to")
+        .with_source(error)
+}
+
+fn parse<T: DeserializeOwned>(line: &str) -> Result<T> {
+    serde_json::from_str(line).map_err(|e| broken("a line is not what it must be").with_source(e))
+}
+
+async fn write_line(out: &mut (impl AsyncWrite + Unpin), hasher: &mut Sha256, value: &impl Serialize) -> Result<()> {
+    let mut line =
+        serde_json::to_string(value).map_err(|e| Error::unexpected("a memory cannot be written").with_source(e))?;
+    line.push('\n');
+    hasher.update(line.as_bytes());
+    out.write_all(line.as_bytes()).await.map_err(unwritten)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

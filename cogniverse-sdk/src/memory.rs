@@ -1,0 +1,9 @@
+//! What an agent remembers: texts with an owner, a time and a history.
+
+mod event;
+mod record;
+mod scope;
+
+pub use event::{MemoryEvent, MemoryEventKind};
+pub use record::{Memory, MemoryOrigin, NewMemory};
+pub use scope::{AgentId, MemoryId, MemoryReach, MemoryScope, ScopePart, SessionId, UserId};
