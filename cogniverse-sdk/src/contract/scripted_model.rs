@@ -148,14 +148,14 @@ mod tests {
         ChatRequest::new(vec![ChatMessage::user("x")])
     }
 
-    async fn made() -> (Arc<dyn LanguageModel>, ()) {
+    fn made() -> (Arc<dyn LanguageModel>, ()) {
         let rule = |request: &ChatRequest| match &request.schema {
             Some(_) => Ok(ChatAnswer::new(json!({"color": "green"}).to_string())),
             None => Ok(ChatAnswer::new("six seven  eight")),
         };
         (Arc::new(ScriptedModel::from_fn(rule)), ())
     }
-    crate::language_model_contract! { make: made(), skips: [] }
+    crate::language_model_contract! { make: std::future::ready(made()), skips: [] }
 
     #[tokio::test]
     async fn the_script_is_said_in_turn_and_ends() {
