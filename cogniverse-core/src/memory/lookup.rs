@@ -11,6 +11,8 @@ use cogniverse_sdk::{
     Result, SearchBackend, StrategyName, TenantSchema, Timestamp, document_store::GetRequest, search_backend::Coverage,
 };
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::task::JoinSet;
+use tracing::Instrument;
 
 /// The strategy that takes the nearest by vector and scores their words.
 const BY_MEANING: &str = "by_meaning";
@@ -120,8 +122,14 @@ impl Lookup {
                 .with_filter(Some(filter.clone()))
                 .with_page(0, CANDIDATES))
         };
+        // Both at once; whoever gives up on this ends both.
+        let mut beside = JoinSet::new();
+        let (lookup, by_words) = (self.clone(), query(BY_WORDS)?);
+        beside.spawn(async move { lookup.search(by_words).await }.in_current_span());
         let (near, partly_near) = self.search(query(BY_MEANING)?).await?;
-        let (said, partly_said) = self.search(query(BY_WORDS)?).await?;
+        let said = beside.join_next().await.ok_or_else(|| Error::unexpected("a search of memories was not begun"))?;
+        let (said, partly_said) =
+            said.map_err(|e| Error::unexpected("a search of memories ended early").with_source(e))??;
         let mut candidates: BTreeMap<DocumentId, Candidate> = BTreeMap::new();
         for hit in said {
             let (bm25, cosine) = (hit.first_phase.unwrap_or_default(), hit.score);
