@@ -155,11 +155,7 @@ mod tests {
         };
         (Arc::new(ScriptedModel::from_fn(rule)), ())
     }
-<<<<<<< HEAD
     crate::language_model_contract! { make: async { made() }, skips: [] }
-=======
-    crate::language_model_contract! { make: std::future::ready(made()), skips: [] }
->>>>>>> ollama
 
     #[tokio::test]
     async fn the_script_is_said_in_turn_and_ends() {
