@@ -1,4 +1,4 @@
-//! The contract of stores of memories, in memory and on the embedded backend.
+//! The contract of stores of memories: in memory, on the embedded backend, and over Vespa's wire.
 
 #![allow(clippy::unwrap_used, reason = "a test asserts")]
 
@@ -8,13 +8,15 @@ use cogniverse::{
     memory::{BackendMemoryStore, InMemoryMemoryStore},
     schemas::EmbeddedSchemaLoader,
     sdk::{
-        BaseSchema, Clock, ManualClock, MemoryStore, SchemaLoader, SchemaStore, TenantSchema, Timestamp,
+        BaseSchema, Clock, ManualClock, MemoryStore, SchemaLoader, SearchBackend, TenantSchema, Timestamp,
         contract::memory_store::MemoryStores,
         schema_store::{DeployRequest, SchemaDeployment},
     },
 };
+use cogniverse_vespa::{VespaBackend, VespaConfig};
 use std::sync::Arc;
 use tempfile::TempDir;
+use vespa_testkit::TestServer;
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new("2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap()))
@@ -31,10 +33,7 @@ async fn schema() -> Arc<BaseSchema> {
     Arc::new(serde_json::from_str(&text).unwrap())
 }
 
-async fn on_backend() -> (Arc<MemoryStores>, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let config = EmbeddedConfig::new(folder.path()).with_durability(Durability::ProcessCrash);
-    let backend = Arc::new(EmbeddedBackend::open(config).await.unwrap());
+async fn stores(backend: Arc<dyn SearchBackend>) -> Arc<MemoryStores> {
     let (clock, definition) = (clock(), schema().await);
     let mut stores: Vec<Arc<dyn MemoryStore>> = Vec::new();
     for name in ["acme", "globex"] {
@@ -44,7 +43,19 @@ async fn on_backend() -> (Arc<MemoryStores>, TempDir) {
         stores.push(Arc::new(BackendMemoryStore::new(backend.clone(), schema, 8, clock.clone() as Arc<dyn Clock>)));
     }
     let (globex, acme) = (stores.pop().unwrap(), stores.pop().unwrap());
-    (Arc::new(MemoryStores { acme, globex, clock }), folder)
+    Arc::new(MemoryStores { acme, globex, clock })
+}
+
+async fn on_embedded() -> (Arc<MemoryStores>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EmbeddedConfig::new(folder.path()).with_durability(Durability::ProcessCrash);
+    (stores(Arc::new(EmbeddedBackend::open(config).await.unwrap())).await, folder)
+}
+
+async fn on_vespa() -> (Arc<MemoryStores>, TestServer) {
+    let server = TestServer::start().await.unwrap();
+    let backend = VespaBackend::new(VespaConfig::new(server.url(), server.config_url())).unwrap();
+    (stores(Arc::new(backend)).await, server)
 }
 
 fn in_memory() -> (Arc<MemoryStores>, ()) {
@@ -58,5 +69,9 @@ mod memory {
 }
 
 mod embedded {
-    cogniverse::sdk::memory_store_contract! { make: super::on_backend(), skips: [] }
+    cogniverse::sdk::memory_store_contract! { make: super::on_embedded(), skips: [] }
+}
+
+mod vespa {
+    cogniverse::sdk::memory_store_contract! { make: super::on_vespa(), skips: [] }
 }

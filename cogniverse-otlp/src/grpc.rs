@@ -34,7 +34,11 @@ impl Grpc {
                 .map_err(|e| wrong(&e))?,
             false => endpoint,
         };
-        let authorization = config.authorization().map(|value| value.parse()).transpose().map_err(|e| wrong(&e))?;
+        let mut authorization: Option<MetadataValue<Ascii>> =
+            config.authorization().map(|value| value.parse()).transpose().map_err(|e| wrong(&e))?;
+        if let Some(value) = &mut authorization {
+            value.set_sensitive(true);
+        }
         Ok(Self { client: TraceServiceClient::new(endpoint.connect_lazy()), url, authorization })
     }
 

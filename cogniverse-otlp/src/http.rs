@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use prost::Message;
 use reqwest::{
     Client, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 10;
 pub(crate) struct Http {
     client: Client,
     url: String,
-    authorization: Option<String>,
+    authorization: Option<HeaderValue>,
 }
 
 impl Http {
@@ -30,13 +30,19 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| Error::unexpected("no HTTP client can be made").with_source(e))?;
-        Ok(Self { client, url, authorization: config.authorization() })
+        let authorization = config.authorization().map(HeaderValue::try_from).transpose();
+        let mut authorization =
+            authorization.map_err(|_| Error::invalid("the API key holds a character that no header can"))?;
+        if let Some(value) = &mut authorization {
+            value.set_sensitive(true);
+        }
+        Ok(Self { client, url, authorization })
     }
 
     pub(crate) async fn send(&self, request: &ExportTraceServiceRequest) -> Result<(), ExportError> {
         let mut call = self.client.post(&self.url).header(CONTENT_TYPE, PROTOBUF).body(request.encode_to_vec());
         if let Some(authorization) = &self.authorization {
-            call = call.header(AUTHORIZATION, authorization);
+            call = call.header(AUTHORIZATION, authorization.clone());
         }
         let answer = call.send().await.map_err(|e| self.retry(None, "cannot be reached", Some(e)))?;
         let (status, after) = (answer.status(), retry_after(&answer));
@@ -104,4 +110,18 @@ async fn read(mut answer: Response) -> Result<Vec<u8>, reqwest::Error> {
         }
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sender_hides_its_key() {
+        let config = OtlpConfig::http("http://127.0.0.1:9").with_api_key("s3cret");
+        let http = Http::new(&config, "http://127.0.0.1:9/v1/traces".into()).unwrap();
+        let grpc = crate::grpc::Grpc::new(&config, "http://127.0.0.1:9".into()).unwrap();
+        let shown = format!("{http:?} {grpc:?}");
+        assert!(shown.contains("127.0.0.1") && !shown.contains("s3cret"), "{shown}");
+    }
 }
