@@ -18,7 +18,7 @@ for bar in float_float:0.47 phased:0.46 bm25_only:0.43 binary_binary:0.44 hybrid
   printf '%-20s %s (at least %s)\n' "$strategy" "$line" "${bar#*:}"
   python3 -c 'import sys; sys.exit(float(sys.argv[1].split()[0].split("=")[1]) < float(sys.argv[2]))' "$line" "${bar#*:}"
 done
-# A third of the vectors, at little loss: each bar is the one above it less 0.03, which is noise with 61 queries.
+# A third of the vectors, at little loss: at most 0.03 of MRR below all vectors (0.479, 0.478), which is noise with 61 queries.
 rm -rf "$data"/*
 for bar in float_float:0.45 phased:0.45; do
   strategy=${bar%:*}
