@@ -64,6 +64,8 @@ impl Answer {
 
 pub(crate) fn unreadable(body: &[u8], cause: serde_json::Error) -> Error {
     let shown = error::quote(&String::from_utf8_lossy(body.get(..200.min(body.len())).unwrap_or_default()));
+    // Its text repeats what it did not expect, however long that is.
+    let cause = error::quote(&cause.to_string());
     Error::new(ErrorKind::Unexpected, format!("the answer is not what Vespa answers: \"{shown}\"")).with_source(cause)
 }
 
