@@ -69,7 +69,7 @@ DIFFERENCES = {
         "functions are computed in place",
     ),
     "profile match-features": (
-        lambda ours, theirs, profile: profile["second"] is not None and ours == theirs | {"firstphase"},
+        lambda ours, theirs, profile: profile["second"] is not None and ours == theirs | {"firstPhase"},
         "both phases' scores come back",
     ),
 }
@@ -93,8 +93,8 @@ def blocks(text):
 
 
 def plain(text):
-    """Without what has no meaning in an expression or a type: white space, and the case of feature names."""
-    return "".join(text.lower().split())
+    """Without the white space, which has no meaning in an expression or a type."""
+    return "".join(text.split())
 
 
 def value(children, key):
