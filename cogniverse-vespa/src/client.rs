@@ -188,7 +188,14 @@ fn build(config: &VespaConfig, builder: ClientBuilder) -> Result<Client> {
         .connect_timeout(Duration::from_secs(5).min(config.timeout))
         .tcp_nodelay(true)
         .user_agent(concat!("cogniverse/", env!("CARGO_PKG_VERSION")));
-    config.secure(builder)?.build().map_err(|e| Error::unexpected("no HTTP client can be made").with_source(e))
+    config.secure(builder)?.build().map_err(|e| {
+        if config.has_certificates() {
+            Error::invalid("the certificates cannot be used; check that the key belongs to its certificate")
+                .with_source(e)
+        } else {
+            Error::unexpected("no HTTP client can be made").with_source(e)
+        }
+    })
 }
 
 fn join(base: &Url, path: &str) -> Result<Url> {

@@ -145,7 +145,8 @@ fn nonsense_in_place_of_a_certificate_is_refused_at_once() {
             world.config().with_client_certificate(nonsense.clone()),
             world.config().with_client_certificate([nonsense.clone(), world.pem(&["client.key"])].concat()),
         ] {
-            let error = VespaBackend::new(config).expect_err(&String::from_utf8_lossy(&nonsense));
+            let made = VespaBackend::new(config).map(|_| String::from_utf8_lossy(&nonsense).into_owned());
+            let error = made.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
         }
     }
