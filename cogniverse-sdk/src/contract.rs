@@ -27,10 +27,18 @@ pub enum Outcome {
 
 /// One test per case of a backend suite; `make` gives the backend and whatever must live as long.
 ///
-/// A case that skips must be declared, and a declared skip must not run.
+/// A case that skips must be declared, and a declared skip must not run. A list after the skips, such as
+/// `[ignore = "needs a server"]`, is the attributes that every test gets.
 #[macro_export]
 macro_rules! contract_cases {
-    ($suite:ident, $make:expr, $skips:tt; $($case:ident),* $(,)?) => {$(
+    ($suite:ident, $make:expr, $skips:tt; $($case:ident),* $(,)?) => {
+        $crate::contract_cases! { $suite, $make, $skips, []; $($case),* }
+    };
+    ($suite:ident, $make:expr, $skips:tt, $attributes:tt; $($case:ident),* $(,)?) => {
+        $($crate::contract_cases! { @one $suite, $make, $skips, $attributes, $case })*
+    };
+    (@one $suite:ident, $make:expr, $skips:tt, [$($attribute:meta),*], $case:ident) => {
+        $(#[$attribute])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             let (subject, _guard) = $make.await;
@@ -40,5 +48,5 @@ macro_rules! contract_cases {
                 $crate::contract::Outcome::Skipped(why) => assert!(skips.contains(&stringify!($case)), "undeclared skip: {why}"),
             }
         }
-    )*};
+    };
 }

@@ -64,6 +64,8 @@ impl Answer {
 
 pub(crate) fn unreadable(body: &[u8], cause: serde_json::Error) -> Error {
     let shown = error::quote(&String::from_utf8_lossy(body.get(..200.min(body.len())).unwrap_or_default()));
+    // Its text repeats what it did not expect, however long that is.
+    let cause = error::quote(&cause.to_string());
     Error::new(ErrorKind::Unexpected, format!("the answer is not what Vespa answers: \"{shown}\"")).with_source(cause)
 }
 
@@ -186,7 +188,14 @@ fn build(config: &VespaConfig, builder: ClientBuilder) -> Result<Client> {
         .connect_timeout(Duration::from_secs(5).min(config.timeout))
         .tcp_nodelay(true)
         .user_agent(concat!("cogniverse/", env!("CARGO_PKG_VERSION")));
-    config.secure(builder)?.build().map_err(|e| Error::unexpected("no HTTP client can be made").with_source(e))
+    config.secure(builder)?.build().map_err(|e| {
+        if config.has_certificates() {
+            Error::invalid("the certificates cannot be used; check that the key belongs to its certificate")
+                .with_source(e)
+        } else {
+            Error::unexpected("no HTTP client can be made").with_source(e)
+        }
+    })
 }
 
 fn join(base: &Url, path: &str) -> Result<Url> {

@@ -183,7 +183,7 @@ impl VespaConfig {
         self
     }
 
-    /// A certificate authority to trust besides the system's, as PEM. Needs the feature `tls`.
+    /// Certificate authorities to trust besides the system's, as PEM. Needs the feature `tls`.
     #[must_use]
     pub fn with_ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca = Some(pem.into());
@@ -195,6 +195,11 @@ impl VespaConfig {
     pub fn with_client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.identity = Some(pem.into());
         self
+    }
+
+    /// Whether it holds certificates, which can be PEM and still unusable.
+    pub(crate) fn has_certificates(&self) -> bool {
+        self.ca.is_some() || self.identity.is_some()
     }
 
     pub(crate) fn bearer(&self) -> Option<&str> {
@@ -242,9 +247,13 @@ impl VespaConfig {
     #[cfg(feature = "tls")]
     pub(crate) fn secure(&self, mut builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
         if let Some(pem) = &self.ca {
-            let authority = reqwest::Certificate::from_pem(pem)
-                .map_err(|e| Error::invalid("the certificate authority is no PEM certificate").with_source(e))?;
-            builder = builder.add_root_certificate(authority);
+            let wrong = || Error::invalid("the certificate authority is no PEM certificate");
+            let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| wrong().with_source(e))?;
+            // A text without any certificate is an empty list.
+            if authorities.is_empty() {
+                return Err(wrong());
+            }
+            builder = authorities.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
         }
         if let Some(pem) = &self.identity {
             let identity = reqwest::Identity::from_pem(pem).map_err(|e| {
@@ -257,7 +266,7 @@ impl VespaConfig {
 
     #[cfg(not(feature = "tls"))]
     pub(crate) fn secure(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
-        if self.ca.is_some() || self.identity.is_some() {
+        if self.has_certificates() {
             return Err(Error::invalid("certificates need the feature \"tls\" of cogniverse-vespa"));
         }
         Ok(builder)
@@ -292,6 +301,21 @@ mod tests {
         let config =
             local().with_bearer_token("s3cret").with_client_certificate("s3cret").with_ca_certificate("s3cret");
         assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn what_needs_the_feature_tls_is_refused_without_it() {
+        for (url, config_url) in [("https://localhost", "http://localhost"), ("http://localhost", "https://localhost")]
+        {
+            let error = VespaConfig::new(url, config_url).check().unwrap_err();
+            assert!(error.to_string().contains("feature \"tls\""), "{error}");
+        }
+        for config in [local().with_ca_certificate("x"), local().with_client_certificate("x")] {
+            let error = config.secure(reqwest::Client::builder()).unwrap_err();
+            assert_eq!(error.kind(), cogniverse_sdk::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("feature \"tls\""), "{error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use crate::{
     client::{Answer, VespaClient},
-    error::Call,
+    error::{Call, quote},
     wire::{ApplicationAnswer, ConvergenceAnswer, PreparedAnswer, SessionAnswer},
 };
 use bytes::Bytes;
@@ -159,7 +159,7 @@ fn session_of(answer: &Answer) -> Result<u64> {
     session
         .session
         .parse()
-        .map_err(|_| Error::unexpected(format!("the config server calls a session \"{}\"", session.session)))
+        .map_err(|_| Error::unexpected(format!("the config server calls a session \"{}\"", quote(&session.session))))
 }
 
 fn expect_success(answer: &Answer) -> Result<()> {
@@ -168,7 +168,7 @@ fn expect_success(answer: &Answer) -> Result<()> {
 
 fn describe(state: &ConvergenceAnswer, generation: u64) -> String {
     if let Some(failure) = state.config.as_ref().filter(|failure| !failure.message.is_empty()) {
-        return failure.message.clone();
+        return quote(&failure.message);
     }
     let late = |current: i64| u64::try_from(current).map_or(true, |current| current < generation);
     let services: Vec<String> = state

@@ -26,7 +26,7 @@ pub(crate) fn classify(call: Call, status: u16, body: &[u8]) -> Error {
     let said = if said.is_empty() { "no reason was given".to_owned() } else { said };
     let mut error = Error::new(kind, format!("{remedy}: {said}")).with_retry(retry).with_context("status", status);
     if let Some(code) = code {
-        error = error.with_context("code", code);
+        error = error.with_context("code", quote(&code));
     }
     error
 }
@@ -80,7 +80,7 @@ pub(crate) fn of_search(error: &SearchError<'_>) -> Error {
     };
     // A schema that the container does not know: it was dropped, or the container does not have it yet.
     let kind = if error.message.starts_with("Could not resolve source ref") { ErrorKind::NotFound } else { kind };
-    Error::new(kind, format!("Vespa: {}: {}", error.summary, quote(&error.message)))
+    Error::new(kind, format!("Vespa: {}: {}", quote(&error.summary), quote(&error.message)))
         .with_retry(retry)
         .with_context("code", error.code)
 }

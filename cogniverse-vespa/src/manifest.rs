@@ -1,6 +1,7 @@
 //! Which schemas of the application are this library's, and whose: a file inside the package, so that it is activated with
 //! what it speaks of.
 
+use crate::error::quote;
 use cogniverse_sdk::{BaseSchema, Error, ErrorKind, Result, SchemaName, TenantId, TenantSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -63,7 +64,7 @@ impl Manifest {
         let damaged = |why: String| {
             Error::new(ErrorKind::Corrupt, format!("{PATH} of the active application cannot be used: {why}"))
         };
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| damaged(quote(&e.to_string())))?;
         if manifest.format > FORMAT {
             return Err(Error::new(
                 ErrorKind::FailedPrecondition,

@@ -88,7 +88,10 @@ fn names(entries: &[ConfigEntry]) -> Vec<&str> {
 #[macro_export]
 macro_rules! config_store_contract {
     (make: $make:expr, skips: $skips:tt $(,)?) => {
-        $crate::contract_cases! { config_store, $make, $skips;
+        $crate::config_store_contract! { make: $make, skips: $skips, attributes: [] }
+    };
+    (make: $make:expr, skips: $skips:tt, attributes: $attributes:tt) => {
+        $crate::contract_cases! { config_store, $make, $skips, $attributes;
             versions_count_from_one,
             unknown_is_none,
             invariant_13_conflict_names_the_version,
@@ -104,9 +107,12 @@ macro_rules! config_store_contract {
             invariant_21_text_stays_literal,
             invariant_08_cursors_belong_to_their_listing,
         }
-        $crate::config_store_contract! { @two $make, $skips; import_keeps_versions, import_is_all_or_none, import_refuses_gaps }
+        $crate::config_store_contract! { @two $make, $skips, $attributes, import_keeps_versions }
+        $crate::config_store_contract! { @two $make, $skips, $attributes, import_is_all_or_none }
+        $crate::config_store_contract! { @two $make, $skips, $attributes, import_refuses_gaps }
     };
-    (@two $make:expr, $skips:tt; $($case:ident),*) => {$(
+    (@two $make:expr, $skips:tt, [$($attribute:meta),*], $case:ident) => {
+        $(#[$attribute])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             let ((one, _guard), (two, _other_guard)) = ($make.await, $make.await);
@@ -116,5 +122,5 @@ macro_rules! config_store_contract {
                 $crate::contract::Outcome::Skipped(why) => assert!(skips.contains(&stringify!($case)), "undeclared skip: {why}"),
             }
         }
-    )*};
+    };
 }

@@ -225,9 +225,9 @@ pub async fn invariant_16_an_unknown_schema_is_an_error(backend: &dyn SearchBack
 /// One test per case, on a backend that `make` opens anew for each.
 #[macro_export]
 macro_rules! document_store_contract {
-    (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {
+    (make: $make:expr, skips: [$($skip:literal),* $(,)?] $(, attributes: $attributes:tt)?) => {
         $crate::contract_cases! {
-            document_store, $make, [$($skip),*];
+            document_store, $make, [$($skip),*] $(, $attributes)?;
             put_get_replace, invariant_12_each_document_is_reported, update_keeps_the_rest, delete_and_count,
             filters_mean_what_they_say, visit_is_complete, invariant_08_continuations_stay_with_their_tenant,
             invariant_06_ids_alone_reach_nothing, invariant_16_an_unknown_schema_is_an_error

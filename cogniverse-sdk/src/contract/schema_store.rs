@@ -118,9 +118,9 @@ pub async fn ranking_changes_and_field_changes_do_not(backend: &dyn SearchBacken
 /// One test per case, on a backend that `make` opens anew for each.
 #[macro_export]
 macro_rules! schema_store_contract {
-    (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {
+    (make: $make:expr, skips: [$($skip:literal),* $(,)?] $(, attributes: $attributes:tt)?) => {
         $crate::contract_cases! {
-            schema_store, $make, [$($skip),*];
+            schema_store, $make, [$($skip),*] $(, $attributes)?;
             deploy_is_listed_and_repeatable, invariant_02_a_held_name_is_refused_with_both_pairs,
             invariant_11_drop_takes_one_schema, a_redeployed_schema_is_empty, ranking_changes_and_field_changes_do_not
         }

@@ -181,9 +181,9 @@ pub async fn invariant_17_inputs_are_checked(backend: &dyn SearchBackend) -> Out
 /// One test per case, on a backend that `make` opens anew for each.
 #[macro_export]
 macro_rules! search_backend_contract {
-    (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {
+    (make: $make:expr, skips: [$($skip:literal),* $(,)?] $(, attributes: $attributes:tt)?) => {
         $crate::contract_cases! {
-            search_backend, $make, [$($skip),*];
+            search_backend, $make, [$($skip),*] $(, $attributes)?;
             empty_is_empty, invariant_05_hits_are_of_one_tenant, words_rank_and_are_marked,
             invariant_21_query_text_is_literal, vectors_rank, pages_join, filters_come_before_ranking,
             scores_forget_what_is_gone, invariant_17_inputs_are_checked
