@@ -12,7 +12,7 @@ use cogniverse_sdk::{
     quantize::pack_rows,
     schema_store::{DeployRequest, SchemaDeployment},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use vespa::Container;
 
 const DOCUMENTS: i64 = 60;
@@ -38,8 +38,14 @@ fn document(number: i64) -> Document {
     document
 }
 
+/// With every document scored anew: which of two equal ones gets a place in a short second phase is each side's own.
 fn deployments() -> DeployRequest {
-    let deployment = |name| SchemaDeployment { schema: fixture::schema_of(name), definition: fixture::schema() };
+    let mut base = (*fixture::schema()).clone();
+    for second in base.rank_profiles.iter_mut().filter_map(|profile| profile.second_phase.as_mut()) {
+        second.rerank_count = 100;
+    }
+    let base = Arc::new(base);
+    let deployment = |name| SchemaDeployment { schema: fixture::schema_of(name), definition: Arc::clone(&base) };
     DeployRequest::new(["acme", "globex"].map(deployment).to_vec())
 }
 

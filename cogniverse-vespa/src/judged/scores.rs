@@ -81,6 +81,7 @@ fn closeness(document: &Document, field: &FieldName, metric: Metric, query: &Bac
         FieldValue::Tensor(Tensor::Vector(cells)) => {
             let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
             match metric {
+                Metric::DotProduct => return dot(row, cells),
                 Metric::Angular => {
                     (dot(row, cells) / (dot(row, row) * dot(cells, cells)).sqrt()).clamp(-1.0, 1.0).acos()
                 }
