@@ -210,3 +210,37 @@ impl Plan<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogniverse_sdk::contract::fixture;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn invariant_05_a_request_names_its_one_schema_twice_and_the_text_once() {
+        let schema = Schema::compile(fixture::schema()).unwrap();
+        let name = fixture::schema_of("acme:prod");
+        let vectors = fixture::row(fixture::axis(1));
+        for (strategy, inputs) in [("bm25_only", vec![]), ("phased", vec!["input.query(qtb)", "input.query(qt)"])] {
+            let query = BackendQuery::new(name.clone(), fixture::strategy(strategy))
+                .with_text("from sources *")
+                .with_vectors(vectors.clone());
+            let strategy = schema.check_query(&query).unwrap();
+            let request = search(&schema, &query, strategy).unwrap().unwrap();
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            assert_eq!(body["model.restrict"], json!(name.physical_name()));
+            let yql = body["yql"].as_str().unwrap();
+            assert!(yql.starts_with(&format!("select * from {} where ", name.physical_name())), "{yql}");
+            assert!(!yql.contains("sources"), "{yql}");
+            let sent: Vec<&str> =
+                body.as_object().unwrap().keys().map(String::as_str).filter(|key| key.starts_with("input.")).collect();
+            assert_eq!(sent.len(), inputs.len());
+            assert!(inputs.iter().all(|input| body[*input]["0"].is_string()), "digits, a row a label: {body}");
+        }
+        let count: Value =
+            serde_json::from_slice(&count(&schema, name.physical_name(), None, Duration::from_secs(1)).unwrap())
+                .unwrap();
+        assert_eq!(count["model.restrict"], json!(name.physical_name()));
+    }
+}

@@ -39,6 +39,31 @@ async fn invariant_23_conflicts_without_end_are_an_error() {
     assert!(backend.list_schemas(&fixture::tenant("acme")).await.unwrap().is_empty());
 }
 
+/// Another process changes a schema between the reading and the copy: its change stays, in the record of what is deployed too.
+#[tokio::test]
+async fn invariant_10_a_session_is_a_copy_of_what_was_read() {
+    let (backend, server) = world().await;
+    deploy(&backend, &["first"]).await.unwrap();
+    let other = VespaBackend::new(VespaConfig::new(server.url(), server.config_url())).unwrap();
+    let mut changed = request(&["first"]);
+    let mut definition = (*changed.deployments[0].definition).clone();
+    definition.rank_profiles.truncate(1);
+    changed.deployments[0].definition = std::sync::Arc::new(definition);
+    server.forget_requests();
+    server.faults().next(Route::Session, 1, Fault::Slow(Duration::from_millis(700)));
+    let meanwhile = async {
+        while !server.requests().iter().any(|seen| seen.path.ends_with("/session")) {
+            tokio::task::yield_now().await;
+        }
+        other.deploy(changed).await.unwrap();
+    };
+    let (deployed, ()) = tokio::join!(deploy(&backend, &["acme"]), meanwhile);
+    deployed.unwrap();
+    let first = other.list_schemas(&fixture::tenant("first")).await.unwrap();
+    assert_eq!(first[0].definition.rank_profiles.len(), 1, "the change of the other process");
+    assert_eq!(other.list_schemas(&fixture::tenant("acme")).await.unwrap().len(), 1);
+}
+
 /// What a failed read of the running application gives is an error, and nothing is deployed from it.
 #[tokio::test]
 async fn invariant_09_no_deployment_from_what_could_not_be_read() {
