@@ -53,6 +53,21 @@ impl Answer {
         error::classify(call, self.status.as_u16(), &self.body)
     }
 
+    /// Whether Vespa itself says that there is no such thing.
+    ///
+    /// # Errors
+    /// `Unavailable` for a 404 in other words, such as a proxy's or another server's: that is no absence (invariant 9).
+    pub(crate) fn is_absence(&self, call: Call) -> Result<bool> {
+        if self.status != StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        if error::says_absent(call, &self.body) {
+            return Ok(true);
+        }
+        let what = "404 in words that are not Vespa's: a proxy, or another server, is at this address; check it";
+        Err(Error::new(ErrorKind::Unavailable, what).with_retry(Retry::After(None)).with_context("status", 404))
+    }
+
     /// The body as JSON, where the status is a success.
     pub(crate) fn json<'a, T: serde::Deserialize<'a>>(&'a self, call: Call) -> Result<T> {
         if !self.is_success() {

@@ -196,7 +196,7 @@ impl Records {
 
     async fn read(&self, path: &str, kind: &str) -> Result<Option<Record>> {
         let answer = self.send(Method::GET, &format!("{path}?{}", self.timeout()), None).await?;
-        if answer.status == StatusCode::NOT_FOUND {
+        if answer.is_absence(Call::Document)? {
             return Ok(None);
         }
         understood(answer.json(Call::Document)?, kind).map(Some)

@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use cogniverse_sdk::{Error, ErrorKind, Result, Retry};
-use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
+use reqwest::{Method, header::CONTENT_TYPE};
 use std::time::{Duration, Instant};
 
 const TENANT: &str = "/application/v2/tenant/default";
@@ -54,7 +54,7 @@ impl<'c> ConfigServer<'c> {
     /// The generation of the active application; none where there is no application.
     pub(crate) async fn generation(&self) -> Result<Option<u64>> {
         let answer = self.read(&format!("{TENANT}/application/default")).await?;
-        if answer.status == StatusCode::NOT_FOUND {
+        if answer.is_absence(Call::Deploy)? {
             return Ok(None);
         }
         Ok(Some(answer.json::<ApplicationAnswer>(Call::Deploy)?.generation))
@@ -63,11 +63,10 @@ impl<'c> ConfigServer<'c> {
     /// A file of the active application; none where it has no such file.
     pub(crate) async fn active_file(&self, path: &str) -> Result<Option<Bytes>> {
         let answer = self.read(&format!("{INSTANCE}/content/{path}")).await?;
-        match answer.status {
-            StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => Ok(Some(answer.body)),
-            _ => Err(answer.error(Call::Deploy)),
+        if answer.is_absence(Call::Deploy)? {
+            return Ok(None);
         }
+        if answer.is_success() { Ok(Some(answer.body)) } else { Err(answer.error(Call::Deploy)) }
     }
 
     /// The paths of every file of the active application.

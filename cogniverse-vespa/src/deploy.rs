@@ -17,7 +17,7 @@ use crate::{
     wire::{LogEntry, PreparedAnswer},
 };
 use cogniverse_sdk::{Clock, Error, ErrorKind, Result, Retry};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -305,13 +305,16 @@ impl Deployer {
             let fed = VespaClient::send_once(self.client.container(Method::GET, &document)?.timeout(calls)).await;
             let searched = VespaClient::send_once(self.client.container(Method::GET, &search)?.timeout(calls)).await;
             let missing = match (fed, searched) {
-                (Ok(fed), Ok(searched)) => {
-                    let known = matches!(fed.status, StatusCode::OK | StatusCode::NOT_FOUND);
-                    if known && searched.is_success() {
-                        return Ok(());
+                (Ok(fed), Ok(searched)) => match fed.is_absence(Call::Document) {
+                    Ok(absent) if absent || fed.is_success() => {
+                        if searched.is_success() {
+                            return Ok(());
+                        }
+                        searched.error(Call::Search)
                     }
-                    if !known { fed.error(Call::Document) } else { searched.error(Call::Search) }
-                }
+                    Ok(_) => fed.error(Call::Document),
+                    Err(error) => error,
+                },
                 (Err(error), _) | (_, Err(error)) => error,
             };
             if Instant::now() + pause >= server.deadline {

@@ -20,7 +20,7 @@ use cogniverse_sdk::{
     schema::FieldType,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
+use reqwest::{Method, header::CONTENT_TYPE};
 use serde::de::DeserializeSeed;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -114,7 +114,7 @@ impl VespaBackend {
         let answer =
             self.client().send(Call::Document, deadline, || self.client().container(Method::GET, &path)).await?;
         // Of a document that is not there the answer has an id and no fields; of an unknown type it is a 400.
-        if answer.status == StatusCode::NOT_FOUND {
+        if answer.is_absence(Call::Document)? {
             return Ok(None);
         }
         if !answer.is_success() {

@@ -99,6 +99,18 @@ pub(crate) fn transport(error: reqwest::Error) -> Error {
     Error::new(kind, what).with_retry(AGAIN).with_source(error.without_url())
 }
 
+/// Whether a 404 is Vespa's own: the config server names its code, and `/document/v1` the path that was asked for.
+pub(crate) fn says_absent(call: Call, body: &[u8]) -> bool {
+    match call {
+        Call::Deploy => serde_json::from_slice::<ErrorAnswer>(body)
+            .is_ok_and(|answer| answer.error_code.as_deref() == Some("NOT_FOUND")),
+        Call::Document => {
+            serde_json::from_slice::<DocumentAnswer<'_>>(body).is_ok_and(|answer| answer.path_id.is_some())
+        }
+        Call::Search => false,
+    }
+}
+
 /// What the other side says, from any of its shapes of error.
 fn reason(body: &[u8]) -> String {
     if let Ok(answer) = serde_json::from_slice::<ErrorAnswer>(body)

@@ -17,6 +17,8 @@ pub(crate) struct ErrorAnswer {
 /// `/document/v1` without documents.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct DocumentAnswer<'a> {
+    #[serde(rename = "pathId", borrow, default)]
+    pub(crate) path_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(crate) message: Option<Cow<'a, str>>,
     #[serde(borrow, default)]

@@ -7,7 +7,7 @@ mod world;
 
 use bytes::Bytes;
 use cogniverse_sdk::{
-    DocumentStore, Error, ErrorKind, SchemaStore, SearchBackend,
+    ConfigKey, ConfigOwner, ConfigScope, ConfigStore, DocumentStore, Error, ErrorKind, SchemaStore, SearchBackend,
     contract::fixture,
     document_store::{GetRequest, PutRequest},
 };
@@ -212,4 +212,34 @@ async fn searches_keep_one_connection_and_feeding_uses_http_2() {
     let fed = |seen: &front::Seen| seen.path.starts_with("/document/v1/");
     assert!(watched.container.seen().iter().filter(|seen| fed(seen)).all(|seen| seen.http2));
     assert_eq!(watched.container.connections(fed), 2);
+}
+
+/// A 404 that a proxy or another server gives says nothing of what Vespa holds: it is never "no document", "no application" or
+/// "no configuration", and nothing is deployed from it.
+#[tokio::test]
+async fn invariant_09_a_404_in_others_words_is_no_absence() {
+    let watched = Watched::filled().await;
+    let config = watched.config().with_attempts(1).with_deploy_timeout(Duration::from_millis(300));
+    let backend = VespaBackend::new(config).unwrap();
+    let store = backend.config_store().await.unwrap();
+    get(&backend).await.unwrap();
+    let generation = watched.server.generation();
+    let key = ConfigKey::new(ConfigOwner::System, ConfigScope::System, "system", "k");
+    for page in ["<html>404 Not Found</html>", "404 page not found", "{}", "{\"error\":\"not found\"}"] {
+        watched.container.behave(Manner::Say(404, Bytes::from_static(page.as_bytes())));
+        let errors = [get(&backend).await.unwrap_err(), store.get(&key, None).await.unwrap_err()];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{page}: {error:?}");
+        }
+        watched.container.behave(Manner::Pass(watched.server.url().to_owned()));
+        watched.config_server.behave(Manner::Say(404, Bytes::from_static(page.as_bytes())));
+        let listed = backend.list_schemas(&fixture::tenant("acme")).await.unwrap_err();
+        let dropped = backend.drop_schema(&fixture::schema_of("acme")).await.unwrap_err();
+        let deployed = world::deploy(&backend, &["globex"]).await.unwrap_err();
+        for error in [listed, dropped, deployed] {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{page}: {error:?}");
+        }
+        watched.config_server.behave(Manner::Pass(watched.server.config_url().to_owned()));
+    }
+    assert_eq!(watched.server.generation(), generation);
 }
