@@ -16,9 +16,7 @@ use async_trait::async_trait;
 use cogniverse_sdk::{
     Clock, Document, Error, Filter, Memory, MemoryEvent, MemoryEventKind, MemoryHit, MemoryHits, MemoryPage,
     MemoryReach, MemoryStats, MemoryStore, Result, SearchBackend, TenantSchema, Timestamp,
-    document_store::{
-        Continuation, DeleteRequest, DocumentUpdate, FeedReport, PutRequest, UpdateRequest, VisitRequest,
-    },
+    document_store::{Continuation, DeleteRequest, FeedReport, PutRequest, UpdateRequest, VisitRequest},
     memory_store::{
         AddMemories, Added, ClearMemories, DeleteMemory, GetMemory, ListMemories, MemoryHistory, SearchMemories,
         UpdateMemory,
@@ -122,6 +120,7 @@ impl MemoryStore for BackendMemoryStore {
                 continue;
             }
             let id = self.lookup.free_id(&scope, &hash, &known).await?;
+            known.taken.push(id.clone());
             let reason = new.reason.clone();
             let memory = Memory::first(id, scope.clone(), new, now);
             documents.push(document::of_memory(&memory, Some(vector))?);
@@ -211,8 +210,7 @@ impl MemoryStore for BackendMemoryStore {
             }
         }
         let entry = self.announce(event(MemoryEventKind::Updated, Some(&before), Some(&after), &reason, now)).await?;
-        let Document { id: address, fields } = document::of_memory(&after, vector)?;
-        let update = UpdateRequest::new(self.schema(), vec![DocumentUpdate::assign(address, fields)]);
+        let update = UpdateRequest::new(self.schema(), vec![document::of_change(&before, &after, vector)?]);
         match self.backend().update(update).await {
             Ok(report) if report.outcomes.iter().all(|outcome| outcome.error.is_none()) => Ok(after),
             Ok(report) => {
@@ -252,19 +250,13 @@ impl MemoryStore for BackendMemoryStore {
             return Ok(gone);
         }
         let kind = if only_expired { MemoryEventKind::Expired } else { MemoryEventKind::Deleted };
-        let mut gone = 0;
-        let mut visit = self.visit(Filter::All(parts));
+        let mut visit = self.visit(Filter::All(parts.clone()));
         while let Some(memories) = self.next_page(&mut visit).await? {
-            let (mut entries, mut ids) = (Vec::new(), Vec::new());
-            for memory in &memories {
-                if let Some(event) = event(kind, Some(memory), None, &reason, now) {
-                    entries.push(document::of_event(&event)?);
-                }
-                ids.push(identity::memory_document(&identity::scope_digest(&memory.scope), &memory.id)?);
-            }
-            self.put(entries).await?;
-            gone += self.backend().delete(DeleteRequest::ids(self.schema(), ids)).await?;
+            let entries = memories.iter().filter_map(|memory| event(kind, Some(memory), None, &reason, now));
+            self.put(entries.map(|event| document::of_event(&event)).collect::<Result<_>>()?).await?;
         }
+        // By the condition and not by the ids that were seen: what was renewed or changed meanwhile stays.
+        let gone = self.backend().delete(DeleteRequest::matching(self.schema(), Filter::All(parts))).await?;
         if history {
             let entries = condition::within(EVENT, &reach)?;
             self.backend().delete(DeleteRequest::matching(self.schema(), entries)).await?;
@@ -314,7 +306,7 @@ fn check_reach(reach: &MemoryReach, memory: &Memory) -> Result<()> {
 pub(super) struct KnownTexts {
     pub(super) alive: BTreeMap<String, Memory>,
     pub(super) expired: BTreeMap<String, Memory>,
-    /// The first ids of the texts asked for that other texts hold.
+    /// The ids of all that was found. A memory keeps its id when its text is changed, so a text's first id may be another's.
     pub(super) taken: Vec<cogniverse_sdk::MemoryId>,
 }
 
@@ -322,9 +314,11 @@ impl KnownTexts {
     pub(super) fn of(memories: Vec<(String, Memory)>, hashes: &[&str], now: Timestamp) -> Self {
         let mut known = Self::default();
         for (hash, memory) in memories {
+            known.taken.push(memory.id.clone());
             if !hashes.contains(&hash.as_str()) {
-                known.taken.push(memory.id);
-            } else if memory.is_expired(now) {
+                continue;
+            }
+            if memory.is_expired(now) {
                 known.expired.insert(hash, memory);
             } else {
                 known.alive.insert(hash, memory);

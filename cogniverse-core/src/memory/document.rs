@@ -3,7 +3,7 @@
 use super::{bounds, identity};
 use cogniverse_sdk::{
     AgentId, ChatRole, Document, Error, ErrorKind, FieldName, FieldValue, Memory, MemoryEvent, MemoryEventKind,
-    MemoryId, MemoryOrigin, MemoryScope, Result, SessionId, Tensor, Timestamp, UserId,
+    MemoryId, MemoryOrigin, MemoryScope, Result, SessionId, Tensor, Timestamp, UserId, document_store::DocumentUpdate,
 };
 
 /// The value of `kind` of a memory.
@@ -72,6 +72,17 @@ pub(super) fn of_memory(memory: &Memory, vector: Option<Vec<f32>>) -> Result<Doc
         Some(cells) => document.with(field(EMBEDDING)?, Tensor::Vector(cells)),
         None => document,
     })
+}
+
+/// What a change assigns: the fields that differ, and no other, so that two writers who change different parts of a memory do
+/// not take back each other's. A text goes with all that is derived from it.
+pub(super) fn of_change(before: &Memory, after: &Memory, vector: Option<Vec<f32>>) -> Result<DocumentUpdate> {
+    let always =
+        if vector.is_some() { &[TEXT, HASH, MODEL, EMBEDDING, UPDATED, REVISION][..] } else { &[UPDATED, REVISION] };
+    let known = of_memory(before, None)?.fields;
+    let Document { id, mut fields } = of_memory(after, vector)?;
+    fields.retain(|name, value| always.contains(&name.as_str()) || known.get(name) != Some(value));
+    Ok(DocumentUpdate::assign(id, fields))
 }
 
 /// An entry of a history.
@@ -187,4 +198,35 @@ pub(super) fn role_word(role: ChatRole) -> &'static str {
 
 fn role(word: &str) -> Option<ChatRole> {
     [ChatRole::System, ChatRole::User, ChatRole::Assistant].into_iter().find(|role| role_word(*role) == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogniverse_sdk::memory::NewMemory;
+
+    fn names(before: &Memory, after: &Memory, vector: Option<Vec<f32>>) -> Vec<String> {
+        let update = of_change(before, after, vector).unwrap();
+        assert!(update.clear.is_empty());
+        update.assign.keys().map(ToString::to_string).collect()
+    }
+
+    /// One pins while another changes the text: neither takes back what the other did.
+    #[test]
+    fn a_change_assigns_what_it_changes_and_nothing_else() {
+        let scope = MemoryScope::new(AgentId::parse("a").unwrap());
+        let new = NewMemory::new("likes tea", vec![1.0], "m");
+        let before = Memory::first(MemoryId::parse("x").unwrap(), scope, new, Timestamp::UNIX_EPOCH);
+        let mut pinned = before.clone();
+        pinned.pinned = true;
+        pinned.revision += 1;
+        assert_eq!(names(&before, &pinned, None), [PINNED, REVISION, UPDATED]);
+        let mut changed = before.clone();
+        changed.text = "likes coffee".to_owned();
+        let mut with_text = names(&before, &changed, Some(vec![0.5]));
+        with_text.sort();
+        let mut expected = [TEXT, HASH, MODEL, EMBEDDING, UPDATED, REVISION].map(str::to_owned);
+        expected.sort();
+        assert_eq!(with_text, expected);
+    }
 }

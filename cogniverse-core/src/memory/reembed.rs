@@ -11,10 +11,10 @@ use super::{
 };
 use crate::schemas::memory_schema;
 use cogniverse_sdk::{
-    Document, DocumentId, Filter, Result, SchemaName, TenantId, TenantSchema, Tensor, TextKind,
+    Document, DocumentId, Error, ErrorKind, Filter, Result, SchemaName, TenantId, TenantSchema, Tensor, TextKind,
     document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
 };
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::PoisonError};
 
 /// Documents that are copied together: what an interruption costs at most.
 const BATCH: usize = 64;
@@ -39,9 +39,13 @@ impl MemoryService {
     /// embedded is not embedded again. Meanwhile [`MemoryService::open`] refuses; end writers that use the former model before,
     /// as what they add while the last copy is made is not carried over.
     ///
+    /// One run for a tenant at a time: a second one in this process is refused, and a run that finds that another process came
+    /// first stops before it takes anything away.
+    ///
     /// # Errors
-    /// As [`MemoryService::open`], and whatever the model or the backend fails with.
+    /// `Conflict` where another run is under way; as [`MemoryService::open`]; whatever the model or the backend fails with.
     pub async fn reembed(&self, tenant: &TenantId) -> Result<ReembedReport> {
+        let _turn = Turn::take(self, tenant)?;
         self.tenants.require_active(tenant).await?;
         let (main, stage) = (main(tenant)?, stage(tenant)?);
         let dims = self.embedding.dims();
@@ -66,15 +70,28 @@ impl MemoryService {
                 }
                 // A copy for a model that is no longer asked for.
                 (Some(_), Some(staged)) if staged != dims => self.backend.drop_schema(&stage).await?,
-                (Some(_), _) => {
+                (Some(former), _) => {
                     self.deploy(&stage, dims).await?;
                     while self.embed_into(tenant, &main, &stage, &mut report).await? {}
+                    self.require_stage(tenant, former, dims).await?;
                     self.remove_strays(&main, &stage).await?;
+                    self.require_stage(tenant, former, dims).await?;
                     self.backend.drop_schema(&main).await?;
                 }
                 (None, Some(_)) => return Ok(report),
             }
         }
+    }
+
+    /// Both schemas are what this run made of them.
+    async fn require_stage(&self, tenant: &TenantId, former: usize, dims: usize) -> Result<()> {
+        let (main, stage) = (main(tenant)?, stage(tenant)?);
+        let deployed = self.schemas.list(tenant).await?;
+        let is = |name: &TenantSchema, dims: usize| {
+            let found = deployed.iter().find(|deployed| deployed.schema == *name);
+            found.is_some_and(|found| memory_schema::dims(&found.definition) == Some(dims))
+        };
+        if is(&main, former) && is(&stage, dims) { Ok(()) } else { Err(under_way(tenant)) }
     }
 
     /// New vectors of the same dimensions.
@@ -190,6 +207,34 @@ impl MemoryService {
         }
         Ok(())
     }
+}
+
+/// One run for a tenant in this process, until it is dropped.
+struct Turn<'s> {
+    service: &'s MemoryService,
+    tenant: &'s TenantId,
+}
+
+impl<'s> Turn<'s> {
+    fn take(service: &'s MemoryService, tenant: &'s TenantId) -> Result<Self> {
+        let first = service.reembedding.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
+        if first { Ok(Self { service, tenant }) } else { Err(under_way(tenant)) }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.service.reembedding.lock().unwrap_or_else(PoisonError::into_inner).remove(self.tenant);
+    }
+}
+
+fn under_way(tenant: &TenantId) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the memories of tenant \"{tenant}\" are being embedded anew by another run; wait for its end, and run it again"
+        ),
+    )
 }
 
 fn all(schema: &TenantSchema) -> VisitRequest {

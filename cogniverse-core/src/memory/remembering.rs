@@ -12,7 +12,7 @@ use super::{
 };
 use cogniverse_sdk::{
     Error, ErrorKind, Memory, MemoryOrigin, Result, TextKind,
-    memory_store::{AddMemories, Added, DeleteMemory, MemoryChange, SearchMemories, UpdateMemory},
+    memory_store::{AddMemories, Added, DeleteMemory, GetMemory, MemoryChange, SearchMemories, UpdateMemory},
 };
 use std::collections::BTreeMap;
 
@@ -54,7 +54,13 @@ impl MemoryManager {
             return Ok(MemoryReport { inferred: true, ..MemoryReport::default() });
         }
         let vectors = self.inner.embedding.embed(self.tenant(), &facts, TextKind::Document).await?;
-        let known = self.nearest(&request, &facts, &vectors).await?;
+        let (known, partial) = self.nearest(&request, &facts, &vectors).await?;
+        // What was not looked at may be what the facts change: half of what is known decides nothing (invariant 9).
+        if let Some(reason) = partial {
+            return self
+                .keep_anyway(&request, format!("what is known could be looked at in part only: {reason}"))
+                .await;
+        }
         let texts: Vec<&str> = facts.iter().map(String::as_str).collect();
         let steps = if known.is_empty() {
             texts.iter().map(|_| (Step::Add, "nothing like it is known".to_owned())).collect()
@@ -78,19 +84,27 @@ impl MemoryManager {
         Ok(MemoryReport { problem: Some(problem), ..report })
     }
 
-    /// Memories of the same scope that are like one of the facts, each once.
-    async fn nearest(&self, request: &Remember, facts: &[String], vectors: &[Vec<f32>]) -> Result<Vec<Memory>> {
+    /// Memories of the same scope that are like one of the facts, each once; and why some may be missing.
+    async fn nearest(
+        &self,
+        request: &Remember,
+        facts: &[String],
+        vectors: &[Vec<f32>],
+    ) -> Result<(Vec<Memory>, Option<String>)> {
         let mut known: BTreeMap<_, (f64, Memory)> = BTreeMap::new();
+        let mut partial = None;
         for (fact, vector) in facts.iter().zip(vectors) {
             let search = SearchMemories::new(&request.scope, fact, vector.clone()).with_top_k(NEAREST);
-            for hit in self.store().search(search.with_threshold(LIKENESS)).await?.hits {
+            let found = self.store().search(search.with_threshold(LIKENESS)).await?;
+            partial = partial.or(found.partial);
+            for hit in found.hits {
                 let best = known.get(&hit.memory.id).map_or(f64::MIN, |(score, _)| *score).max(hit.score);
                 known.insert(hit.memory.id.clone(), (best, hit.memory));
             }
         }
         let mut known: Vec<(f64, Memory)> = known.into_values().collect();
         known.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        Ok(known.into_iter().take(MAX_SHOWN).map(|(_, memory)| memory).collect())
+        Ok((known.into_iter().take(MAX_SHOWN).map(|(_, memory)| memory).collect(), partial))
     }
 
     /// Takes one step. A memory that another writer changed meanwhile is no error: the fact is added instead.
@@ -102,7 +116,19 @@ impl MemoryManager {
         fact: &str,
         vector: Vec<f32>,
     ) -> Result<MemoryDecision> {
+        // The model took its time: what was pinned or changed since it was shown is not the model's to change.
+        let changed = match &step {
+            Step::Update { memory, .. } | Step::Delete { memory } => self.changed_since(memory).await?,
+            Step::Add | Step::Keep { .. } => false,
+        };
         match step {
+            Step::Update { .. } if changed => {
+                self.add_fact(request, fact, vector, "the memory to change was changed meanwhile").await
+            }
+            Step::Delete { memory } if changed => {
+                let why = "the memory to delete was changed meanwhile";
+                Ok(MemoryDecision::new(MemoryAction::None, fact, Some(&memory), why))
+            }
             Step::Add => self.add_fact(request, fact, vector, reason).await,
             Step::Keep { memory } => Ok(MemoryDecision::new(MemoryAction::None, fact, memory.as_ref(), reason)),
             Step::Update { memory, text } => {
@@ -137,6 +163,13 @@ impl MemoryManager {
                 }
             }
         }
+    }
+
+    /// Whether a memory is pinned or another than the one that was read; one that is gone is found out by the change itself.
+    async fn changed_since(&self, memory: &Memory) -> Result<bool> {
+        let get = GetMemory::new(memory.scope.clone(), memory.id.clone());
+        let now = self.store().get(get).await?;
+        Ok(now.is_some_and(|now| now.pinned || now.revision != memory.revision))
     }
 
     async fn add_fact(&self, request: &Remember, fact: &str, vector: Vec<f32>, reason: &str) -> Result<MemoryDecision> {

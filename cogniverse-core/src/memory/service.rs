@@ -19,7 +19,11 @@ use cogniverse_sdk::{
     TenantId, TenantSchema, TextEmbedder,
     schema_store::{DeployRequest, SchemaDeployment},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// Opens tenants' memories on a backend, with one embedding model for all. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub struct MemoryService {
     inference: Option<Inference>,
     telemetry: Option<TenantTelemetry>,
     clock: Arc<dyn Clock>,
+    /// Tenants whose memories this process embeds anew, shared by clones.
+    pub(super) reembedding: Arc<Mutex<HashSet<TenantId>>>,
 }
 
 impl MemoryService {
@@ -53,6 +59,7 @@ impl MemoryService {
             inference: None,
             telemetry: None,
             clock: Arc::new(SystemClock),
+            reembedding: Arc::default(),
         })
     }
 

@@ -4,7 +4,7 @@
 //! of all lines before it. Vectors and histories are not part of it: whoever imports embeds with its own model, and begins a
 //! history that says where a memory came from. A backup of the tenant carries both.
 
-use super::manager::MemoryManager;
+use super::{bounds, manager::MemoryManager};
 use cogniverse_sdk::{
     Error, ErrorKind, Memory, MemoryReach, MemoryScope, Result, TenantId, TextKind, Timestamp,
     memory::NewMemory,
@@ -13,7 +13,7 @@ use cogniverse_sdk::{
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fmt::Write as _};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const FORMAT: &str = "cogniverse-memories";
 const VERSION: u32 = 1;
@@ -21,6 +21,10 @@ const VERSION: u32 = 1;
 const PAGE: usize = 500;
 /// Memories that one import takes.
 const MAX_IMPORT: usize = 1_000_000;
+/// The longest line: a text and metadata at their largest, each character escaped.
+const MAX_LINE_BYTES: u64 = 256 << 10;
+/// The largest export that an import takes, as it holds all of it until its checksum is right.
+const MAX_IMPORT_BYTES: u64 = 1 << 30;
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,11 +144,10 @@ impl MemoryManager {
 ///
 /// # Errors
 /// `Corrupt` for what is no export, is cut or was changed.
-pub async fn read_export(input: impl AsyncBufRead + Unpin) -> Result<(TenantId, Vec<Memory>)> {
-    let mut lines = input.lines();
+pub async fn read_export(mut input: impl AsyncBufRead + Unpin) -> Result<(TenantId, Vec<Memory>)> {
     let mut hasher = Sha256::new();
-    let mut next = async || lines.next_line().await.map_err(|e| broken("it cannot be read").with_source(e));
-    let first = next().await?.ok_or_else(|| broken("it is empty"))?;
+    let first = read_line(&mut input).await?.ok_or_else(|| broken("it is empty"))?;
+    let mut bytes = first.len() as u64;
     let head: Head = parse(&first)?;
     if head.format != FORMAT || head.version != VERSION {
         return Err(broken(&format!(
@@ -157,7 +160,8 @@ pub async fn read_export(input: impl AsyncBufRead + Unpin) -> Result<(TenantId, 
     loop {
         hasher.update(line.as_bytes());
         hasher.update(b"\n");
-        line = next().await?.ok_or_else(|| broken("it is cut: the last line is missing"))?;
+        line = read_line(&mut input).await?.ok_or_else(|| broken("it is cut: the last line is missing"))?;
+        bytes += line.len() as u64;
         if let Ok(tail) = serde_json::from_str::<Tail>(&line) {
             if tail.memories != memories.len() as u64 || tail.sha256 != hex(&hasher.finalize()) {
                 return Err(broken("its checksum is wrong"));
@@ -167,8 +171,31 @@ pub async fn read_export(input: impl AsyncBufRead + Unpin) -> Result<(TenantId, 
         if memories.len() == MAX_IMPORT {
             return Err(broken(&format!("it has more than {MAX_IMPORT} memories")));
         }
-        memories.push(parse(&line)?);
+        if bytes > MAX_IMPORT_BYTES {
+            return Err(broken(&format!("it has more than {} MiB", MAX_IMPORT_BYTES >> 20)));
+        }
+        let memory: Memory = parse(&line)?;
+        bounds::check_text(&memory.text)?;
+        bounds::check_metadata(&memory.metadata)?;
+        memories.push(memory);
     }
+}
+
+/// The next line without its end; none at the end.
+async fn read_line(input: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<String>> {
+    let mut line = Vec::new();
+    let unread = |e: std::io::Error| broken("it cannot be read").with_source(e);
+    input.take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut line).await.map_err(unread)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.len() as u64 > MAX_LINE_BYTES {
+        return Err(broken(&format!("a line has more than {} KiB", MAX_LINE_BYTES >> 10)));
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    String::from_utf8(line).map(Some).map_err(|e| broken("a line is no UTF-8").with_source(e))
 }
 
 fn broken(why: &str) -> Error {

@@ -241,6 +241,23 @@ pub async fn lists_are_complete(stores: &MemoryStores) -> Outcome {
     Outcome::Ran
 }
 
+/// A memory whose text was changed keeps its id: adding the former text and the present one together leaves it as it is, and
+/// makes another of the former.
+pub async fn a_former_text_takes_no_memorys_place(stores: &MemoryStores) -> Outcome {
+    let (store, scope) = (&*stores.acme, agent("a"));
+    let paris = add(store, &scope, "I live in Paris", 0).await;
+    let rome = MemoryChange::new().with_text("I live in Rome", super::fixture::axis(1).to_vec(), "contract");
+    store.update(UpdateMemory::new(scope.clone(), paris.id.clone(), rome, "moved")).await.expect("update");
+    let both = vec![new("I live in Paris", 0), new("I live in Rome", 1)];
+    let added = store.add(AddMemories::new(scope.clone(), both)).await.expect("add");
+    let ids: BTreeSet<&MemoryId> = added.iter().map(|added| &added.memory().id).collect();
+    assert_eq!(ids.len(), 2, "{added:?}");
+    assert_eq!(get(store, &scope, &paris.id).await.expect("it stays").text, "I live in Rome");
+    let there: BTreeSet<String> = texts(store, &scope).await.into_iter().collect();
+    assert_eq!(there, ["I live in Paris", "I live in Rome"].map(str::to_owned).into());
+    Outcome::Ran
+}
+
 /// What is deleted is gone, what it was is answered, and its history stays.
 pub async fn a_delete_leaves_the_history(stores: &MemoryStores) -> Outcome {
     let (store, scope) = (&*stores.acme, agent("video").in_session(SessionId::parse("one").expect("a literal id")));
@@ -267,6 +284,7 @@ macro_rules! memory_store_contract {
         $crate::contract_cases! {
             memory_store, $make, [$($skip),*];
             what_is_added_is_there, a_text_is_one_memory_of_a_scope, two_writers_make_one_memory, an_update_keeps_the_rest,
+            a_former_text_takes_no_memorys_place,
             three_signals_rank, filters_mean_what_they_say, lists_are_complete, a_delete_leaves_the_history,
             invariant_01_every_call_has_a_scope, invariant_06_ids_alone_reach_nothing,
             invariant_08_cursors_stay_with_their_list, invariant_17_vectors_are_checked, a_clear_takes_its_reach_alone,
