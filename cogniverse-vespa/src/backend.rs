@@ -155,9 +155,11 @@ impl SchemaStore for VespaBackend {
     async fn drop_schema(&self, schema: &TenantSchema) -> Result<()> {
         let dropped = self.inner.deployer.apply(&Change::Drop(schema)).await.map_err(|e| named(e, "drop"));
         self.inner.catalog.forget();
+        // Whatever became of the drop, also of an earlier one: its permission is not to outlive it. A crash here leaves it to
+        // the next deployment, which takes it out, and to its date.
+        let tidied = self.inner.deployer.apply(&Change::Tidy).await.map_err(|e| named(e, "drop"));
         dropped?;
-        // A crash here leaves the permission to the next deployment, which takes it out, and to its date.
-        self.inner.deployer.apply(&Change::Tidy).await.map(|_| ()).map_err(|e| named(e, "drop"))
+        tidied.map(|_| ())
     }
 }
 

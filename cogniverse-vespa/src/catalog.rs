@@ -2,11 +2,14 @@
 
 use crate::{deploy::Deployer, manifest::Manifest};
 use cogniverse_core::schemas::Schema;
-use cogniverse_sdk::{DeployedSchema, Error, ErrorKind, Result, TenantId, TenantSchema};
+use cogniverse_sdk::{DeployedSchema, Error, ErrorKind, Result, Retry, TenantId, TenantSchema};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -19,6 +22,10 @@ pub(crate) struct Catalog {
     deployer: Arc<Deployer>,
     age: Duration,
     known: Mutex<Option<Known>>,
+    /// Counts what made the known stale; it is kept all the same, for when nothing newer can be had.
+    forgotten: AtomicU64,
+    /// When a look failed last.
+    failed_at: Mutex<Option<Instant>>,
     /// One look at a time.
     looking: tokio::sync::Mutex<()>,
 }
@@ -28,12 +35,21 @@ struct Known {
     generation: u64,
     manifest: Arc<Manifest>,
     read_at: Instant,
+    /// [`Catalog::forgotten`] before it was read.
+    as_of: u64,
     compiled: HashMap<TenantSchema, Arc<Schema>>,
 }
 
 impl Catalog {
     pub(crate) fn new(deployer: Arc<Deployer>, age: Duration) -> Self {
-        Self { deployer, age, known: Mutex::new(None), looking: tokio::sync::Mutex::new(()) }
+        Self {
+            deployer,
+            age,
+            known: Mutex::new(None),
+            forgotten: AtomicU64::new(0),
+            failed_at: Mutex::new(None),
+            looking: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// A deployed schema, understood.
@@ -45,6 +61,14 @@ impl Catalog {
             return Ok(found);
         }
         let asked = Instant::now();
+        // Nobody waits for a config server that is away, or that another call is asking, while something is known.
+        let failed = self.failed_at.lock().is_some_and(|at| at.elapsed() <= self.age);
+        let asking = !self.is_stale() && self.looking.try_lock().is_err();
+        if (failed || asking)
+            && let Some(found) = self.understand(schema)?
+        {
+            return Ok(found);
+        }
         if let Err(error) = self.look(asked, self.age).await {
             // The container answers searches also while the config server is away: go on with what was known.
             let unreachable = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
@@ -77,7 +101,7 @@ impl Catalog {
 
     fn compiled(&self, schema: &TenantSchema, age: Duration) -> Option<Arc<Schema>> {
         let known = self.known.lock();
-        let known = known.as_ref().filter(|known| known.read_at.elapsed() <= age)?;
+        let known = known.as_ref().filter(|known| self.is_fresh(known, age))?;
         known.compiled.get(schema).map(Arc::clone)
     }
 
@@ -94,26 +118,49 @@ impl Catalog {
         Ok(Some(compiled))
     }
 
+    fn is_fresh(&self, known: &Known, age: Duration) -> bool {
+        known.as_of == self.forgotten.load(Ordering::Acquire) && known.read_at.elapsed() <= age
+    }
+
+    fn is_stale(&self) -> bool {
+        let forgotten = self.forgotten.load(Ordering::Acquire);
+        self.known.lock().as_ref().is_none_or(|known| known.as_of != forgotten)
+    }
+
     /// Reads what is deployed, unless somebody did so since `asked` or within `age`.
     async fn look(&self, asked: Instant, age: Duration) -> Result<()> {
         let _turn = self.looking.lock().await;
-        let (generation, read_at) = match &*self.known.lock() {
-            Some(known) => (Some(known.generation), Some(known.read_at)),
-            None => (None, None),
+        let since_asked = |at: Instant| at >= asked;
+        let generation = match &*self.known.lock() {
+            Some(known) if self.is_fresh(known, age) => return Ok(()),
+            Some(known) if self.is_fresh(known, Duration::MAX) && since_asked(known.read_at) => return Ok(()),
+            known => known.as_ref().map(|known| known.generation),
         };
-        if read_at.is_some_and(|read_at| read_at >= asked || read_at.elapsed() <= age) {
-            return Ok(());
+        // Whoever waited while another call's look failed does not wait for one of its own.
+        if self.failed_at.lock().is_some_and(since_asked) {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the config server is away, as another call found just now",
+            )
+            .with_retry(Retry::After(None)));
         }
-        let now = Instant::now();
-        let read = self.deployer.manifest(generation).await?;
+        let (now, as_of) = (Instant::now(), self.forgotten.load(Ordering::Acquire));
+        let read = match self.deployer.manifest(generation).await {
+            Ok(read) => read,
+            Err(error) => {
+                *self.failed_at.lock() = Some(Instant::now());
+                return Err(error);
+            }
+        };
+        *self.failed_at.lock() = None;
         let mut known = self.known.lock();
         match (read, known.as_mut()) {
             (Some((generation, manifest)), _) => {
-                *known =
-                    Some(Known { generation, manifest: Arc::new(manifest), read_at: now, compiled: HashMap::new() });
+                let (manifest, compiled) = (Arc::new(manifest), HashMap::new());
+                *known = Some(Known { generation, manifest, read_at: now, as_of, compiled });
             }
-            (None, Some(known)) => known.read_at = now,
-            (None, None) => {}
+            (None, Some(known)) => (known.read_at, known.as_of) = (now, as_of),
+            (None, None) => return Err(Error::unexpected("the generation is known and its manifest is not")),
         }
         Ok(())
     }
@@ -122,7 +169,8 @@ impl Catalog {
     pub(crate) async fn list(&self, tenant: &TenantId) -> Result<Vec<DeployedSchema>> {
         self.look(Instant::now(), Duration::ZERO).await?;
         let known = self.known.lock();
-        let manifest = known.as_ref().map(|known| Arc::clone(&known.manifest)).unwrap_or_default();
+        let manifest = known.as_ref().map(|known| Arc::clone(&known.manifest));
+        let manifest = manifest.ok_or_else(|| Error::unexpected("what is deployed was read and is not known"))?;
         let entries = manifest.schemas.values().filter(|entry| entry.tenant == *tenant);
         let mut deployed: Vec<DeployedSchema> = entries
             .filter_map(|entry| {
@@ -140,8 +188,8 @@ impl Catalog {
         known.as_ref()?.manifest.schemas.get(physical).map(crate::manifest::Entry::schema)
     }
 
-    /// Forgets: the next call reads.
+    /// The next call reads; what is known stays for when it cannot.
     pub(crate) fn forget(&self) {
-        *self.known.lock() = None;
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
     }
 }

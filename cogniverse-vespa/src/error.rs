@@ -99,6 +99,12 @@ pub(crate) fn transport(error: reqwest::Error) -> Error {
     Error::new(kind, what).with_retry(AGAIN).with_source(error.without_url())
 }
 
+/// Whether no part of a request can have arrived: no connection was made for it.
+pub(crate) fn never_arrived(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<reqwest::Error>());
+    cause.is_some_and(reqwest::Error::is_connect)
+}
+
 /// Whether a 404 is Vespa's own: the config server names its code, and `/document/v1` the path that was asked for.
 pub(crate) fn says_absent(call: Call, body: &[u8]) -> bool {
     match call {

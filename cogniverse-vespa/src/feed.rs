@@ -40,7 +40,7 @@ pub struct Feed<S> {
     throttle: Throttle,
     under_way: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Documents with an operation under way, and those that wait behind it.
-    busy: HashMap<DocumentId, VecDeque<Ready>>,
+    busy: HashMap<DocumentId, VecDeque<Result<Ready, DocumentOutcome>>>,
     waiting: usize,
 }
 
@@ -80,23 +80,24 @@ impl<S: Stream<Item = FeedOperation>> Feed<S> {
         );
     }
 
-    /// Takes one operation on, or gives its outcome at once where it cannot be sent.
+    /// Takes one operation on, or gives its outcome at once where it cannot be sent and none is before it.
     fn take(&mut self, operation: FeedOperation) -> Option<DocumentOutcome> {
-        let ready = match self.sender.ready(operation) {
-            Ok(ready) => ready,
-            Err(refused) => return Some(refused),
-        };
-        match self.busy.get_mut(ready.id()) {
-            Some(queue) => {
+        let id = operation.id().clone();
+        let ready = self.sender.ready(operation);
+        match (self.busy.get_mut(&id), ready) {
+            // Outcomes of one document come in the order of its operations, refusals too.
+            (Some(queue), ready) => {
                 queue.push_back(ready);
                 self.waiting += 1;
+                None
             }
-            None => {
-                self.busy.insert(ready.id().clone(), VecDeque::new());
+            (None, Ok(ready)) => {
+                self.busy.insert(id, VecDeque::new());
                 self.start(ready);
+                None
             }
+            (None, Err(refused)) => Some(refused),
         }
-        None
     }
 
     fn finished(&mut self, done: Done) -> DocumentOutcome {
@@ -104,7 +105,12 @@ impl<S: Stream<Item = FeedOperation>> Feed<S> {
         match self.busy.get_mut(&done.outcome.id).and_then(VecDeque::pop_front) {
             Some(next) => {
                 self.waiting -= 1;
-                self.start(next);
+                match next {
+                    Ok(next) => self.start(next),
+                    Err(outcome) => {
+                        self.under_way.push(std::future::ready(Done { outcome, pushed_back: false }).boxed());
+                    }
+                }
             }
             None => {
                 self.busy.remove(&done.outcome.id);

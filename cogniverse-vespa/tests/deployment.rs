@@ -154,6 +154,32 @@ async fn a_deployment_waits_until_it_is_in_force() {
     assert_eq!(server.faults().left(stale), Some(0), "it looked again");
 }
 
+/// A drop that is active and nowhere in force is an error, and its permission goes all the same; so it does where the drop is
+/// asked for again.
+#[tokio::test]
+async fn invariant_10_no_permission_outlives_its_drop() {
+    let (backend, server) =
+        world_with(TestServerOptions::default(), |c| c.with_deploy_timeout(Duration::from_secs(1))).await;
+    deploy(&backend, &["acme", "globex"]).await.unwrap();
+    let half = server.faults().always(Route::Convergence, Fault::HalfConverged);
+    assert_eq!(backend.drop_schema(&fixture::schema_of("acme")).await.unwrap_err().kind(), ErrorKind::Timeout);
+    let permitted = |server: &TestServer| server.application_files().contains_key("validation-overrides.xml");
+    assert!(!permitted(&server));
+    let mut files = server.application_files();
+    let left = "<validation-overrides>\n  <allow until=\"2099-01-01\" comment=\"cogniverse: drop of x\">schema-removal</allow>\n</validation-overrides>\n";
+    files.insert("validation-overrides.xml".to_owned(), left.replace("2099-01-01", &tomorrow()).into());
+    server.deploy(files).await.unwrap();
+    server.faults().remove(half);
+    assert_eq!(backend.drop_schema(&fixture::schema_of("acme")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!permitted(&server));
+    assert_eq!(backend.list_schemas(&fixture::tenant("globex")).await.unwrap().len(), 1);
+}
+
+fn tomorrow() -> String {
+    let today = jiff::tz::Offset::UTC.to_datetime(cogniverse_sdk::Timestamp::now()).date();
+    today.tomorrow().unwrap().to_string()
+}
+
 /// Others' files stay byte for byte, through additions, changes and drops.
 #[tokio::test]
 async fn invariant_10_what_others_deployed_stays() {

@@ -78,6 +78,40 @@ async fn operations_on_one_document_keep_their_order() {
     }
 }
 
+/// A refusal waits behind operations on the same document, so that each outcome is that of its own operation.
+#[tokio::test]
+async fn invariant_12_a_refusal_does_not_overtake() {
+    let (backend, server) = world().await;
+    deploy(&backend, &["acme"]).await.unwrap();
+    server.faults().always(Route::Documents, Fault::Slow(std::time::Duration::from_millis(30)));
+    let good = fixture::document("v", 1, "good", fixture::axis(0));
+    let bad = fixture::document("v", 1, "bad", [f32::NAN; 8]);
+    let last = fixture::document("v", 1, "last", fixture::axis(0));
+    let report = backend.put(PutRequest::new(fixture::schema_of("acme"), vec![good, bad, last])).await.unwrap();
+    let statuses: Vec<OutcomeStatus> = report.outcomes.iter().map(|outcome| outcome.status).collect();
+    assert_eq!(statuses, [OutcomeStatus::Stored, OutcomeStatus::Refused, OutcomeStatus::Stored]);
+}
+
+/// The answer of a conditional write is lost, and the second try meets the first: what became of it is not known, and not
+/// "another writer won".
+#[tokio::test]
+async fn invariant_12_a_lost_answer_of_a_conditional_write_is_unknown() {
+    let (backend, server) = world().await;
+    deploy(&backend, &["acme"]).await.unwrap();
+    let schema = fixture::schema_of("acme");
+    server.faults().next(Route::Documents, 1, Fault::LostAnswer);
+    let put = FeedOperation::put(fixture::document("v", 0, "mine", fixture::axis(0))).when(Condition::Absent);
+    let outcomes: Vec<_> = backend.feed(&schema, stream::iter([put.clone()])).await.unwrap().collect().await;
+    assert_eq!(outcomes[0].status, OutcomeStatus::Unknown, "{outcomes:?}");
+    let outcomes: Vec<_> = backend.feed(&schema, stream::iter([put])).await.unwrap().collect().await;
+    assert_eq!(outcomes[0].status, OutcomeStatus::Refused, "{outcomes:?}");
+    server.faults().next(Route::Documents, 1, Fault::LostAnswer);
+    assert!(
+        backend.delete(DeleteRequest::ids(schema, vec![fixture::id("v/0")])).await.is_err(),
+        "how many is not known"
+    );
+}
+
 /// Conditions are decided with the write, in Vespa.
 #[tokio::test]
 async fn conditions_decide_with_the_write() {

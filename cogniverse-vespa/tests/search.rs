@@ -11,7 +11,7 @@ use cogniverse_sdk::{
     search_backend::{Coverage, PartialCause},
 };
 use cogniverse_vespa::{VespaBackend, VespaConfig};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vespa_testkit::{Fault, Route, TestServerOptions};
 use world::{deploy, fill, words, world, world_with};
 
@@ -114,6 +114,26 @@ async fn invariant_22_what_others_deploy_is_seen_and_a_dead_config_server_stops_
         server.faults().always(route, Fault::Status(503));
     }
     assert_eq!(backend.search(words("acme", "common")).await.unwrap().hits.len(), 2);
+}
+
+/// A config server that hangs holds up one search at most, and a deployment that it fails takes nothing away that is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_24_a_hanging_config_server_makes_no_queue() {
+    let short =
+        |c: VespaConfig| c.with_catalog_age(Duration::ZERO).with_attempts(1).with_timeout(Duration::from_secs(1));
+    let (backend, server) =
+        world_with(TestServerOptions::default(), |c| short(c).with_deploy_timeout(Duration::from_millis(500))).await;
+    fill(&backend, "acme", 2).await;
+    for route in [Route::Application, Route::Content] {
+        server.faults().always(route, Fault::Slow(Duration::from_secs(600)));
+    }
+    deploy(&backend, &["globex"]).await.unwrap_err();
+    let begun = Instant::now();
+    let searches = (0..20).map(|_| backend.search(words("acme", "common")));
+    for found in futures_util::future::join_all(searches).await {
+        assert_eq!(found.unwrap().hits.len(), 2);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 /// The text is a parameter: whatever it holds, the same documents are asked for.

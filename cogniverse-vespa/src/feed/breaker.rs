@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(5);
 /// Then, for so long: operations end as unknown.
 const DOOM: Duration = Duration::from_secs(60);
+/// No failure for so long, longer than one try can take while somebody tries: what failed before says nothing any more.
+const QUIET: Duration = Duration::from_secs(120);
 /// While operations pause, one goes through in this time, to see.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -19,6 +21,7 @@ pub(crate) struct Breaker {
 #[derive(Debug, Default)]
 struct State {
     failing_since: Option<Instant>,
+    last_failed: Option<Instant>,
     last_look: Option<Instant>,
 }
 
@@ -36,16 +39,21 @@ pub(crate) enum Gate {
 impl Breaker {
     pub(crate) fn succeeded(&self) {
         let mut state = self.state.lock();
-        state.failing_since = None;
-        state.last_look = None;
+        *state = State::default();
     }
 
     pub(crate) fn failed(&self, now: Instant) {
-        self.state.lock().failing_since.get_or_insert(now);
+        let mut state = self.state.lock();
+        state.failing_since.get_or_insert(now);
+        state.last_failed = Some(now);
     }
 
     pub(crate) fn gate(&self, now: Instant) -> Gate {
         let mut state = self.state.lock();
+        // Time in which nobody tried is no time of failing: Vespa may have been back for long.
+        if state.last_failed.is_some_and(|last| now.duration_since(last) >= QUIET) {
+            *state = State::default();
+        }
         let Some(since) = state.failing_since else { return Gate::Open };
         let failing = now.duration_since(since);
         if failing < GRACE {
@@ -80,9 +88,13 @@ mod tests {
         let later = start + GRACE;
         assert_eq!(breaker.gate(later), Gate::Open, "one looks");
         assert!(matches!(breaker.gate(later), Gate::Wait(_)), "the others wait");
+        breaker.failed(start + DOOM / 2);
         let doomed = start + DOOM;
         assert_eq!(breaker.gate(doomed), Gate::Open);
         assert_eq!(breaker.gate(doomed), Gate::Doomed);
+        assert_eq!(breaker.gate(doomed + QUIET), Gate::Open, "nobody tried since");
+        assert_eq!(breaker.gate(doomed + QUIET), Gate::Open, "and so all may");
+        breaker.failed(doomed);
         breaker.succeeded();
         assert_eq!(breaker.gate(doomed), Gate::Open);
     }

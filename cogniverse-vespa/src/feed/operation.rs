@@ -10,7 +10,7 @@ use crate::{
     config::VespaConfig,
     document_json::{put_body, update_body},
     document_path::{check_id, escape, type_path},
-    error::Call,
+    error::{self, Call},
 };
 use bytes::Bytes;
 use cogniverse_core::schemas::Schema;
@@ -106,12 +106,6 @@ pub(crate) struct Ready {
     conditional: bool,
 }
 
-impl Ready {
-    pub(crate) fn id(&self) -> &DocumentId {
-        &self.id
-    }
-}
-
 /// Sends operations of one schema.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -190,6 +184,8 @@ impl Sender {
     /// Sends until there is an outcome; tells whether Vespa pushed back.
     pub(crate) async fn send(&self, ready: Ready) -> (DocumentOutcome, bool) {
         let (mut failures, mut pushed_back, mut pause) = (0, false, FIRST_PAUSE);
+        // Whether an earlier try may have been carried out, its answer lost.
+        let mut carried_out = false;
         loop {
             match self.breaker.gate(Instant::now()) {
                 Gate::Open => {}
@@ -214,11 +210,20 @@ impl Sender {
                     continue;
                 }
                 Ok(answer) if answer.status.as_u16() == 503 => answer.error(Call::Document),
+                Ok(answer) if answer.status.as_u16() == 412 && carried_out => {
+                    self.breaker.succeeded();
+                    let what = "an answer was lost on the way, and the condition does not hold now: the operation itself, or another writer, may have seen to that; read the document";
+                    let error = Error::new(ErrorKind::Unavailable, what).with_context("document", &ready.id);
+                    return (DocumentOutcome::unknown(ready.id, error.with_retry(Retry::Exhausted)), pushed_back);
+                }
                 Ok(answer) => {
                     self.breaker.succeeded();
                     return (self.outcome(ready, &answer), pushed_back);
                 }
-                Err(error) => error,
+                Err(error) => {
+                    carried_out |= !error::never_arrived(&error);
+                    error
+                }
             };
             failures += 1;
             self.breaker.failed(Instant::now());
