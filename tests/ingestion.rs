@@ -231,6 +231,35 @@ async fn videos_are_cut_and_given_their_words() {
     assert_eq!(segments(&world, "acme").await[3].0, 30.0);
 }
 
+/// A playlist under a video's name would have ffmpeg read another tenant's file: it is no video, and nothing of it is taken.
+#[tokio::test]
+async fn invariant_01_a_playlist_reaches_no_other_file() {
+    if !ffmpeg_is_there() {
+        return;
+    }
+    let world = World::with(&["acme"], |b| b).await;
+    let (theirs, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let secret = clip(theirs.path(), "secret.mp4", 8, true);
+    let transport = theirs.path().join("secret.ts");
+    let remux = Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(&secret).arg(&transport).status().unwrap();
+    assert!(remux.success());
+    let hls = |target: &Path| {
+        let target = target.display();
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:8\n#EXTINF:8,\n{target}\n#EXT-X-ENDLIST\n")
+    };
+    std::fs::copy(&secret, folder.path().join("own.dat")).unwrap();
+    std::fs::write(folder.path().join("hls.mp4"), hls(&secret)).unwrap();
+    std::fs::write(folder.path().join("hls-ts.mp4"), hls(&transport)).unwrap();
+    std::fs::write(folder.path().join("concat.mp4"), "ffconcat version 1.0\nfile own.dat\n").unwrap();
+    let report = ingest(&world, "acme", IngestSource::Folder(folder.path().to_owned())).await;
+    assert_eq!(report.videos.len(), 3);
+    for video in &report.videos {
+        assert_eq!(video.status, VideoStatus::Failed, "{}", video.name);
+        assert!(video.reason.as_ref().unwrap().contains("cannot be used as a video"), "{:?}", video.reason);
+    }
+    assert_eq!(count(&world, "acme").await, 0);
+}
+
 #[tokio::test]
 async fn bad_videos_are_named_and_the_others_go_on() {
     if !ffmpeg_is_there() {

@@ -25,7 +25,7 @@ pub struct OpenAiTranscriber {
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
+    /// Always there, also for silence: an answer without it is an error that calls itself a success.
     text: String,
     language: Option<String>,
     segments: Option<Vec<Segment>>,
@@ -117,10 +117,12 @@ impl Transcriber for OpenAiTranscriber {
         }
         let body = self.form(&audio, language);
         let answer: Answer = self.client.post(&["v1", "audio", "transcriptions"], &body).await?;
-        let segments = match answer.segments {
-            Some(segments) => segments,
-            None if answer.text.trim().is_empty() => Vec::new(),
-            None => {
+        let segments = answer.segments.unwrap_or_default();
+        let timed = segments.iter().any(|segment| !segment.text.trim().is_empty());
+        let segments = match timed {
+            true => segments,
+            false if answer.text.trim().is_empty() => Vec::new(),
+            false => {
                 return Err(not_of_the_form(
                     "POST /v1/audio/transcriptions",
                     "words without times: the server must know response_format verbose_json",

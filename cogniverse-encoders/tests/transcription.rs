@@ -106,7 +106,10 @@ async fn the_form_holds_the_file_and_the_answers_times_are_put_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_09_every_shape_of_error_is_one() {
     let json = |body: &str| Answer::new("200 OK", "application/json", body);
-    let table: [(Answer, ErrorKind, &str, usize); 8] = [
+    let table: [(Answer, ErrorKind, &str, usize); 11] = [
+        (json(r#"{"error": {"message": "the model is loading"}}"#), ErrorKind::Unexpected, "no such JSON", 1),
+        (json("{}"), ErrorKind::Unexpected, "no such JSON", 1),
+        (json(r#"{"text": "many words", "segments": []}"#), ErrorKind::Unexpected, "verbose_json", 1),
         (json(r#"{"text": "words without times"}"#), ErrorKind::Unexpected, "verbose_json", 1),
         (
             json(r#"{"text": "x", "segments": [{"start": 2.0, "end": 1.0, "text": "x"}]}"#),

@@ -73,6 +73,17 @@ struct Packet {
     pts_time: Option<String>,
 }
 
+/// The longest video, in seconds: two days. How many pieces are made comes from the length that a file claims.
+const LONGEST: f64 = 172_800.0;
+/// What a file may be, whatever it is called: containers that hold their own pictures and sound. A playlist under a video's name
+/// would have ffmpeg read other files, those of other tenants too.
+const READ_ONLY: [&str; 4] = [
+    "-protocol_whitelist",
+    "file",
+    "-format_whitelist",
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,wav,mxf",
+];
+
 impl Ffmpeg {
     /// Other programs than those of the path.
     #[must_use]
@@ -103,6 +114,12 @@ impl Ffmpeg {
         let duration = duration
             .filter(|duration| duration.is_finite() && *duration > 0.0)
             .ok_or_else(|| not_a_video(video, "it has no length"))?;
+        if duration > LONGEST {
+            return Err(not_a_video(
+                video,
+                &format!("it claims to last {duration:.0} s, and at most {LONGEST:.0} are taken"),
+            ));
+        }
         self.check_whole(video, duration).await?;
         let has_audio = shown.streams.iter().any(|stream| stream.codec_type == "audio");
         Ok(Probe { duration, width: picture.width, height: picture.height, has_audio })
@@ -132,6 +149,7 @@ impl Ffmpeg {
     async fn ffprobe(&self, video: &Path, show: &[&str]) -> Result<Shown> {
         let mut arguments: Vec<OsString> =
             ["-v", "error", "-of", "json"].iter().chain(show).map(OsString::from).collect();
+        arguments.extend(READ_ONLY.iter().map(OsString::from));
         arguments.extend(["-i".into(), input(video)]);
         let output = self.run(&self.ffprobe, arguments).await?;
         if !output.status.success() {
@@ -151,6 +169,7 @@ impl Ffmpeg {
         let mut all: Vec<OsString> =
             ["-nostdin", "-hide_banner", "-loglevel", "info", "-y"].iter().map(OsString::from).collect();
         all.extend_from_slice(before);
+        all.extend(READ_ONLY.iter().map(OsString::from));
         all.extend(["-i".into(), input(video)]);
         all.extend_from_slice(arguments);
         let output = self.run(&self.ffmpeg, all).await?;
@@ -193,10 +212,14 @@ fn not_a_video(video: &Path, why: &str) -> Error {
 
 fn first_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given").trim().to_owned()
+    cut(text.lines().find(|line| !line.trim().is_empty()))
 }
 
 fn last_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason given").trim().to_owned()
+    cut(text.lines().rev().find(|line| !line.trim().is_empty()))
+}
+
+fn cut(line: Option<&str>) -> String {
+    line.unwrap_or("no reason given").trim().chars().take(300).collect()
 }

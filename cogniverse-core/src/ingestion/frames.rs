@@ -45,6 +45,13 @@ impl Frames {
             let before: Vec<OsString> = vec!["-ss".into(), format!("{time:.3}").into()];
             let arguments: Vec<OsString> =
                 vec!["-frames:v".into(), "1".into(), "-q:v".into(), "2".into(), picture.clone().into()];
+            // Where there is no picture ffmpeg leaves the file alone: one of an earlier segment would stand for this one.
+            match std::fs::remove_file(&picture) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::new(ErrorKind::Unavailable, "an older picture cannot be removed").with_source(e));
+                }
+                _ => {}
+            }
             ffmpeg.ffmpeg(video, &before, &arguments).await?;
             // A seek to the very end of a video finds no picture; the ones before stand for the segment.
             if picture.exists() {
