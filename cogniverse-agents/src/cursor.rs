@@ -63,10 +63,63 @@ fn fingerprint(request: &SearchRequest) -> String {
         grouping,
         query_vectors,
         allow_degraded,
-        ..
+        top_k: _,
+        cursor: _,
+        timeout: _,
+        memory: _,
     } = request;
     let parts = format!(
         "{tenant:?}{profiles:?}{query:?}{strategy:?}{filter:?}{time_range:?}{grouping:?}{query_vectors:?}{allow_degraded}"
     );
     URL_SAFE_NO_PAD.encode(Sha256::digest(parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Grouping;
+    use cogniverse_sdk::{FieldName, Filter, Matrix, ProfileName, StrategyName, TimeRange};
+
+    fn request() -> SearchRequest {
+        let (tenant, profile) = (TenantId::parse("acme").unwrap(), ProfileName::parse("frames").unwrap());
+        SearchRequest::new(tenant, profile, "words")
+    }
+
+    fn opens(cursor: &PageCursor, request: SearchRequest) -> bool {
+        PageCursor::offset(&request.with_cursor(cursor.clone())).is_ok()
+    }
+
+    #[test]
+    fn invariant_08_a_cursor_is_of_everything_that_orders_results() {
+        let by = |field: &str, value: &str| Filter::equals(FieldName::parse(field).unwrap(), value);
+        let rows = |cell: f32| Matrix::new(2, vec![cell, 1.0]).unwrap();
+        let range = |end: f64| TimeRange::new(0.0, end).unwrap();
+        let other_tenant = SearchRequest { tenant: TenantId::parse("globex").unwrap(), ..request() };
+        let others = [
+            request(),
+            other_tenant,
+            SearchRequest { query: "other".to_owned(), ..request() },
+            request().and_profile(ProfileName::parse("chunks").unwrap()),
+            SearchRequest { profiles: vec![ProfileName::parse("chunks").unwrap()], ..request() },
+            request().with_strategy(StrategyName::parse("bm25_only").unwrap()),
+            request().with_strategy(StrategyName::parse("phased").unwrap()),
+            request().with_filter(by("video_id", "a")),
+            request().with_filter(by("video_id", "b")),
+            request().with_time_range(range(1.0)),
+            request().with_time_range(range(2.0)),
+            request().grouped_by(Grouping::Moments),
+            request().with_query_vectors(rows(0.5)),
+            request().with_query_vectors(rows(0.25)),
+            request().allowing_degraded(),
+        ];
+        for (of, owner) in others.iter().enumerate() {
+            let cursor = PageCursor::at(10, owner).unwrap();
+            for (at, other) in others.iter().enumerate() {
+                assert_eq!(opens(&cursor, other.clone()), of == at, "{owner:?} opened by {other:?}");
+            }
+        }
+        let cursor = PageCursor::at(10, &request()).unwrap();
+        let same = request().with_top_k(50).with_timeout(std::time::Duration::from_secs(1)).with_cursor(cursor);
+        assert_eq!(PageCursor::offset(&same).unwrap(), 10, "neither its size nor its timeout makes a page another's");
+    }
 }

@@ -66,3 +66,63 @@ impl TenantCache for QueryEncoders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use cogniverse_sdk::{EncoderInfo, ErrorKind, VectorKind};
+
+    /// Says one thing of its vectors and makes others, if it is told to.
+    #[derive(Debug)]
+    struct Fixed {
+        info: EncoderInfo,
+        rows: Matrix<f32>,
+    }
+
+    #[async_trait]
+    impl QueryEncoder for Fixed {
+        fn info(&self) -> &EncoderInfo {
+            &self.info
+        }
+
+        async fn encode_query(&self, _text: &str) -> Result<Matrix<f32>> {
+            Ok(self.rows.clone())
+        }
+    }
+
+    fn encoder(model: &str, dims: usize, kind: VectorKind, rows: Matrix<f32>) -> Arc<dyn QueryEncoder> {
+        Arc::new(Fixed { info: EncoderInfo { model: model.to_owned(), dims, kind }, rows })
+    }
+
+    fn rows(width: usize, height: usize, cell: f32) -> Matrix<f32> {
+        Matrix::new(width, vec![cell; width * height]).unwrap()
+    }
+
+    fn tenant() -> TenantId {
+        TenantId::parse("acme").unwrap()
+    }
+
+    #[tokio::test]
+    async fn two_models_of_one_dimension_have_vectors_of_their_own() {
+        let encoders = QueryEncoders::new(BTreeMap::new());
+        for (model, cell) in [("first", 1.0), ("second", 2.0), ("first", 1.0)] {
+            let encoder = encoder(model, 4, VectorKind::Multi, rows(4, 2, cell));
+            let made = encoders.encode(&tenant(), &encoder, "words").await.unwrap();
+            assert_eq!(*made, rows(4, 2, cell), "{model}");
+        }
+    }
+
+    #[tokio::test]
+    async fn vectors_of_another_width_than_promised_are_refused_and_not_kept() {
+        let encoders = QueryEncoders::new(BTreeMap::new());
+        let broken = encoder("model", 4, VectorKind::Multi, rows(8, 1, 1.0));
+        let error = encoders.encode(&tenant(), &broken, "words").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unexpected);
+        assert!(error.to_string().contains("4 cells and made 8"), "{error}");
+        let empty = encoder("model", 4, VectorKind::Multi, Matrix::new(4, Vec::new()).unwrap());
+        assert_eq!(encoders.encode(&tenant(), &empty, "words").await.unwrap_err().kind(), ErrorKind::Unexpected);
+        let mended = encoder("model", 4, VectorKind::Multi, rows(4, 1, 1.0));
+        assert_eq!(*encoders.encode(&tenant(), &mended, "words").await.unwrap(), rows(4, 1, 1.0));
+    }
+}

@@ -102,6 +102,24 @@ mod tests {
         assert_eq!(fuse(vec![frames, chunks], Grouping::Segments).len(), 4);
     }
 
+    /// Many segments of one moment in one profile are one vote, and that of the best.
+    #[test]
+    fn a_profile_counts_once_by_its_best_rank() {
+        let frames: Vec<_> = (0..4).map(|n| result("frames", n + 1, "a", n as f64, n as f64 + 1.0)).collect();
+        let chunks = vec![result("chunks", 1, "b", 0.0, 30.0), result("chunks", 2, "a", 0.0, 30.0)];
+        let fused = fuse(vec![chunks, frames], Grouping::Moments);
+        let scores: Vec<(&str, f64)> = fused.iter().map(|r| (r.video_id.as_str(), r.score)).collect();
+        assert_eq!(scores.len(), 2);
+        assert_eq!((scores[0].0, scores[1].0), ("a", "b"));
+        assert!((scores[0].1 - (1.0 / 61.0 + 1.0 / 62.0)).abs() < 1e-12, "{scores:?}");
+        assert!((scores[1].1 - 1.0 / 61.0).abs() < 1e-12, "{scores:?}");
+        // However the evidence is ordered.
+        let mut backwards = fused[0].clone();
+        backwards.evidence.reverse();
+        assert!((reciprocal_rank(&backwards) - scores[0].1).abs() < 1e-15);
+        assert_eq!(best_rank(&backwards), 1);
+    }
+
     #[test]
     fn one_profile_keeps_its_scores_and_order() {
         let list = vec![result("p", 1, "a", 0.0, 1.0), result("p", 2, "a", 50.0, 51.0)];
