@@ -69,7 +69,8 @@ async fn the_process_whose_power_goes() {
 fn disk(folder: &Path) -> Option<PathBuf> {
     let library = folder.join("unsynced.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power_loss/unsynced.c");
-    let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+    let made =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
     let made = made.is_ok_and(|status| status.success());
     assert!(made || std::env::var_os("COGNIVERSE_CI").is_none(), "CI must have a C compiler");
     if !made {

@@ -4,7 +4,10 @@
 
 use cogniverse_core::tenants::{TenantRegistry, TenantState};
 use cogniverse_foundation::InMemoryConfigStore;
-use cogniverse_sdk::{ErrorKind, ManualClock, TenantId, Timestamp};
+use cogniverse_sdk::{
+    ConfigEntry, ConfigKey, ConfigOwner, ConfigStore, ErrorKind, Expected, ManualClock, Result, TenantId, Timestamp,
+    config_store::{ConfigPage, ListConfig, PutConfig},
+};
 use std::{sync::Arc, time::Duration};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -68,18 +71,62 @@ async fn listing_is_paged_and_complete() {
     assert_eq!(names, (0..45).map(|number| format!("t{number:02}")).collect::<Vec<_>>());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_at_once_move_a_tenant_once() {
-    let (registry, _) = registry();
+/// A store in which all who move a tenant have read its record before the first of them writes.
+#[derive(Debug)]
+struct Meeting {
+    inner: InMemoryConfigStore,
+    readers: tokio::sync::Barrier,
+}
+
+#[async_trait::async_trait]
+impl ConfigStore for Meeting {
+    async fn put(&self, put: PutConfig) -> Result<ConfigEntry> {
+        self.inner.put(put).await
+    }
+    async fn get(&self, key: &ConfigKey, version: Option<u64>) -> Result<Option<ConfigEntry>> {
+        let read = self.inner.get(key, version).await;
+        self.readers.wait().await;
+        read
+    }
+    async fn history(&self, key: &ConfigKey, before: Option<u64>, limit: usize) -> Result<ConfigPage> {
+        self.inner.history(key, before, limit).await
+    }
+    async fn list(&self, list: ListConfig) -> Result<ConfigPage> {
+        self.inner.list(list).await
+    }
+    async fn delete(&self, key: &ConfigKey, expected: Expected) -> Result<ConfigEntry> {
+        self.inner.delete(key, expected).await
+    }
+    async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64> {
+        self.inner.erase_tenant(tenant).await
+    }
+    async fn export(&self, owner: &ConfigOwner, after: Option<String>, limit: usize) -> Result<ConfigPage> {
+        self.inner.export(owner, after, limit).await
+    }
+    async fn import(&self, entries: Vec<ConfigEntry>) -> Result<u64> {
+        self.inner.import(entries).await
+    }
+}
+
+#[tokio::test]
+async fn of_eight_at_once_one_moves_a_tenant() {
+    const MOVERS: usize = 8;
+    let store = Meeting { inner: InMemoryConfigStore::new(), readers: tokio::sync::Barrier::new(MOVERS) };
+    let registry = TenantRegistry::new(Arc::new(store), Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)));
     let acme = tenant("acme");
     registry.create(&acme).await.unwrap();
-    let moves = (0..8).map(|_| {
+    let moves = (0..MOVERS).map(|n| {
         let (registry, acme) = (registry.clone(), acme.clone());
-        tokio::spawn(async move { registry.suspend(&acme, "race", DAY).await.is_ok() })
+        tokio::spawn(async move { registry.suspend(&acme, format!("mover {n}"), DAY).await })
     });
-    let mut won = 0;
+    let mut moved = Vec::new();
     for handle in moves.collect::<Vec<_>>() {
-        won += usize::from(handle.await.unwrap());
+        match handle.await.unwrap() {
+            Ok(record) => moved.push(record),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}"),
+        }
     }
-    assert_eq!(won, 1);
+    assert_eq!(moved.len(), 1, "{moved:?}");
+    let page = registry.list(None, 10).await.unwrap();
+    assert_eq!(page.tenants, moved, "what stands is what the one was told");
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a test asserts")]
 
+mod leaky;
+
 use async_trait::async_trait;
 use cogniverse::{
     Cogniverse, CogniverseBuilder, IngestReport, IngestRequest, IngestSource, ProfileName, Result, StrategyName,
@@ -19,6 +21,8 @@ use std::{
     },
 };
 use tempfile::TempDir;
+
+pub(crate) use leaky::Leaky;
 
 pub(crate) const TEXT: &str = "video_text_minilm_mv_segment";
 

@@ -7,7 +7,7 @@ use crate::{
     Document, ErrorKind, FieldValue, Filter, OutcomeStatus, SearchBackend, Tensor,
     document::Fields,
     document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
-    filter::Number,
+    filter::{Number, Range},
 };
 use std::collections::BTreeSet;
 
@@ -124,7 +124,17 @@ pub async fn filters_mean_what_they_say(backend: &dyn SearchBackend) -> Outcome 
     backend.put(PutRequest::new(schema.clone(), vec![tagged])).await.expect("put");
     let f = fixture::field;
     let between = |name: &str, from: i64, to: i64| Filter::between(f(name), Number::Integer(from), Number::Integer(to));
+    let range = |name: &str, range: Range| Filter::Range(f(name), range);
+    let seven = || Some(Number::Integer(7));
     let table: Vec<(Filter, u64)> = vec![
+        (range("segment_id", Range { gt: seven(), ..Range::default() }), 23),
+        (range("segment_id", Range { gte: seven(), ..Range::default() }), 24),
+        (range("segment_id", Range { lt: seven(), ..Range::default() }), 7),
+        (range("segment_id", Range { lte: seven(), ..Range::default() }), 8),
+        (range("start_time", Range { gt: Some(Number::Integer(70)), ..Range::default() }), 23),
+        (range("start_time", Range { lte: Some(Number::Integer(70)), ..Range::default() }), 8),
+        (range("segment_id", Range { gt: seven(), lt: Some(Number::Integer(8)), ..Range::default() }), 0),
+        (range("segment_id", Range { gte: seven(), lte: seven(), ..Range::default() }), 1),
         (Filter::equals(f("segment_id"), 7), 1),
         (Filter::equals(f("segment_id"), 7.0), 1),
         (Filter::equals(f("start_time"), 70), 1),
