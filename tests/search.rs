@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use world::{Leaky, Probe, TEXT, World, profile, strategy, tenant};
+use world::{Probe, TEXT, World, leaky::Leaky, profile, strategy, tenant};
 
 fn ask(of: &str, query: &str) -> SearchRequest {
     SearchRequest::new(tenant(of), profile(TEXT), query)

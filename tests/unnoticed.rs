@@ -14,7 +14,7 @@ use cogniverse::{
     },
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use world::{Leaky, TEXT, World, profile, strategy, tenant};
+use world::{TEXT, World, leaky::Leaky, profile, strategy, tenant};
 
 fn ask(of: &str, query: &str) -> SearchRequest {
     SearchRequest::new(tenant(of), profile(TEXT), query)

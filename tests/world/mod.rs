@@ -2,7 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a test asserts")]
 
-mod leaky;
+pub(crate) mod leaky;
 
 use async_trait::async_trait;
 use cogniverse::{
@@ -21,8 +21,6 @@ use std::{
     },
 };
 use tempfile::TempDir;
-
-pub(crate) use leaky::Leaky;
 
 pub(crate) const TEXT: &str = "video_text_minilm_mv_segment";
 
