@@ -12,7 +12,7 @@ use cogniverse_sdk::{
 };
 use std::{collections::HashSet, fs, sync::Arc};
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
 };
 
@@ -30,8 +30,8 @@ struct Inner {
     catalog: Catalog,
     stores: OpenStores,
     float_cache: FloatCache,
-    running: Semaphore,
-    waiting: Semaphore,
+    running: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
     /// Declared last: the lock goes when everything else is closed.
     folder: DataFolder,
@@ -45,6 +45,8 @@ pub struct Resources {
     pub open_schemas: usize,
     /// Bytes of float vectors in memory.
     pub float_cache_bytes: usize,
+    /// Searches that a thread works on, given up or not.
+    pub running_searches: usize,
 }
 
 impl EmbeddedBackend {
@@ -69,10 +71,10 @@ impl EmbeddedBackend {
             let inner = Inner {
                 stores: OpenStores::new(config.max_open_schemas),
                 float_cache: FloatCache::new(config.float_cache_bytes),
-                running: Semaphore::new(config.max_running_searches),
-                waiting: Semaphore::new(
+                running: Arc::new(Semaphore::new(config.max_running_searches.min(Semaphore::MAX_PERMITS))),
+                waiting: Arc::new(Semaphore::new(
                     config.max_running_searches.saturating_add(config.max_waiting_searches).min(Semaphore::MAX_PERMITS),
-                ),
+                )),
                 catalog,
                 clock,
                 config,
@@ -93,15 +95,24 @@ impl EmbeddedBackend {
     /// What is held at this moment.
     #[must_use]
     pub fn resources(&self) -> Resources {
-        Resources { open_schemas: self.inner.stores.len(), float_cache_bytes: self.inner.float_cache.used() }
+        Resources {
+            open_schemas: self.inner.stores.len(),
+            float_cache_bytes: self.inner.float_cache.used(),
+            running_searches: self
+                .inner
+                .config
+                .max_running_searches
+                .saturating_sub(self.inner.running.available_permits()),
+        }
     }
 
     /// A place among the running searches, or a refusal where too many wait.
+    /// It belongs to the thread that works: a caller who gives up does not make room for one more.
     pub(crate) async fn search_permit(
         &self,
         schema: &TenantSchema,
-    ) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
-        let waiting = self.inner.waiting.try_acquire().map_err(|_| {
+    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+        let waiting = Arc::clone(&self.inner.waiting).try_acquire_owned().map_err(|_| {
             Error::new(
                 ErrorKind::RateLimited,
                 format!("{} searches wait already; try again later", self.inner.config.max_waiting_searches),
@@ -109,10 +120,8 @@ impl EmbeddedBackend {
             .with_retry(Retry::After(None))
             .with_context("tenant", schema.tenant())
         })?;
-        let running = self
-            .inner
-            .running
-            .acquire()
+        let running = Arc::clone(&self.inner.running)
+            .acquire_owned()
             .await
             .map_err(|e| Error::unexpected("the search queue is closed").with_source(e))?;
         Ok((waiting, running))

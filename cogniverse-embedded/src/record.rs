@@ -15,7 +15,12 @@ use cogniverse_sdk::{
     Document, DocumentId, Error, ErrorKind, FieldName, Result, TenantSchema, Tensor, document::Fields,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The layout of the file; a newer one is refused.
 const FORMAT: i64 = 1;
@@ -43,11 +48,23 @@ pub(crate) struct StoredDocument {
 pub(crate) struct Change {
     pub(crate) removed: Vec<i64>,
     pub(crate) added: Vec<IndexedDocument>,
+    /// The moment that begins when the transaction is committed.
+    pub(crate) moment: i64,
+}
+
+impl Change {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
 }
 
 impl Record {
     pub(crate) fn new(path: PathBuf, schema: TenantSchema, layout: Arc<Layout>, durability: Durability) -> Self {
         Self { path, schema, layout, durability }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn sqlite(&self) -> impl Fn(rusqlite::Error) -> Error + Copy + '_ {
@@ -91,7 +108,7 @@ impl Record {
         transaction.commit().map_err(self.sqlite())
     }
 
-    fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c>> {
+    pub(crate) fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c>> {
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(self.sqlite())
     }
 
@@ -183,9 +200,24 @@ impl Record {
         Ok(StoredDocument { row: number, id, fields })
     }
 
+    /// The number of the last write. Reading it fixes what a transaction of the connection sees.
+    pub(crate) fn moment(&self, connection: &Connection) -> Result<i64> {
+        let mut select = connection
+            .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'moment'")
+            .map_err(self.sqlite())?;
+        Ok(select.query_row([], |row| row.get(0)).optional().map_err(self.sqlite())?.unwrap_or(0))
+    }
+
+    /// Whether any document has a vector of a tensor field.
+    pub(crate) fn has_cells(&self, connection: &Connection, field: &FieldName) -> Result<bool> {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", table(field));
+        let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
+        select.query_row([], |row| row.get(0)).map_err(self.sqlite())
+    }
+
     /// The whole index, from what is stored.
     pub(crate) fn load(&self, connection: &Connection) -> Result<Snapshot> {
-        let mut snapshot = Snapshot::empty(Arc::clone(&self.layout));
+        let mut snapshot = Snapshot::empty(Arc::clone(&self.layout)).at(self.moment(connection)?);
         let mut after = 0;
         loop {
             let batch = self.load_after(connection, after)?;
@@ -252,7 +284,7 @@ impl Record {
         connection: &Connection,
         field: &TensorField,
         (first, last): (i64, i64),
-        mut each: impl FnMut(i64, &[u8]),
+        mut each: impl FnMut(i64, &[u8]) -> Result<()>,
     ) -> Result<()> {
         let sql = format!("SELECT row, cells FROM {} WHERE row BETWEEN ?1 AND ?2 ORDER BY row", table(&field.name));
         let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
@@ -265,7 +297,7 @@ impl Record {
                 cells
                     .as_blob()
                     .map_err(|_| error::corrupt(&self.path, format!("row {number} of {} is no blob", field.name)))?,
-            );
+            )?;
         }
         Ok(())
     }
@@ -343,18 +375,21 @@ impl Record {
         Ok(document)
     }
 
-    /// Runs one transaction: all of it is stored, or nothing is.
-    pub(crate) fn write(
+    /// What `work` changes in a transaction, which the caller commits: all of it is stored then, or nothing is.
+    pub(crate) fn change(
         &self,
-        connection: &mut Connection,
+        transaction: &Transaction<'_>,
         work: impl FnOnce(&mut Writer<'_>) -> Result<()>,
     ) -> Result<Change> {
-        let transaction = self.begin(connection)?;
-        let mut writer =
-            Writer { record: self, transaction: &transaction, analyzer: Analyzer::new(), change: Change::default() };
+        let mut writer = Writer { record: self, transaction, analyzer: Analyzer::new(), change: Change::default() };
         work(&mut writer)?;
-        let change = writer.change;
-        transaction.commit().map_err(self.sqlite())?;
+        let mut change = writer.change;
+        if !change.is_empty() {
+            change.moment = self.moment(transaction)? + 1;
+            transaction
+                .execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('moment', ?1)", [change.moment.to_string()])
+                .map_err(self.sqlite())?;
+        }
         Ok(change)
     }
 }

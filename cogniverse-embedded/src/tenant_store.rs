@@ -6,7 +6,7 @@ use crate::{
     error,
     index::{FloatCache, Snapshot},
     layout::Layout,
-    record::{Change, Record, Writer},
+    record::{Change, Record, StoredDocument, Writer},
 };
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{Error, Result, TenantSchema};
@@ -21,6 +21,8 @@ use std::{
     },
 };
 
+/// How often a reader tries to meet a moment before it holds writers up for one commit.
+const ATTEMPTS: usize = 4;
 /// Reader connections that stay open between calls.
 const IDLE_READERS: usize = 4;
 /// The file of documents in a deployment's folder.
@@ -36,6 +38,8 @@ pub(crate) struct TenantStore {
     float_cache: FloatCache,
     snapshot: RwLock<Arc<Snapshot>>,
     writer: Mutex<Connection>,
+    /// Held from a commit until what it stored is shown.
+    publishing: Mutex<()>,
     readers: Mutex<Vec<Connection>>,
     dropped: AtomicBool,
 }
@@ -69,6 +73,7 @@ impl TenantStore {
             float_cache,
             snapshot,
             writer,
+            publishing: Mutex::default(),
             readers,
             dropped: AtomicBool::new(false),
         })
@@ -106,17 +111,43 @@ impl TenantStore {
 
     /// Runs `work` with a connection for reading. Blocking.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let idle = self.readers.lock().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.record.connect()?,
-        };
+        let connection = self.reader()?;
         let result = work(&connection);
+        self.put_back(connection);
+        result
+    }
+
+    fn reader(&self) -> Result<Connection> {
+        let idle = self.readers.lock().pop();
+        idle.map_or_else(|| self.record.connect(), Ok)
+    }
+
+    fn put_back(&self, connection: Connection) {
         let mut readers = self.readers.lock();
         if readers.len() < IDLE_READERS {
             readers.push(connection);
         }
-        result
+    }
+
+    /// The index and the record as they are together at one moment. Blocking.
+    ///
+    /// A writer commits first and shows the new index then; between the two the record is one moment ahead. A reader that
+    /// begins there tries again, and holds the next commit up when that does not end: it ends always.
+    pub(crate) fn moment(&self) -> Result<Moment<'_>> {
+        for _ in 0..ATTEMPTS {
+            let moment = Moment::begin(self)?;
+            if moment.is_one()? {
+                return Ok(moment);
+            }
+        }
+        let _publishing = self.publishing.lock();
+        let mut moment = Moment::begin(self)?;
+        if !moment.is_one()? {
+            // A commit that said it failed and did not.
+            moment.snapshot = Arc::new(self.record.load(moment.connection()?)?);
+            *self.snapshot.write() = Arc::clone(&moment.snapshot);
+        }
+        Ok(moment)
     }
 
     /// Runs one transaction and shows what it changed. Writers of one schema take turns. Blocking.
@@ -124,10 +155,16 @@ impl TenantStore {
         let mut connection = self.writer.lock();
         self.check_not_dropped()?;
         let before = self.snapshot();
-        let Change { removed, added } = self.record.write(&mut connection, |writer| work(&before, writer))?;
-        if !(removed.is_empty() && added.is_empty()) {
-            *self.snapshot.write() = Arc::new(before.next(&removed, added));
+        let transaction = self.record.begin(&mut connection)?;
+        let change = self.record.change(&transaction, |writer| work(&before, writer))?;
+        if change.is_empty() {
+            return Ok(());
         }
+        let Change { removed, added, moment } = change;
+        let next = Arc::new(before.next(&removed, added).at(moment));
+        let _publishing = self.publishing.lock();
+        transaction.commit().map_err(self.record.sqlite())?;
+        *self.snapshot.write() = next;
         Ok(())
     }
 
@@ -145,5 +182,50 @@ impl TenantStore {
                 .with_context("reason", "it was dropped during this call"));
         }
         Ok(())
+    }
+}
+
+/// One moment of a store: its index, and a transaction that reads the record as it was then.
+#[derive(Debug)]
+pub(crate) struct Moment<'s> {
+    pub(crate) store: &'s TenantStore,
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// None once the moment is over.
+    connection: Option<Connection>,
+}
+
+impl<'s> Moment<'s> {
+    fn begin(store: &'s TenantStore) -> Result<Self> {
+        let connection = store.reader()?;
+        connection.execute_batch("BEGIN").map_err(store.record.sqlite())?;
+        // The first read fixes the record's moment; the index is taken after it.
+        store.record.moment(&connection)?;
+        Ok(Self { store, snapshot: store.snapshot(), connection: Some(connection) })
+    }
+
+    fn is_one(&self) -> Result<bool> {
+        Ok(self.store.record.moment(self.connection()?)? == self.snapshot.moment())
+    }
+
+    pub(crate) fn connection(&self) -> Result<&Connection> {
+        self.connection.as_ref().ok_or_else(|| Error::unexpected("a moment of a store is read after its end"))
+    }
+
+    /// The document of a row that the index names.
+    pub(crate) fn document(&self, row: i64) -> Result<StoredDocument> {
+        let record = &self.store.record;
+        record
+            .document(self.connection()?, row)?
+            .ok_or_else(|| error::corrupt(record.path(), format!("row {row} is in the index and not in the file")))
+    }
+}
+
+impl Drop for Moment<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.execute_batch("COMMIT").is_ok()
+        {
+            self.store.put_back(connection);
+        }
     }
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use std::{
     fmt,
     sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, Instant},
 };
 
 /// Where times come from, so that tests need no sleeping.
@@ -13,6 +14,16 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 }
 
 const _: fn(&dyn Clock) = |_| {};
+
+/// Longer than any process runs, and short enough to be added to any instant.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The instant after which a call gives up. Times beyond thirty years, such as [`Duration::MAX`], are thirty years: an
+/// instant cannot hold more, and `Instant + Duration` panics.
+#[must_use]
+pub fn deadline_in(time: Duration) -> Instant {
+    Instant::now() + time.min(FOREVER)
+}
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +47,7 @@ impl ManualClock {
     }
 
     /// Moves on.
-    pub fn advance(&self, by: std::time::Duration) {
+    pub fn advance(&self, by: Duration) {
         let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.fetch_add(millis, Ordering::SeqCst);
     }

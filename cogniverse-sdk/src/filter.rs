@@ -5,6 +5,8 @@ use serde_json::Value;
 
 /// How deep conditions may nest: past any honest filter, and far from the end of a thread's stack.
 const MAX_DEPTH: usize = 32;
+/// The most conditions and list values that one filter may have.
+pub const MAX_SIZE: usize = 10_000;
 
 /// A condition on a document's declared attribute fields.
 ///
@@ -104,9 +106,25 @@ impl Filter {
     /// Refuses what would be compared to nothing, or nest without end.
     ///
     /// # Errors
-    /// `InvalidInput` for NaN, infinities, a range without a bound, or more than 32 levels.
+    /// `InvalidInput` for NaN, infinities, a range without a bound, more than 32 levels, or more than [`MAX_SIZE`] conditions and values.
     pub fn check(&self) -> Result<()> {
-        self.check_at(0)
+        self.check_at(0)?;
+        match self.size() {
+            size if size > MAX_SIZE => Err(Error::invalid(format!(
+                "the filter has {size} conditions and values; give at most {MAX_SIZE}, or ask in several calls"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Conditions, and values of lists. Asked after the depth.
+    fn size(&self) -> usize {
+        match self {
+            Self::Equals(..) | Self::Range(..) => 1,
+            Self::In(_, values) => values.len().saturating_add(1),
+            Self::All(parts) | Self::Any(parts) => parts.iter().fold(1, |sum, part| sum.saturating_add(part.size())),
+            Self::Not(part) => part.size().saturating_add(1),
+        }
     }
 
     fn check_at(&self, depth: usize) -> Result<()> {
@@ -264,6 +282,20 @@ mod tests {
         let fields: Vec<String> = filter.unwrap().fields().iter().map(ToString::to_string).collect();
         assert_eq!(fields, ["segment_id", "start_time", "video_id"]);
         assert_eq!(Filter::from_json(&json!({})).unwrap(), Filter::All(vec![]));
+    }
+
+    #[test]
+    fn a_filter_is_of_a_size_that_can_be_checked() {
+        let field = || FieldName::parse("video_id").unwrap();
+        let list = |values: usize| Filter::In(field(), vec![FieldValue::from("x"); values]);
+        list(MAX_SIZE - 1).check().unwrap();
+        let many = Filter::Any((0..200).map(|_| list(100)).collect());
+        for wrong in [list(MAX_SIZE), many.negate()] {
+            let error = wrong.check().unwrap_err();
+            assert!(error.to_string().contains("at most 10000"), "{error}");
+        }
+        let deep = (0..40).fold(list(1), |inner, _| inner.negate());
+        assert!(deep.check().unwrap_err().to_string().contains("flatten"));
     }
 
     #[test]

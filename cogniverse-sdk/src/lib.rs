@@ -55,7 +55,7 @@ pub mod text_embedder;
 pub mod time_range;
 pub mod transcriber;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock, deadline_in};
 pub use config_store::{ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigScope, ConfigStore, Expected};
 pub use document::{Document, FieldValue};
 pub use document_store::{DocumentOutcome, DocumentStore, FeedReport, OutcomeStatus};

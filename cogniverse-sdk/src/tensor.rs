@@ -127,16 +127,25 @@ impl Tensor {
     }
 }
 
-/// Refuses NaN and infinities, naming the first (invariant 17).
+/// The largest magnitude of a cell. Products and sums of larger ones leave the range of a float, and an infinite score
+/// ranks nothing.
+pub const MAX_CELL: f32 = 1e15;
+
+/// Refuses NaN, infinities and cells beyond [`MAX_CELL`], naming the first (invariant 17): every score of what passes is
+/// finite.
 ///
 /// # Errors
 /// `InvalidInput` with the index and the value.
 pub fn check_finite(cells: &[f32]) -> Result<()> {
+    let fits = |cell: &f32| cell.abs() <= MAX_CELL;
     // Without a way out in the middle the compiler looks at several cells at once.
-    if cells.iter().fold(true, |finite, cell| finite & cell.is_finite()) {
+    if cells.iter().fold(true, |all, cell| all & fits(cell)) {
         return Ok(());
     }
-    match cells.iter().enumerate().find(|(_, cell)| !cell.is_finite()) {
+    match cells.iter().enumerate().find(|(_, cell)| !fits(cell)) {
+        Some((index, cell)) if cell.is_finite() => Err(Error::invalid(format!(
+            "cell {index} of a vector is {cell:e} and scores of such cells are not finite; keep cells within {MAX_CELL:e}, for example by normalizing"
+        ))),
         Some((index, cell)) => {
             Err(Error::invalid(format!("cell {index} of a vector is {cell}; vectors must be finite")))
         }

@@ -171,7 +171,10 @@ impl VespaClient {
                 Err(error) => error,
             };
             let wait = jittered(pause);
-            if !error.is_retryable() || attempt >= self.config.attempts || Instant::now() + wait >= deadline {
+            if !error.is_retryable()
+                || attempt >= self.config.attempts
+                || deadline.saturating_duration_since(Instant::now()) <= wait
+            {
                 return Err(if error.is_retryable() { error.with_retry(Retry::Exhausted) } else { error }
                     .with_context("attempts", attempt));
             }

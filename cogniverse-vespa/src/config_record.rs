@@ -18,10 +18,10 @@ use crate::{
     manifest::hash,
 };
 use bytes::Bytes;
-use cogniverse_sdk::{ConfigEntry, ConfigKey, ConfigOwner, Error, ErrorKind, Result, Retry};
+use cogniverse_sdk::{ConfigEntry, ConfigKey, ConfigOwner, Error, ErrorKind, Result, Retry, deadline_in};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// Documents asked for at once in a listing.
 const PAGE: usize = 200;
@@ -183,7 +183,7 @@ impl Records {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<crate::client::Answer> {
-        let deadline = Instant::now() + self.client.config.timeout;
+        let deadline = deadline_in(self.client.config.timeout);
         let request = || {
             let request = self.client.container(method.clone(), path)?;
             Ok(match &body {

@@ -138,7 +138,7 @@ impl<'c> ConfigServer<'c> {
                 }
                 Err(error) => behind = error.to_string(),
             }
-            if Instant::now() + pause >= self.deadline {
+            if self.deadline.saturating_duration_since(Instant::now()) <= pause {
                 return Err(Error::new(
                     ErrorKind::Timeout,
                     format!(

@@ -16,7 +16,7 @@ use crate::{
     overrides, services,
     wire::{LogEntry, PreparedAnswer},
 };
-use cogniverse_sdk::{Clock, Error, ErrorKind, Result, Retry};
+use cogniverse_sdk::{Clock, Error, ErrorKind, Result, Retry, deadline_in};
 use reqwest::Method;
 use std::{
     collections::BTreeMap,
@@ -45,7 +45,7 @@ impl Deployer {
     }
 
     fn server(&self) -> ConfigServer<'_> {
-        ConfigServer::new(&self.client, Instant::now() + self.client.config.deploy_timeout)
+        ConfigServer::new(&self.client, deadline_in(self.client.config.deploy_timeout))
     }
 
     /// The active application with its generation; none where nothing was ever deployed.
@@ -73,7 +73,7 @@ impl Deployer {
 
     /// What this library has deployed, with the generation that says so. Reads nothing else.
     pub(crate) async fn manifest(&self, known: Option<u64>) -> Result<Option<(u64, Manifest)>> {
-        let server = ConfigServer::new(&self.client, Instant::now() + self.client.config.timeout);
+        let server = ConfigServer::new(&self.client, deadline_in(self.client.config.timeout));
         loop {
             let Some(generation) = server.generation().await? else { return Ok(Some((0, Manifest::default()))) };
             if known == Some(generation) {
@@ -154,7 +154,7 @@ impl Deployer {
                 }
                 Err(error) => return Err(error),
             }
-            if Instant::now() + pause >= server.deadline {
+            if server.deadline.saturating_duration_since(Instant::now()) <= pause {
                 break;
             }
             tokio::time::sleep(jittered(pause)).await;
@@ -333,7 +333,7 @@ impl Deployer {
                 },
                 (Err(error), _) | (_, Err(error)) => error,
             };
-            if Instant::now() + pause >= server.deadline {
+            if server.deadline.saturating_duration_since(Instant::now()) <= pause {
                 return Err(Error::new(
                     ErrorKind::Timeout,
                     format!("schema \"{name}\" is deployed, and the container does not serve it yet; wait, and run the deployment again"),

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
     Document, DocumentId, DocumentOutcome, DocumentStore, Error, ErrorKind, FeedReport, FieldValue, Filter,
-    OutcomeStatus, Result, TenantSchema,
+    OutcomeStatus, Result, TenantSchema, deadline_in,
     document_store::{DeleteRequest, DeleteTarget, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
     schema::FieldType,
 };
@@ -24,7 +24,7 @@ use reqwest::{Method, header::CONTENT_TYPE};
 use serde::de::DeserializeSeed;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Documents read at once by id.
@@ -110,7 +110,7 @@ impl VespaBackend {
             config.timeout.as_secs().max(1),
             escape(&field_set(name, schema, vectors))
         );
-        let deadline = Instant::now() + config.timeout;
+        let deadline = deadline_in(config.timeout);
         let answer =
             self.client().send(Call::Document, deadline, || self.client().container(Method::GET, &path)).await?;
         // Of a document that is not there the answer has an id and no fields; of an unknown type it is a 400.
@@ -163,7 +163,7 @@ impl VespaBackend {
         let schema = self.schema(name).await?;
         let config = self.config();
         let body: bytes::Bytes = search_request::count(&schema, name.physical_name(), filter, config.timeout)?.into();
-        let deadline = Instant::now() + config.timeout;
+        let deadline = deadline_in(config.timeout);
         let request = || {
             let request = self.client().container(Method::POST, "/search/")?;
             Ok(request.header(CONTENT_TYPE, "application/json").body(body.clone()))
@@ -200,7 +200,7 @@ pub(crate) async fn remove_selected(client: &VespaClient, path: &str, selection:
             Some(token) => format!("{base}&continuation={}", escape(token)),
             None => base.clone(),
         };
-        let deadline = Instant::now() + client.config.timeout.max(Duration::from_secs(90));
+        let deadline = deadline_in(client.config.timeout.max(Duration::from_secs(90)));
         let answer = client
             .send(Call::Document, deadline, || client.container(Method::DELETE, &path))
             .await

@@ -17,9 +17,10 @@ use cogniverse_core::{
 };
 use cogniverse_sdk::{
     BackendHit, BackendHits, BackendQuery, Document, DocumentId, Error, ErrorKind, Result, SearchBackend, TenantSchema,
+    deadline_in,
     search_backend::{Coverage, PartialCause},
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What the way to Vespa and back may take beside the search's own time.
 const WAY: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ impl VespaBackend {
     async fn ask(&self, name: &TenantSchema, schema: &Schema, body: Bytes, timeout: Duration) -> Result<Found> {
         let client: &VespaClient = self.client();
         let request = || Ok(client.search(body.clone()));
-        let answer = client.send(Call::Search, Instant::now() + timeout + WAY, request).await;
+        let answer = client.send(Call::Search, deadline_in(timeout.saturating_add(WAY)), request).await;
         let answer = answer.map_err(|e| e.with_context("schema", name))?;
         let read = response::read(&answer.body, schema);
         let found = match read {

@@ -17,13 +17,13 @@ use crate::{
 };
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
-    Document, DocumentId, Error, ErrorKind, Filter, Result, Retry, TenantSchema,
+    Document, DocumentId, Error, ErrorKind, Filter, Result, Retry, TenantSchema, deadline_in,
     document_store::{Continuation, VisitPage, VisitRequest},
 };
 use futures_util::{Stream, StreamExt, stream};
 use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeSeed};
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc};
 
 /// The largest page of a visit.
 const MAX_PAGE: usize = 1000;
@@ -122,7 +122,7 @@ impl Visit<'_> {
         }
         let client = self.backend.client();
         // A visit that found no bucket in time says 504 and has not moved: the same token again, by `send`.
-        let deadline = Instant::now() + config.timeout * 2;
+        let deadline = deadline_in(config.timeout.saturating_mul(2));
         let answer = client.send(Call::Document, deadline, || client.container(Method::GET, &path)).await?;
         if !answer.is_success() {
             return Err(answer.error(Call::Document).with_context("schema", self.name));

@@ -5,6 +5,8 @@ use cogniverse_sdk::{BackendQuery, Error, Result, TensorShape, TensorType, tenso
 
 /// The most hits, with those passed over, that one query may ask for.
 pub const MAX_WINDOW: usize = 10_000;
+/// The most vectors of one query: several times what the longest text or a picture has.
+pub const MAX_QUERY_VECTORS: usize = 8192;
 
 impl Schema {
     /// Refuses a query that its strategy cannot answer.
@@ -56,6 +58,9 @@ fn check_vectors(
     let width = rows.width();
     if rows.is_empty() {
         return refuse("the query has no vector; give at least one row".into());
+    }
+    if rows.len() > MAX_QUERY_VECTORS {
+        return refuse(format!("the query has {} vectors; give at most {MAX_QUERY_VECTORS}", rows.len()));
     }
     let single = float.iter().chain(binary).any(|tensor| tensor.shape() == TensorShape::Single);
     if single && rows.len() != 1 {

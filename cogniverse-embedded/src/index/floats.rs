@@ -13,6 +13,8 @@ pub(crate) struct FloatArena {
     cells: FloatCells,
     /// Where each document starts, in cells, and the end of the last.
     offsets: Vec<usize>,
+    /// When it was read: documents that were gone by then are not in it.
+    moment: i64,
     /// Held for as long as the arena counts against the budget.
     _reserved: Option<Reservation>,
 }
@@ -25,23 +27,38 @@ pub(crate) enum FloatCells {
 }
 
 /// The cells of one document.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum FloatRows<'a> {
     Half(&'a [u16]),
     Full(&'a [f32]),
 }
 
+impl FloatRows<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Half(cells) => cells.is_empty(),
+            Self::Full(cells) => cells.is_empty(),
+        }
+    }
+}
+
 impl FloatArena {
-    pub(crate) fn new(field: &TensorField) -> Self {
+    pub(crate) fn new(field: &TensorField, moment: i64) -> Self {
         let cells = match field.tensor.cell() {
             CellType::BFloat16 => FloatCells::Half(Vec::new()),
             CellType::Float | CellType::Int8 => FloatCells::Full(Vec::new()),
         };
-        Self { cells, offsets: vec![0], _reserved: None }
+        Self { cells, offsets: vec![0], moment, _reserved: None }
     }
 
     pub(crate) fn reserved(mut self, reservation: Reservation) -> Self {
         self._reserved = Some(reservation);
         self
+    }
+
+    /// Whether every document that lives at a moment is in it.
+    pub(crate) fn is_complete_at(&self, moment: i64) -> bool {
+        self.moment <= moment
     }
 
     /// Appends the next document's cells as stored, little-endian; none where it has no vector or is gone.

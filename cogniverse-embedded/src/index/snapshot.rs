@@ -16,6 +16,8 @@ pub(crate) struct Snapshot {
     /// Per text field, its words over all living documents.
     words: Vec<u64>,
     live: usize,
+    /// The write after which this is what the record holds.
+    moment: i64,
 }
 
 /// A block and which of its documents live.
@@ -44,7 +46,7 @@ impl BlockView {
 impl Snapshot {
     pub(crate) fn empty(layout: Arc<Layout>) -> Self {
         let words = vec![0; layout.texts.len()];
-        Self { layout, blocks: Vec::new(), words, live: 0 }
+        Self { layout, blocks: Vec::new(), words, live: 0, moment: 0 }
     }
 
     /// The next moment: documents of `removed` rows are gone, `added` are there. Rows of `added` are ascending and larger
@@ -57,6 +59,17 @@ impl Snapshot {
         next.append(added);
         next.settle();
         next
+    }
+
+    /// The same documents, as those of a moment of the record.
+    pub(crate) fn at(mut self, moment: i64) -> Self {
+        self.moment = moment;
+        self
+    }
+
+    /// The moment of the record that this is.
+    pub(crate) fn moment(&self) -> i64 {
+        self.moment
     }
 
     fn remove(&mut self, row: i64) {

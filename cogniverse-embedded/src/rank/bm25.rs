@@ -4,7 +4,9 @@
 //! `idf = ln(1 + (N - n + 0.5) / (n + 0.5))`, k1 = 1.2, b = 0.75 (Robertson and Zaragoza, 2009; Vespa's defaults). N counts
 //! the tenant's living documents, n those with the word in the field, `average` the words of the field over N. All are exact at every moment, so that a score never depends on what was deleted, nor on other tenants.
 
+use super::scorer::Scoring;
 use crate::index::{BlockView, Snapshot};
+use cogniverse_sdk::Result;
 
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
@@ -35,10 +37,12 @@ impl Bm25 {
     }
 
     /// Adds `weight` times each document's score to `scores`, which has one entry per document of the block.
-    pub(crate) fn add(&self, view: &BlockView, weight: f64, scores: &mut [f64]) {
-        let Some(index) = view.block.text(self.text) else { return };
+    pub(crate) fn add(&self, scoring: &Scoring<'_>, weight: f64, scores: &mut [f64]) -> Result<()> {
+        let Some(index) = scoring.view.block.text(self.text) else { return Ok(()) };
         for (word, idf) in &self.words {
-            for posting in index.postings(word) {
+            let postings = index.postings(word);
+            scoring.prepared.spend(postings.len())?;
+            for posting in postings {
                 let count = f64::from(posting.count);
                 let length = f64::from(index.length(posting.place as usize));
                 let norm = K1 * (1.0 - B + B * length / self.average);
@@ -47,6 +51,7 @@ impl Bm25 {
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -3,14 +3,12 @@
 use super::{
     float_access::FloatAccess,
     prepare::Prepared,
+    scorer::Scoring,
     top::{Candidate, Top},
 };
-use crate::{
-    index::{BlockView, Snapshot},
-    tenant_store::TenantStore,
-};
+use crate::{index::BlockView, tenant_store::Moment};
 use cogniverse_core::schemas::MatchSet;
-use cogniverse_sdk::Result;
+use cogniverse_sdk::{Error, ErrorKind, Result};
 
 /// A hit of the asked-for page, without its document yet.
 #[derive(Debug, Clone, Copy)]
@@ -27,28 +25,37 @@ pub(crate) struct Ranked {
     pub(crate) matched: u64,
 }
 
-/// Documents scored between two looks at the clock.
+/// Documents that are scored together.
 const STRETCH: usize = 1024;
 
-/// Ranks a snapshot. Blocking.
-pub(crate) fn execute(store: &TenantStore, snapshot: &Snapshot, prepared: &Prepared) -> Result<Ranked> {
+/// Ranks one moment. Blocking.
+pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked> {
+    let snapshot = &*moment.snapshot;
     let window = prepared.query.offset + prepared.query.limit;
     let rerank = prepared.rerank_count();
     let mut top = Top::new(window.max(rerank));
     let scorer = prepared.first_phase(snapshot)?;
     let match_fields = prepared.match_fields(snapshot);
-    let mut matched = 0;
-    let mut scores = Vec::new();
+    let wants_vectors = prepared.wants_vectors();
+    let (mut matched, mut passed_over) = (0_u64, 0_u64);
+    let (mut scores, mut found) = (Vec::new(), Vec::new());
     for (block, view) in snapshot.blocks().iter().enumerate() {
+        prepared.check_time()?;
         let places = matching(view, prepared, &match_fields);
-        matched += places.len() as u64;
-        let floats = FloatAccess::new(store, places.len());
+        let floats = FloatAccess::new(moment, prepared, places.len());
         for stretch in places.chunks(STRETCH) {
-            prepared.check_time()?;
             scores.clear();
             scores.resize(stretch.len(), 0.0);
-            scorer.add(view, stretch, 1.0, &floats, &mut scores)?;
-            for (place, score) in stretch.iter().zip(&scores) {
+            found.clear();
+            found.resize(stretch.len(), !wants_vectors);
+            let scoring = Scoring { view, places: stretch, floats: &floats, prepared };
+            scorer.add(&scoring, 1.0, &mut scores, &mut found)?;
+            for ((place, score), found) in stretch.iter().zip(&scores).zip(&found) {
+                if !found {
+                    passed_over += 1;
+                    continue;
+                }
+                matched += 1;
                 if *score >= top.bar()
                     && let Some(id) = view.block.id(*place as usize)
                 {
@@ -57,10 +64,13 @@ pub(crate) fn execute(store: &TenantStore, snapshot: &Snapshot, prepared: &Prepa
             }
         }
     }
+    if matched == 0 && passed_over > 0 {
+        require_vectors(moment, prepared)?;
+    }
     let first = top.into_sorted();
     let ranked = match prepared.second_phase(snapshot)? {
         None => first.into_iter().map(|candidate| (candidate, None)).collect(),
-        Some(second) => rescore(store, snapshot, prepared, &second, first)?,
+        Some(second) => rescore(moment, prepared, &second, first)?,
     };
     let page = ranked.into_iter().skip(prepared.query.offset).take(prepared.query.limit);
     let hits = page.filter_map(|(candidate, first_phase)| {
@@ -68,6 +78,27 @@ pub(crate) fn execute(store: &TenantStore, snapshot: &Snapshot, prepared: &Prepa
         Some(RankedHit { row, score: candidate.score, first_phase })
     });
     Ok(Ranked { hits: hits.collect(), matched })
+}
+
+/// That no document has a vector is no empty answer: nothing could have been found.
+fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
+    let tensors = prepared.first_phase_tensors();
+    for tensor in &tensors {
+        if moment.store.record().has_cells(moment.connection()?, tensor)? {
+            return Ok(());
+        }
+    }
+    let names: Vec<String> = tensors.iter().map(|name| format!("\"{name}\"")).collect();
+    Err(Error::new(
+        ErrorKind::FailedPrecondition,
+        format!(
+            "none of {} documents has vectors in {}; ingest again with an encoder, or search by a strategy of words",
+            moment.snapshot.len(),
+            names.join(" or ")
+        ),
+    )
+    .with_context("schema", &prepared.query.schema)
+    .with_context("strategy", &prepared.query.strategy))
 }
 
 /// The places of a block that live, match the words where the strategy matches by words, and meet the filter.
@@ -99,8 +130,7 @@ type Rescored<'s> = Vec<(Candidate<'s>, Option<f64>)>;
 /// The second phase's score replaces the first's for the best `rerank_count`. The rest follow in their order; their scores
 /// are shifted down, all alike, so that none stands above one that was scored again.
 fn rescore<'s>(
-    store: &TenantStore,
-    snapshot: &'s Snapshot,
+    moment: &'s Moment<'_>,
     prepared: &Prepared,
     second: &super::scorer::Scorer<'_>,
     mut first: Vec<Candidate<'s>>,
@@ -111,10 +141,13 @@ fn rescore<'s>(
     let mut scored: Rescored<'s> = Vec::with_capacity(first.len() + rest.len());
     for group in first.chunk_by(|a, b| a.block == b.block) {
         prepared.check_time()?;
-        let Some(view) = group.first().and_then(|candidate| snapshot.blocks().get(candidate.block)) else { continue };
+        let blocks = moment.snapshot.blocks();
+        let Some(view) = group.first().and_then(|candidate| blocks.get(candidate.block)) else { continue };
         let places: Vec<u32> = group.iter().map(|candidate| candidate.place).collect();
         let mut scores = vec![0.0; places.len()];
-        second.add(view, &places, 1.0, &FloatAccess::new(store, places.len()), &mut scores)?;
+        let floats = FloatAccess::new(moment, prepared, places.len());
+        let scoring = Scoring { view, places: &places, floats: &floats, prepared };
+        second.add(&scoring, 1.0, &mut scores, &mut vec![true; places.len()])?;
         scored.extend(
             group
                 .iter()

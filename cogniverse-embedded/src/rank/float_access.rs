@@ -3,7 +3,8 @@
 use crate::{
     index::{BlockView, FloatArena, FloatRows},
     layout::TensorField,
-    tenant_store::TenantStore,
+    rank::prepare::Prepared,
+    tenant_store::Moment,
 };
 use cogniverse_sdk::{Error, Result};
 use std::sync::Arc;
@@ -13,25 +14,28 @@ const PIECE_BYTES: usize = 32 << 20;
 
 /// Where a query's float vectors come from.
 pub(crate) struct FloatAccess<'s> {
-    store: &'s TenantStore,
+    moment: &'s Moment<'s>,
+    prepared: &'s Prepared,
     /// Documents of the block that this phase scores, in however many calls.
     wanted: usize,
 }
 
 impl<'s> FloatAccess<'s> {
-    pub(crate) fn new(store: &'s TenantStore, wanted: usize) -> Self {
-        Self { store, wanted }
+    pub(crate) fn new(moment: &'s Moment<'_>, prepared: &'s Prepared, wanted: usize) -> Self {
+        Self { moment, prepared, wanted }
     }
 
-    /// Calls `each` with the index in `places` and the cells of every document; those without a vector are passed over.
+    /// Calls `each` with the index in `places` and the cells of every document, which are empty where it has no vector.
     pub(crate) fn for_each(
         &self,
         view: &BlockView,
         field: usize,
         places: &[u32],
-        mut each: impl FnMut(usize, FloatRows<'_>),
+        mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
     ) -> Result<()> {
-        if let Some(arena) = view.block.floats(field).and_then(|slot| slot.get()) {
+        let moment = self.moment.snapshot.moment();
+        let kept = view.block.floats(field).and_then(|slot| slot.get());
+        if let Some(arena) = kept.filter(|arena| arena.is_complete_at(moment)) {
             return Self::from_arena(arena, places, each);
         }
         let tensor = self.tensor(field)?;
@@ -39,29 +43,34 @@ impl<'s> FloatAccess<'s> {
         if self.wanted * 4 < view.block.len() {
             return self.in_pieces(view, tensor, places, 1, each);
         }
-        self.store.read(|connection| {
-            let Some(range) = row_range(view) else { return Ok(()) };
-            let bytes = self.store.record().cell_bytes(connection, tensor, range)?;
-            let Some(reservation) = self.store.float_cache().reserve(bytes + view.block.len() * 8) else {
-                let per_document = bytes.div_ceil(view.block.len().max(1)).max(1);
-                return self.in_pieces(view, tensor, places, (PIECE_BYTES / per_document).max(1), &mut each);
-            };
-            let arena = self.load(connection, view, tensor, 0..view.block.len())?.reserved(reservation);
-            let arena = match view.block.floats(field) {
-                Some(slot) => Arc::clone(slot.get_or_init(|| Arc::new(arena))),
-                None => Arc::new(arena),
-            };
-            Self::from_arena(&arena, places, &mut each)
-        })
+        let Some(range) = row_range(view) else { return Ok(()) };
+        let store = self.moment.store;
+        let bytes = store.record().cell_bytes(self.moment.connection()?, tensor, range)?;
+        // What was read later and is kept lacks documents of this moment: nothing can be kept in its place.
+        let reservation = match kept {
+            Some(_) => None,
+            None => store.float_cache().reserve(bytes + view.block.len() * 8),
+        };
+        let Some(reservation) = reservation else {
+            let per_document = bytes.div_ceil(view.block.len().max(1)).max(1);
+            return self.in_pieces(view, tensor, places, (PIECE_BYTES / per_document).max(1), &mut each);
+        };
+        let mine = Arc::new(self.load(view, tensor, 0..view.block.len())?.reserved(reservation));
+        let kept = view.block.floats(field).map(|slot| slot.get_or_init(|| Arc::clone(&mine)));
+        Self::from_arena(kept.filter(|arena| arena.is_complete_at(moment)).unwrap_or(&mine), places, &mut each)
     }
 
     fn tensor(&self, field: usize) -> Result<&'s TensorField> {
-        self.store.layout().floats.get(field).ok_or_else(|| Error::unexpected("a float field beyond the layout"))
+        self.moment.store.layout().floats.get(field).ok_or_else(|| Error::unexpected("a float field beyond the layout"))
     }
 
-    fn from_arena(arena: &FloatArena, places: &[u32], mut each: impl FnMut(usize, FloatRows<'_>)) -> Result<()> {
+    fn from_arena(
+        arena: &FloatArena,
+        places: &[u32],
+        mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
+    ) -> Result<()> {
         for (index, place) in places.iter().enumerate() {
-            each(index, arena.get(*place as usize));
+            each(index, arena.get(*place as usize))?;
         }
         Ok(())
     }
@@ -73,41 +82,36 @@ impl<'s> FloatAccess<'s> {
         tensor: &TensorField,
         places: &[u32],
         size: usize,
-        mut each: impl FnMut(usize, FloatRows<'_>),
+        mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.store.read(|connection| {
-            let mut next = 0;
-            while let Some(first) = places.get(next) {
-                let start = *first as usize / size * size;
-                let stretch = start..(start + size).min(view.block.len());
-                let arena = self.load(connection, view, tensor, stretch.clone())?;
-                while let Some(place) = places.get(next).filter(|place| stretch.contains(&(**place as usize))) {
-                    each(next, arena.get(*place as usize - start));
-                    next += 1;
-                }
+        let mut next = 0;
+        while let Some(first) = places.get(next) {
+            let start = *first as usize / size * size;
+            let stretch = start..(start + size).min(view.block.len());
+            let arena = self.load(view, tensor, stretch.clone())?;
+            while let Some(place) = places.get(next).filter(|place| stretch.contains(&(**place as usize))) {
+                each(next, arena.get(*place as usize - start))?;
+                next += 1;
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
-    fn load(
-        &self,
-        connection: &rusqlite::Connection,
-        view: &BlockView,
-        tensor: &TensorField,
-        places: std::ops::Range<usize>,
-    ) -> Result<FloatArena> {
-        let mut arena = FloatArena::new(tensor);
+    fn load(&self, view: &BlockView, tensor: &TensorField, places: std::ops::Range<usize>) -> Result<FloatArena> {
+        let mut arena = FloatArena::new(tensor, self.moment.snapshot.moment());
         let rows = view.block.rows().get(places).unwrap_or_default();
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(arena) };
         let mut missing = rows.iter().peekable();
-        self.store.record().for_cells(connection, tensor, (*first, *last), |row, cells| {
+        let record = self.moment.store.record();
+        record.for_cells(self.moment.connection()?, tensor, (*first, *last), |row, cells| {
+            self.prepared.spend(cells.len())?;
             while missing.next_if(|expected| **expected < row).is_some() {
                 arena.push(None);
             }
             if missing.next_if(|expected| **expected == row).is_some() {
                 arena.push(Some(cells));
             }
+            Ok(())
         })?;
         missing.for_each(|_| arena.push(None));
         Ok(arena)

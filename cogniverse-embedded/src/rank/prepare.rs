@@ -6,8 +6,9 @@ use cogniverse_core::{
     schemas::{MatchSet, Schema, Score, Strategy},
     text::Analyzer,
 };
-use cogniverse_sdk::{BackendQuery, Error, Filter, Result};
+use cogniverse_sdk::{BackendQuery, Error, FieldName, Filter, Result};
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,9 +25,15 @@ pub(crate) struct Prepared {
     /// Each distinct word with its number of times in the query, in order of first use.
     pub(crate) words: Vec<(String, u32)>,
     vectors: Option<QueryVectors>,
-    pub(crate) deadline: Instant,
-    pub(crate) cancelled: Arc<AtomicBool>,
+    /// None: as long as it takes.
+    deadline: Option<Instant>,
+    cancelled: Arc<AtomicBool>,
+    /// Multiply-adds until the next look at the clock.
+    left: Cell<usize>,
 }
+
+/// Multiply-adds between two looks at the clock: about a millisecond of one core.
+const STRIDE: usize = 4 << 20;
 
 /// Checks a query against the store's schema.
 pub(crate) fn prepare(
@@ -49,8 +56,8 @@ pub(crate) fn prepare(
             None => words.push((word, 1)),
         }
     }
-    let deadline = started + query.timeout.unwrap_or(strategy.timeout());
-    Ok(Prepared { schema, strategy, query, words, vectors, deadline, cancelled })
+    let deadline = started.checked_add(query.timeout.unwrap_or(strategy.timeout()));
+    Ok(Prepared { schema, strategy, query, words, vectors, deadline, cancelled, left: Cell::new(STRIDE) })
 }
 
 impl Prepared {
@@ -60,6 +67,32 @@ impl Prepared {
 
     pub(crate) fn matches(&self) -> MatchSet {
         self.strategy.matches()
+    }
+
+    /// Whether a document must have something to score by: where a strategy that compares vectors names no words to match,
+    /// a document without vectors is no answer.
+    pub(crate) fn wants_vectors(&self) -> bool {
+        self.matches() == MatchSet::All && self.strategy.inputs().vectors()
+    }
+
+    /// The tensor fields whose vectors the first phase compares.
+    pub(crate) fn first_phase_tensors(&self) -> Vec<&FieldName> {
+        fn collect<'s>(score: &'s Score, found: &mut Vec<&'s FieldName>) {
+            match score {
+                Score::Constant(_) | Score::Bm25(_) => {}
+                Score::MaxSim { field }
+                | Score::HammingMaxSim { field }
+                | Score::MaxSimBits { field, .. }
+                | Score::BitsDot { field, .. }
+                | Score::Dot { field }
+                | Score::Closeness { field, .. } => found.push(field),
+                Score::Sum(parts) => parts.iter().for_each(|part| collect(part, found)),
+                Score::Scaled(_, part) => collect(part, found),
+            }
+        }
+        let mut found = Vec::new();
+        collect(self.strategy.first_phase(), &mut found);
+        found
     }
 
     /// The text fields of the default field set, by their place in the layout.
@@ -115,10 +148,22 @@ impl Prepared {
         })
     }
 
+    /// Counts work, in multiply-adds, and looks at the clock as often as it takes to end soon after the deadline.
+    pub(crate) fn spend(&self, work: usize) -> Result<()> {
+        match self.left.get().checked_sub(work) {
+            Some(left) => self.left.set(left),
+            None => {
+                self.left.set(STRIDE);
+                self.check_time()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses to go on past the deadline, or when nobody waits any more.
     pub(crate) fn check_time(&self) -> Result<()> {
         let gave_up = self.cancelled.load(Ordering::Relaxed);
-        if gave_up || Instant::now() > self.deadline {
+        if gave_up || self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
             let kind = cogniverse_sdk::ErrorKind::Timeout;
             return Err(Error::new(
                 kind,

@@ -4,7 +4,7 @@ use super::{bm25::Bm25, vectors::QueryVectors};
 use crate::{
     index::{BlockView, FloatRows},
     kernel::Kernels,
-    rank::float_access::FloatAccess,
+    rank::{float_access::FloatAccess, prepare::Prepared},
 };
 use cogniverse_core::schemas::Metric;
 use cogniverse_sdk::Result;
@@ -44,50 +44,79 @@ pub(crate) enum Scorer<'q> {
     Scaled(f64, Box<Scorer<'q>>),
 }
 
+/// What is scored: documents of one block.
+pub(crate) struct Scoring<'a> {
+    pub(crate) view: &'a BlockView,
+    pub(crate) places: &'a [u32],
+    pub(crate) floats: &'a FloatAccess<'a>,
+    pub(crate) prepared: &'a Prepared,
+}
+
+/// Cells that one call of a kernel goes through at most, a document's vectors being as many as they are.
+const KERNEL_WORK: usize = 4 << 20;
+
+impl Scoring<'_> {
+    /// The sum of `kernel` over runs of the query's rows: a document of many vectors is scored in pieces, between which the
+    /// clock is looked at.
+    fn in_runs<T>(&self, query: &[T], row: usize, document: usize, kernel: impl Fn(&[T]) -> f32) -> Result<f64> {
+        let rows = (KERNEL_WORK / document.max(1)).max(1);
+        let mut sum = 0.0;
+        for run in query.chunks(rows.saturating_mul(row.max(1))) {
+            self.prepared.spend(run.len().div_ceil(row.max(1)).saturating_mul(document))?;
+            sum += f64::from(kernel(run));
+        }
+        Ok(sum)
+    }
+}
+
 impl Scorer<'_> {
-    /// Adds `weight` times the score of each of `places` to `scores`. A document without the vector adds nothing.
-    pub(crate) fn add(
-        &self,
-        view: &BlockView,
-        places: &[u32],
-        weight: f64,
-        floats: &FloatAccess<'_>,
-        scores: &mut [f64],
-    ) -> Result<()> {
+    /// Adds `weight` times the score of each place to `scores`, and marks in `found` where there was something to score by.
+    pub(crate) fn add(&self, scoring: &Scoring<'_>, weight: f64, scores: &mut [f64], found: &mut [bool]) -> Result<()> {
         let kernels = Kernels::detect();
+        let Scoring { view, places, floats, .. } = scoring;
+        let targets = || places.iter().map(|place| *place as usize);
         match self {
             Self::Constant(value) => scores.iter_mut().for_each(|score| *score += weight * value),
-            Self::Sum(parts) => {
-                return parts.iter().try_for_each(|part| part.add(view, places, weight, floats, scores));
-            }
-            Self::Scaled(factor, part) => return part.add(view, places, weight * factor, floats, scores),
+            Self::Sum(parts) => return parts.iter().try_for_each(|part| part.add(scoring, weight, scores, found)),
+            Self::Scaled(factor, part) => return part.add(scoring, weight * factor, scores, found),
             Self::Bm25(bm25) => {
                 let mut all = vec![0.0; view.block.len()];
-                bm25.add(view, weight, &mut all);
-                for (score, place) in scores.iter_mut().zip(places) {
-                    *score += all.get(*place as usize).copied().unwrap_or(0.0);
+                bm25.add(scoring, weight, &mut all)?;
+                for ((place, score), found) in targets().zip(scores).zip(found) {
+                    let value = all.get(place).copied().unwrap_or(0.0);
+                    *score += value;
+                    *found |= value != 0.0;
                 }
             }
             Self::HammingMaxSim { field, query } => {
                 let Some(arena) = view.block.bits(*field) else { return Ok(()) };
-                for (score, place) in scores.iter_mut().zip(places) {
-                    let document = arena.get(*place as usize);
-                    *score += weight * f64::from(kernels.hamming_maxsim(query.bits(), arena.words(), document));
+                for ((place, score), found) in targets().zip(scores).zip(found) {
+                    let document = arena.get(place);
+                    *found |= !document.is_empty();
+                    *score += weight
+                        * scoring.in_runs(query.bits(), arena.words(), document.len(), |run| {
+                            kernels.hamming_maxsim(run, arena.words(), document)
+                        })?;
                 }
             }
             Self::FloatBits { field, query, signed } => {
                 let Some(arena) = view.block.bits(*field) else { return Ok(()) };
-                for (score, place) in scores.iter_mut().zip(places) {
-                    let document = arena.rows(*place as usize);
-                    let value = kernels.maxsim_bits(query.floats(), query.dims(), arena.words(), &document, *signed);
-                    *score += weight * f64::from(value);
+                for ((place, score), found) in targets().zip(scores).zip(found) {
+                    let document = arena.rows(place);
+                    *found |= !document.is_empty();
+                    *score += weight
+                        * scoring.in_runs(query.floats(), query.dims(), document.len() * 64, |run| {
+                            kernels.maxsim_bits(run, query.dims(), arena.words(), &document, *signed)
+                        })?;
                 }
             }
             Self::HammingCloseness { field, query } => {
                 let Some(arena) = view.block.bits(*field) else { return Ok(()) };
-                for (score, place) in scores.iter_mut().zip(places) {
-                    let document = arena.get(*place as usize);
+                for ((place, score), found) in targets().zip(scores).zip(found) {
+                    let document = arena.get(place);
                     if !document.is_empty() {
+                        scoring.prepared.spend(document.len())?;
+                        *found = true;
                         *score += weight / (1.0 + f64::from(kernels.hamming_words(query.bits(), document)));
                     }
                 }
@@ -95,12 +124,18 @@ impl Scorer<'_> {
             Self::MaxSim { field, query } => {
                 return floats.for_each(view, *field, places, |index, rows| {
                     let value = match rows {
-                        FloatRows::Half(cells) => kernels.maxsim_bf16(query.floats(), query.dims(), cells),
-                        FloatRows::Full(cells) => kernels.maxsim_f32(query.floats(), query.dims(), cells),
-                    };
-                    if let Some(score) = scores.get_mut(index) {
-                        *score += weight * f64::from(value);
+                        FloatRows::Half(cells) => scoring.in_runs(query.floats(), query.dims(), cells.len(), |run| {
+                            kernels.maxsim_bf16(run, query.dims(), cells)
+                        }),
+                        FloatRows::Full(cells) => scoring.in_runs(query.floats(), query.dims(), cells.len(), |run| {
+                            kernels.maxsim_f32(run, query.dims(), cells)
+                        }),
+                    }?;
+                    if let (Some(score), Some(found)) = (scores.get_mut(index), found.get_mut(index)) {
+                        *score += weight * value;
+                        *found |= !rows.is_empty();
                     }
+                    Ok(())
                 });
             }
             Self::Closeness { field, query, metric } => {
@@ -116,9 +151,14 @@ impl Scorer<'_> {
                             &widened
                         }
                     };
-                    if let (Some(score), false) = (scores.get_mut(index), cells.is_empty()) {
+                    scoring.prepared.spend(cells.len())?;
+                    if let (Some(score), Some(found), false) =
+                        (scores.get_mut(index), found.get_mut(index), cells.is_empty())
+                    {
                         *score += weight * closeness(&kernels, *metric, query.floats(), cells);
+                        *found = true;
                     }
+                    Ok(())
                 });
             }
         }

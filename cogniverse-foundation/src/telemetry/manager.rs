@@ -14,7 +14,7 @@ use super::{
     worker,
 };
 use crate::config::telemetry::{SYSTEM_PROJECT, TelemetryConfig};
-use cogniverse_sdk::{Error, ErrorKind, Result, Retry, TenantId};
+use cogniverse_sdk::{Error, ErrorKind, Result, Retry, TenantId, deadline_in};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::{
     borrow::Cow,
@@ -125,7 +125,7 @@ impl Shared {
     }
 
     fn shutdown(&self, timeout: Duration) -> Result<()> {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_in(timeout);
         let mut state = self.state.lock();
         let before = state.queue.dropped();
         state.stop_by.get_or_insert(deadline);
@@ -321,7 +321,7 @@ impl TelemetryManager {
         let Some(handle) = &self.0 else { return Ok(()) };
         let shared = &handle.shared;
         let scope = TelemetryScope::Tenant(tenant.clone());
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_in(timeout);
         let mut state = shared.state.lock();
         state.closed.insert(tenant.clone());
         state.queue.forget(&scope);
@@ -348,7 +348,7 @@ impl TelemetryManager {
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         let Some(handle) = &self.0 else { return Ok(()) };
         let shared = &handle.shared;
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_in(timeout);
         let mut state = shared.state.lock();
         state.flushes += 1;
         shared.wake.notify_all();

@@ -1,0 +1,214 @@
+//! A search reads one moment, takes no longer than it may, and never takes what is absent for a value.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
+
+use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
+use cogniverse_sdk::{
+    BackendQuery, Document, DocumentStore, ErrorKind, Filter, Matrix, SchemaStore, SearchBackend, Tensor,
+    contract::fixture::{axis, deploy, document, field, id, row, schema_of, strategy},
+    document::Fields,
+    document_store::{DeleteRequest, DocumentUpdate, PutRequest, UpdateRequest},
+    quantize::pack_rows,
+    search_backend::Coverage,
+    tensor::MAX_CELL,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+async fn open(folder: &std::path::Path, float_cache: usize, running: usize) -> EmbeddedBackend {
+    let config = EmbeddedConfig::new(folder)
+        .with_durability(Durability::ProcessCrash)
+        .with_float_cache_bytes(float_cache)
+        .with_search_limits(running, 64);
+    let backend = EmbeddedBackend::open(config).await.unwrap();
+    deploy(&backend, &["acme"]).await;
+    backend
+}
+
+async fn put(backend: &EmbeddedBackend, documents: Vec<Document>) {
+    let count = documents.len();
+    assert_eq!(backend.put(PutRequest::new(schema_of("acme"), documents)).await.unwrap().stored(), count);
+}
+
+/// A document of many vectors.
+fn large(number: i64, vectors: usize) -> Document {
+    let rows = Matrix::new(8, axis(usize::try_from(number).unwrap() % 8).repeat(vectors)).unwrap();
+    document("large", number, "words", axis(0))
+        .with(field("embedding"), Tensor::Vectors(rows.clone()))
+        .with(field("embedding_binary"), Tensor::BitRows(pack_rows(&rows).unwrap()))
+}
+
+fn heavy(rows: usize) -> BackendQuery {
+    BackendQuery::new(schema_of("acme"), strategy("float_float"))
+        .with_vectors(Matrix::new(8, axis(1).repeat(rows)).unwrap())
+}
+
+/// One writer changes the title of the best document, and another one replaces all the rest, over and over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_during_a_search_loses_no_document() {
+    for (ranking, float_cache) in
+        [("float_float", 0), ("float_float", 1 << 30), ("phased", 0), ("phased", 1 << 30), ("bm25_only", 1 << 30)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = open(folder.path(), float_cache, 2).await;
+        let rest = || (0..200).map(|n| document(&format!("v{n}"), n, "alpha and other words", [0.5; 8]));
+        put(&backend, rest().chain([document("best", 0, "alpha", [1.0; 8])]).collect()).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = tokio::spawn({
+            let (backend, stop) = (backend.clone(), Arc::clone(&stop));
+            async move {
+                for round in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let title = Fields::from([(field("video_title"), format!("title {round}").into())]);
+                    let update = DocumentUpdate::assign(id("best/0"), title);
+                    backend.update(UpdateRequest::new(schema_of("acme"), vec![update])).await.unwrap();
+                    if round % 16 == 0 {
+                        put(&backend, rest().collect()).await;
+                    }
+                }
+            }
+        });
+        let until = Instant::now() + Duration::from_millis(700);
+        let mut searches = 0;
+        while Instant::now() < until || searches < 20 {
+            let query = BackendQuery::new(schema_of("acme"), strategy(ranking))
+                .with_text("alpha")
+                .with_vectors(row([1.0; 8]))
+                .with_page(0, 300);
+            let found = backend.search(query).await.unwrap();
+            searches += 1;
+            assert_eq!(found.coverage, Coverage::Full);
+            assert_eq!((found.matched, found.hits.len()), (201, 201), "{ranking}, search {searches}");
+            assert_eq!(found.hits[0].document.id.as_str(), "best/0", "{ranking}, search {searches}");
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_document_without_vectors_is_no_answer_to_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 1 << 30, 2).await;
+    let bare = |number: i64| {
+        Document::new(id(&format!("bare/{number}")))
+            .with(field("video_id"), "bare")
+            .with(field("segment_id"), number)
+            .with(field("audio_transcript"), "words")
+    };
+    put(&backend, (0..5).map(bare).collect()).await;
+    let query = |ranking: &str| {
+        BackendQuery::new(schema_of("acme"), strategy(ranking)).with_text("words").with_vectors(row(axis(1)))
+    };
+    for ranking in ["float_float", "phased"] {
+        let error = backend.search(query(ranking)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FailedPrecondition, "{error:?}");
+        assert!(error.to_string().contains("none of 5 documents") && error.to_string().contains("ingest again"));
+    }
+    put(&backend, vec![document("v", 1, "words", axis(1))]).await;
+    for ranking in ["float_float", "phased"] {
+        let found = backend.search(query(ranking)).await.unwrap();
+        let ids: Vec<&str> = found.hits.iter().map(|hit| hit.document.id.as_str()).collect();
+        assert_eq!((found.matched, ids), (1, vec!["v/1"]), "{ranking}");
+        // Where the filter leaves none with vectors, that is what was asked for.
+        let others = query(ranking).with_filter(Some(Filter::equals(field("video_id"), "bare")));
+        assert_eq!(backend.search(others).await.unwrap().matched, 0);
+    }
+    assert_eq!(backend.search(query("bm25_only")).await.unwrap().matched, 6);
+    // An empty schema is empty.
+    backend.delete(DeleteRequest::matching(schema_of("acme"), Filter::All(vec![]))).await.unwrap();
+    assert_eq!(backend.search(query("float_float")).await.unwrap().matched, 0);
+}
+
+/// 2.6 s were taken where 100 ms were asked: the clock is looked at by work, not by documents.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timeout_holds_also_over_documents_of_many_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 0, 1).await;
+    for batch in 0..4 {
+        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
+    }
+    let whole = Instant::now();
+    assert_eq!(backend.search(heavy(1024).with_timeout(Some(Duration::MAX))).await.unwrap().matched, 400);
+    let whole = whole.elapsed();
+    let asked = Duration::from_millis(20);
+    let begun = Instant::now();
+    let error = backend.search(heavy(1024).with_timeout(Some(asked))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
+    assert!(begun.elapsed() < whole / 2 + asked, "{:?} of {whole:?}", begun.elapsed());
+    assert_eq!(
+        backend.search(heavy(1).with_timeout(Some(Duration::ZERO))).await.unwrap_err().kind(),
+        ErrorKind::Timeout
+    );
+}
+
+/// Callers who give up make no room for more threads than may run, and their threads end soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_place_of_a_search_belongs_to_its_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 0, 1).await;
+    for batch in 0..4 {
+        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
+    }
+    let whole = Instant::now();
+    backend.search(heavy(1024).with_timeout(Some(Duration::MAX))).await.unwrap();
+    let whole = whole.elapsed();
+    for _ in 0..8 {
+        let search = tokio::spawn({
+            let backend = backend.clone();
+            async move { backend.search(heavy(1024).with_timeout(Some(Duration::MAX))).await }
+        });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(backend.resources().running_searches <= 1);
+        search.abort();
+        let _ = search.await;
+    }
+    // All eight are given up: their threads end long before they would have by themselves.
+    let begun = Instant::now();
+    while backend.resources().running_searches > 0 {
+        assert!(begun.elapsed() < whole * 3, "a search that nobody waits for goes on");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(begun.elapsed() < whole, "{:?} of {whole:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn no_score_is_infinite() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 1 << 30, 2).await;
+    let mut huge = document("huge", 0, "words", axis(0));
+    huge.fields.insert(field("embedding"), Tensor::Vectors(Matrix::new(8, vec![1e30; 8]).unwrap()).into());
+    let report = backend.put(PutRequest::new(schema_of("acme"), vec![huge])).await.unwrap();
+    let refused = report.failures().next().unwrap();
+    assert!(format!("{refused:?}").contains("not finite"), "{refused:?}");
+    put(&backend, vec![document("v", 0, "words", [MAX_CELL; 8]), document("v", 1, "words", [-MAX_CELL; 8])]).await;
+    let query = |cell: f32, rows: usize| {
+        BackendQuery::new(schema_of("acme"), strategy("float_float"))
+            .with_vectors(Matrix::new(8, vec![cell; 8 * rows]).unwrap())
+    };
+    let error = backend.search(query(f32::MAX, 1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+    let found = backend.search(query(MAX_CELL, 1000)).await.unwrap();
+    assert!(found.hits.len() == 2 && found.hits.iter().all(|hit| hit.score.is_finite()), "{found:?}");
+    let error = backend.search(query(0.5, 10_000)).await.unwrap_err();
+    assert!(error.to_string().contains("at most 8192"), "{error}");
+}
+
+#[tokio::test]
+async fn a_dropped_store_takes_and_answers_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 1 << 30, 2).await;
+    put(&backend, vec![document("v", 0, "words", axis(0))]).await;
+    backend.drop_schema(&schema_of("acme")).await.unwrap();
+    let words = BackendQuery::new(schema_of("acme"), strategy("bm25_only")).with_text("words");
+    assert_eq!(backend.search(words).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let late = backend.put(PutRequest::new(schema_of("acme"), vec![document("v", 1, "late", axis(0))])).await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::NotFound);
+}
