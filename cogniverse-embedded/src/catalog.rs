@@ -3,18 +3,18 @@
 use crate::error;
 use cogniverse_core::schemas::deployment;
 use cogniverse_sdk::{
-    BaseSchema, DeployedSchema, Error, ErrorKind, Result, SchemaName, TenantId, TenantSchema, Timestamp,
+    BaseSchema, DeployedSchema, Error, ErrorKind, KeptFile, Result, SchemaName, TenantId, TenantSchema, Timestamp,
     schema_store::SchemaAction,
 };
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 /// The layout of the file; a newer one is refused.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// A deployment as recorded.
 #[derive(Debug, Clone)]
@@ -24,17 +24,31 @@ pub(crate) struct Deployment {
     pub(crate) generation: i64,
     /// Whether its file was made: from then on a missing file is damage, not a new schema.
     pub(crate) initialized: bool,
+    /// What its file calls itself, given before it was made: another store's file in its place is noticed. None where an
+    /// earlier version made it.
+    pub(crate) store: Option<String>,
+}
+
+/// A schema that is being dropped: its folder is removed, and then this record.
+#[derive(Debug, Clone)]
+pub(crate) struct Drop {
+    pub(crate) schema: TenantSchema,
+    pub(crate) generation: i64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Catalog {
     path: PathBuf,
+    kept: KeptFile,
     connection: Mutex<Connection>,
 }
 
 impl Catalog {
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
-        let connection = Connection::open(&path).and_then(|c| Self::prepare(&c).map(|format| (c, format)));
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let create = if KeptFile::exists(&path)? { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
+        let connection = Connection::open_with_flags(&path, flags | create)
+            .and_then(|c| Self::prepare(&c, !create.is_empty()).map(|format| (c, format)));
         let (connection, format) = connection.map_err(|e| error::sqlite(&path, e))?;
         if format > FORMAT {
             return Err(Error::new(
@@ -45,14 +59,19 @@ impl Catalog {
                 ),
             ));
         }
-        Ok(Self { path, connection: Mutex::new(connection) })
+        if format == 0 && create.is_empty() {
+            return Err(error::corrupt(&path, "it holds no tables"));
+        }
+        let kept = KeptFile::made(&path)?;
+        Ok(Self { path, kept, connection: Mutex::new(connection) })
     }
 
-    fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
+    /// The format that the file had; 0 where it had none.
+    fn prepare(connection: &Connection, new: bool) -> rusqlite::Result<i64> {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if format == 0 {
+        if format == 0 && new {
             connection.execute_batch(
                 "BEGIN IMMEDIATE;
                  CREATE TABLE IF NOT EXISTS deployments (
@@ -63,8 +82,22 @@ impl Catalog {
                    definition TEXT NOT NULL,
                    deployed_at INTEGER NOT NULL,
                    initialized INTEGER NOT NULL DEFAULT 0,
+                   store TEXT,
                    UNIQUE (tenant, base));
-                 PRAGMA user_version = 1;
+                 CREATE TABLE IF NOT EXISTS drops (
+                   generation INTEGER PRIMARY KEY, tenant TEXT NOT NULL, base TEXT NOT NULL);
+                 PRAGMA user_version = 2;
+                 COMMIT;",
+            )?;
+            // The file itself holds the tables from here on, not its log alone.
+            connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(()))?;
+        }
+        if format == 1 {
+            connection.execute_batch(
+                "BEGIN IMMEDIATE;
+                 ALTER TABLE deployments ADD COLUMN store TEXT;
+                 CREATE TABLE drops (generation INTEGER PRIMARY KEY, tenant TEXT NOT NULL, base TEXT NOT NULL);
+                 PRAGMA user_version = 2;
                  COMMIT;",
             )?;
         }
@@ -79,7 +112,7 @@ impl Catalog {
         let connection = self.connection.lock();
         let row = connection
             .query_row(
-                "SELECT tenant, base, definition, deployed_at, generation, initialized FROM deployments WHERE tenant = ?1 AND base = ?2",
+                "SELECT tenant, base, definition, deployed_at, generation, initialized, store FROM deployments WHERE tenant = ?1 AND base = ?2",
                 params![schema.tenant().as_str(), schema.base().as_str()],
                 record,
             )
@@ -108,8 +141,9 @@ impl Catalog {
 
     fn select(&self, clause: &str, parameters: impl rusqlite::Params) -> Result<Vec<Deployment>> {
         let connection = self.connection.lock();
-        let sql =
-            format!("SELECT tenant, base, definition, deployed_at, generation, initialized FROM deployments {clause}");
+        let sql = format!(
+            "SELECT tenant, base, definition, deployed_at, generation, initialized, store FROM deployments {clause}"
+        );
         let rows = connection
             .prepare(&sql)
             .and_then(|mut statement| statement.query_map(parameters, record)?.collect::<rusqlite::Result<Vec<_>>>())
@@ -117,14 +151,17 @@ impl Catalog {
         rows.into_iter().map(|row| self.read(row)).collect()
     }
 
-    fn read(&self, (tenant, base, definition, deployed_at, generation, initialized): Record) -> Result<Deployment> {
+    fn read(
+        &self,
+        (tenant, base, definition, deployed_at, generation, initialized, store): Record,
+    ) -> Result<Deployment> {
         let damaged = |what: String| error::corrupt(&self.path, what);
         let tenant = TenantId::parse(&tenant).map_err(|e| damaged(e.to_string()))?;
         let base = SchemaName::parse(&base).map_err(|e| damaged(e.to_string()))?;
         let definition: BaseSchema = serde_json::from_str(&definition).map_err(|e| damaged(e.to_string()))?;
         let deployed_at = Timestamp::from_millisecond(deployed_at).map_err(|e| damaged(e.to_string()))?;
         let deployed = DeployedSchema::new(TenantSchema::new(&tenant, &base), Arc::new(definition), deployed_at);
-        Ok(Deployment { deployed, generation, initialized })
+        Ok(Deployment { deployed, generation, initialized, store })
     }
 
     /// Records all changes or none. A physical name that another pair holds is refused (invariant 2).
@@ -148,13 +185,22 @@ impl Catalog {
                     )
                     .optional()
                     .map_err(self.error())?;
-                if let Some((tenant, base)) = holder {
+                if let Some((tenant, base)) = holder
+                    && (tenant.as_str(), base.as_str()) != (schema.tenant().as_str(), schema.base().as_str())
+                {
                     return Err(deployment::name_is_held(schema, tenant, base));
                 }
                 transaction
                     .execute(
-                        "INSERT INTO deployments (physical, tenant, base, definition, deployed_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-                        params![schema.physical_name(), schema.tenant().as_str(), schema.base().as_str(), json, now.as_millisecond()],
+                        "INSERT INTO deployments (physical, tenant, base, definition, deployed_at, store)
+                         VALUES (?1, ?2, ?3, ?4, ?5, lower(hex(randomblob(16))))",
+                        params![
+                            schema.physical_name(),
+                            schema.tenant().as_str(),
+                            schema.base().as_str(),
+                            json,
+                            now.as_millisecond()
+                        ],
                     )
                     .map_err(self.error())?;
             } else if matches!(action, SchemaAction::Changed { .. }) {
@@ -166,7 +212,8 @@ impl Catalog {
                     .map_err(self.error())?;
             }
         }
-        transaction.commit().map_err(self.error())
+        transaction.commit().map_err(self.error())?;
+        self.kept.check()
     }
 
     /// Who holds a physical name, where it is another pair.
@@ -178,20 +225,56 @@ impl Catalog {
         }
     }
 
-    pub(crate) fn set_initialized(&self, generation: i64) -> Result<()> {
-        let connection = self.connection.lock();
-        connection
-            .execute("UPDATE deployments SET initialized = 1 WHERE generation = ?1", [generation])
-            .map(|_| ())
-            .map_err(self.error())
+    /// Records that the deployment's file was made, and what it calls itself.
+    pub(crate) fn set_initialized(&self, generation: i64, store: &str) -> Result<()> {
+        self.execute(
+            "UPDATE deployments SET initialized = 1, store = ?2 WHERE generation = ?1",
+            params![generation, store],
+        )
     }
 
-    pub(crate) fn remove(&self, generation: i64) -> Result<()> {
+    /// In one transaction the deployment goes and the record of its drop comes.
+    pub(crate) fn begin_drop(&self, deployment: &Deployment) -> Result<()> {
+        let schema = &deployment.deployed.schema;
+        let mut connection = self.connection.lock();
+        let begun = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).and_then(|t| {
+            t.execute(
+                "INSERT INTO drops (generation, tenant, base) VALUES (?1, ?2, ?3)",
+                params![deployment.generation, schema.tenant().as_str(), schema.base().as_str()],
+            )?;
+            t.execute("DELETE FROM deployments WHERE generation = ?1", [deployment.generation])?;
+            t.commit()
+        });
+        begun.map_err(self.error())?;
+        self.kept.check()
+    }
+
+    /// Drops that were begun and not ended.
+    pub(crate) fn drops(&self) -> Result<Vec<Drop>> {
         let connection = self.connection.lock();
-        connection
-            .execute("DELETE FROM deployments WHERE generation = ?1", [generation])
-            .map(|_| ())
-            .map_err(self.error())
+        let rows = connection
+            .prepare("SELECT generation, tenant, base FROM drops ORDER BY generation")
+            .and_then(|mut statement| {
+                let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                statement.query_map([], read)?.collect::<rusqlite::Result<Vec<(i64, String, String)>>>()
+            })
+            .map_err(self.error())?;
+        let read = |(generation, tenant, base): (i64, String, String)| {
+            let damaged = |e: Error| error::corrupt(&self.path, e);
+            let tenant = TenantId::parse(&tenant).map_err(|e| damaged(e.into()))?;
+            let base = SchemaName::parse(&base).map_err(|e| damaged(e.into()))?;
+            Ok(Drop { schema: TenantSchema::new(&tenant, &base), generation })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    pub(crate) fn end_drop(&self, generation: i64) -> Result<()> {
+        self.execute("DELETE FROM drops WHERE generation = ?1", [generation])
+    }
+
+    fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<()> {
+        self.connection.lock().execute(sql, parameters).map_err(self.error())?;
+        self.kept.check()
     }
 
     /// The largest generation that was ever given out, those of dropped schemas included.
@@ -209,8 +292,8 @@ impl Catalog {
     }
 }
 
-type Record = (String, String, String, i64, i64, bool);
+type Record = (String, String, String, i64, i64, bool, Option<String>);
 
 fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
 }

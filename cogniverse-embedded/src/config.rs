@@ -1,7 +1,7 @@
 //! Settings of the embedded backend.
 
 use cogniverse_sdk::{Error, Result};
-use std::{path::PathBuf, thread::available_parallelism};
+use std::{path::PathBuf, thread::available_parallelism, time::Duration};
 
 /// How much of a machine's trouble a stored document survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,13 +14,17 @@ pub enum Durability {
     ProcessCrash,
 }
 
+/// Files of an open schema: its writer's three, and two for each connection that reads.
+const FILES_PER_SCHEMA: usize = 8;
+
 /// Settings of the embedded backend. Each has a default; only the folder must be given.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EmbeddedConfig {
     /// The folder that holds everything. Made where it does not exist.
     pub data_dir: PathBuf,
-    /// Tenant schemas kept open at once; the least recently used beyond this are closed (default 256).
+    /// Tenant schemas kept open at once; the least recently used beyond this are closed (default 256, and fewer where the
+    /// process may open few files: one has up to eight open).
     pub max_open_schemas: usize,
     /// Searches that run at once; more wait in order (default: twice the number of cores).
     pub max_running_searches: usize,
@@ -28,6 +32,9 @@ pub struct EmbeddedConfig {
     pub max_waiting_searches: usize,
     /// Bytes of float vectors kept in memory over all schemas; beyond it they are read from disk (default 1 GiB).
     pub float_cache_bytes: usize,
+    /// Time that a call waits for a schema that is being opened (default: 60 s). The opening goes on after it; a search's own
+    /// limit begins when the schema is open, and a limit that its caller gave counts from the call.
+    pub open_timeout: Duration,
     /// What a stored document survives (default: a loss of power).
     pub durability: Durability,
 }
@@ -43,6 +50,7 @@ impl EmbeddedConfig {
             max_running_searches: cores * 2,
             max_waiting_searches: 4096,
             float_cache_bytes: 1 << 30,
+            open_timeout: Duration::from_secs(60),
             durability: Durability::default(),
         }
     }
@@ -69,11 +77,25 @@ impl EmbeddedConfig {
         self
     }
 
+    /// Sets [`Self::open_timeout`].
+    #[must_use]
+    pub fn with_open_timeout(mut self, time: Duration) -> Self {
+        self.open_timeout = time;
+        self
+    }
+
     /// Sets [`Self::durability`].
     #[must_use]
     pub fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
+    }
+
+    /// Schemas that may be open, with half of the process's files left for everything else.
+    pub(crate) fn open_schemas(&self) -> usize {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+        self.max_open_schemas.min((files / 2 / FILES_PER_SCHEMA).max(1))
     }
 
     pub(crate) fn validate(&self) -> Result<()> {

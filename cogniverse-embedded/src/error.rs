@@ -28,6 +28,13 @@ pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
             Retry::Never,
             format!("{file} is damaged; restore it from a backup, or drop the schema by name and ingest again"),
         ),
+        Some(ErrorCode::CannotOpen) if no_files_left(path) => (
+            ErrorKind::Unavailable,
+            Retry::After(None),
+            format!(
+                "{file} cannot be opened, as {OUT_OF_FILES}; raise its limit (ulimit -n), or lower max_open_schemas"
+            ),
+        ),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
             ErrorKind::Unavailable,
             Retry::Never,
@@ -39,6 +46,19 @@ pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
         _ => (ErrorKind::Unexpected, Retry::Never, format!("SQLite refused an operation on {file}")),
     };
     Error::new(kind, message).with_retry(retry).with_source(error)
+}
+
+const OUT_OF_FILES: &str = "the process may open no more files";
+
+/// SQLite says only that it cannot open a file; the system says why.
+fn no_files_left(path: &Path) -> bool {
+    // EMFILE and ENFILE, on every Unix.
+    std::fs::File::open(path).is_err_and(|e| matches!(e.raw_os_error(), Some(24 | 23)))
+}
+
+/// Whether closing another file would help.
+pub(crate) fn is_out_of_files(error: &Error) -> bool {
+    error.message().contains(OUT_OF_FILES)
 }
 
 fn full(path: &Path) -> (ErrorKind, Retry, String) {
@@ -57,6 +77,12 @@ pub(crate) fn io(path: &Path, error: io::Error) -> Error {
             let (kind, retry, message) = full(path);
             return Error::new(kind, message).with_retry(retry).with_source(error);
         }
+        _ if matches!(error.raw_os_error(), Some(24 | 23)) => (
+            Retry::After(None),
+            format!(
+                "{file} cannot be opened, as {OUT_OF_FILES}; raise its limit (ulimit -n), or lower max_open_schemas"
+            ),
+        ),
         _ => (Retry::Never, format!("{file} cannot be used as a data folder or file; check the path")),
     };
     Error::new(ErrorKind::Unavailable, message).with_retry(retry).with_source(error)

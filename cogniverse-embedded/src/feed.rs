@@ -1,10 +1,6 @@
 //! `DocumentStore`: storing, reading, deleting and visiting documents of one tenant schema.
 
-use crate::{
-    backend::EmbeddedBackend,
-    index::{Columns, Snapshot},
-    tenant_store::TenantStore,
-};
+use crate::{backend::EmbeddedBackend, index::Snapshot, record::StoredDocument, tenant_store::TenantStore};
 use async_trait::async_trait;
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
@@ -15,11 +11,10 @@ use cogniverse_sdk::{
     },
     schema::FieldType,
 };
+use std::collections::BinaryHeap;
 
 /// The largest page of a visit.
 const MAX_PAGE: usize = 1000;
-/// Documents that one page of a filtered visit looks at before it gives what it has.
-const MAX_SCAN: usize = 10_000;
 
 #[async_trait]
 impl DocumentStore for EmbeddedBackend {
@@ -181,37 +176,53 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     if let Some(filter) = &request.filter {
         store.schema().check_filter(filter)?;
     }
-    let mut after = match &request.continuation {
+    let after = match &request.continuation {
         Some(continuation) => continuation.open(request)?,
         None => String::new(),
     };
-    store.read(|connection| {
-        let moment = connection.unchecked_transaction().map_err(store.record().sqlite())?;
-        let mut documents = Vec::new();
-        let mut scanned = 0;
-        while documents.len() < request.page_size && scanned < MAX_SCAN {
-            let limit = request.page_size - documents.len();
-            let stored = store.record().page(&moment, &after, limit)?;
-            scanned += stored.len();
-            let at_end = stored.len() < limit;
-            let mut columns = Columns::new(store.layout());
-            stored.iter().for_each(|document| columns.push(&document.fields));
-            let met =
-                request.filter.as_ref().map_or_else(|| vec![true; stored.len()], |filter| columns.matching(filter));
-            for (stored, met) in stored.into_iter().zip(met) {
-                stored.id.as_str().clone_into(&mut after);
-                if met {
-                    documents.push(if request.vectors {
-                        store.record().complete(&moment, stored)?
-                    } else {
-                        Document { id: stored.id, fields: stored.fields }
-                    });
-                }
+    let moment = store.moment()?;
+    let (connection, record) = (moment.connection()?, store.record());
+    // One more than asked for tells whether there is a next page.
+    let wanted = request.page_size + 1;
+    let mut page = match &request.filter {
+        None => record.page(connection, &after, wanted)?,
+        Some(filter) => {
+            let rows = first_matching(&moment.snapshot, filter, &after, wanted);
+            rows.into_iter().map(|row| moment.document(row)).collect::<Result<_>>()?
+        }
+    };
+    let more = page.len() == wanted;
+    page.truncate(request.page_size);
+    let next = match page.last() {
+        Some(last) if more => Some(Continuation::seal(request, &last.id)?),
+        _ => None,
+    };
+    let read = |stored: StoredDocument| match request.vectors {
+        true => record.complete(connection, stored),
+        false => Ok(Document { id: stored.id, fields: stored.fields }),
+    };
+    Ok(VisitPage::new(page.into_iter().map(read).collect::<Result<_>>()?, next))
+}
+
+/// The rows of the first documents after an id that meet a filter, by id. The index knows them: nothing is read for those
+/// that do not.
+fn first_matching(snapshot: &Snapshot, filter: &Filter, after: &str, wanted: usize) -> Vec<i64> {
+    let mut first: BinaryHeap<(&str, i64)> = BinaryHeap::new();
+    for view in snapshot.blocks() {
+        for (place, met) in view.block.columns().matching(filter).into_iter().enumerate() {
+            let (true, Some(id), Some(row)) = (met && view.is_live(place), view.block.id(place), view.block.row(place))
+            else {
+                continue;
+            };
+            let id = id.as_str();
+            if id <= after || (first.len() == wanted && first.peek().is_some_and(|(last, _)| id >= *last)) {
+                continue;
             }
-            if at_end {
-                return Ok(VisitPage::new(documents, None));
+            first.push((id, row));
+            if first.len() > wanted {
+                first.pop();
             }
         }
-        Ok(VisitPage::new(documents, Some(Continuation::seal(request, &after)?)))
-    })
+    }
+    first.into_sorted_vec().into_iter().map(|(_, row)| row).collect()
 }

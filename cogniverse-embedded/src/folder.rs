@@ -11,7 +11,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     root: PathBuf,
-    _lock: File,
+    /// The folder itself where the platform can lock one, and the file `LOCK` in it, which versions before this one look at.
+    locks: Vec<File>,
 }
 
 impl DataFolder {
@@ -19,19 +20,26 @@ impl DataFolder {
     pub(crate) fn open(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(|e| error::io(root, e))?;
         let path = root.join("LOCK");
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|e| error::io(&path, e))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::new(
-                ErrorKind::Conflict,
-                format!(
-                    "the data folder {} is in use by another process or another backend of this one; close it, or use another folder",
-                    root.display()
-                ),
-            )),
-            Err(TryLockError::Error(e)) => Err(error::io(&path, e)),
+        let mut locks = Vec::new();
+        // A file can be removed while it is locked, and the next one of that name is another file; the folder stays.
+        #[cfg(unix)]
+        {
+            let folder = File::open(root).map_err(|e| error::io(root, e))?;
+            match folder.try_lock() {
+                Ok(()) => locks.push(folder),
+                Err(TryLockError::WouldBlock) => return Err(in_use(root)),
+                // Some network file systems lock no folders: there the file alone is locked.
+                Err(TryLockError::Error(_)) => {}
+            }
         }
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|e| error::io(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => locks.push(file),
+            Err(TryLockError::WouldBlock) => return Err(in_use(root)),
+            Err(TryLockError::Error(e)) => return Err(error::io(&path, e)),
+        }
+        Ok(Self { root: root.to_owned(), locks })
     }
 
     pub(crate) fn catalog(&self) -> PathBuf {
@@ -51,6 +59,25 @@ impl DataFolder {
     pub(crate) fn deployment(&self, schema: &TenantSchema, generation: i64) -> PathBuf {
         self.tenant(schema.tenant()).join(format!("{}.{generation}", schema.base()))
     }
+}
+
+/// A child of the process has the open files until its program begins; unlocking lets go of theirs too.
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        for lock in &self.locks {
+            let _ = lock.unlock();
+        }
+    }
+}
+
+fn in_use(root: &Path) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the data folder {} is in use by another process or another backend of this one; close it, or use another folder",
+            root.display()
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -74,7 +101,30 @@ mod tests {
         let error = DataFolder::open(dir.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert!(error.to_string().contains("in use by another process"), "{error}");
+        // Whoever removes the file does not unlock the folder.
+        fs::remove_file(dir.path().join("LOCK")).unwrap();
+        if cfg!(unix) {
+            assert_eq!(DataFolder::open(dir.path()).unwrap_err().kind(), ErrorKind::Conflict);
+        }
         drop(first);
         DataFolder::open(dir.path()).unwrap();
+    }
+
+    /// Between fork and exec a child has every open file of its parent, locks and all.
+    #[test]
+    fn a_folder_is_free_at_once_also_while_programs_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    // With a closure before exec the standard library forks, as many programs do.
+                    let _ = std::process::Command::new("true").current_dir("/").env_clear().status();
+                }
+            });
+            let refused = (0..500).filter(|_| DataFolder::open(dir.path()).is_err()).count();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(refused, 0);
+        });
     }
 }

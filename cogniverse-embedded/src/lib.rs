@@ -47,3 +47,4 @@ mod tensor_cells;
 
 pub use backend::{EmbeddedBackend, Resources};
 pub use config::{Durability, EmbeddedConfig};
+pub use record::{Damage, Verification};

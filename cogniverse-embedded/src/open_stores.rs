@@ -1,45 +1,162 @@
 //! The opened tenant schemas: at most so many, the least recently used closed first.
 
 use crate::tenant_store::TenantStore;
-use cogniverse_sdk::{Result, TenantId, TenantSchema};
+use cogniverse_sdk::{Error, ErrorKind, Result, Retry, TenantId, TenantSchema};
 use lru::LruCache;
-use parking_lot::Mutex;
-use std::sync::Arc;
-
-/// A place for one schema's store. Whoever holds its lock opens the store; others wait for the result.
-type Slot = Arc<Mutex<Option<Arc<TenantStore>>>>;
+use parking_lot::{Condvar, Mutex};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+};
 
 /// The opened tenant schemas, by the pair and never by the physical name.
 #[derive(Debug)]
 pub(crate) struct OpenStores {
     limit: usize,
     slots: Mutex<LruCache<TenantSchema, Slot>>,
+    /// Openings that run at once; more wait.
+    openings: Arc<Semaphore>,
+}
+
+#[derive(Debug, Clone)]
+enum Slot {
+    Open(Arc<TenantStore>),
+    Opening(Arc<Flight>),
+}
+
+/// One opening for all who ask meanwhile. It goes on when they no longer wait, and the next one finds it done.
+#[derive(Debug)]
+struct Flight {
+    /// It keeps no store open: the slots alone do.
+    done: watch::Sender<Option<Result<Weak<TenantStore>, Arc<Error>>>>,
+    ended: Mutex<bool>,
+    end: Condvar,
+}
+
+impl Flight {
+    fn new() -> Self {
+        Self { done: watch::channel(None).0, ended: Mutex::new(false), end: Condvar::new() }
+    }
+
+    fn finish(&self, result: Result<Weak<TenantStore>, Arc<Error>>) {
+        self.done.send_replace(Some(result));
+        *self.ended.lock() = true;
+        self.end.notify_all();
+    }
+
+    /// Blocking.
+    fn wait(&self) {
+        let mut ended = self.ended.lock();
+        while !*ended {
+            self.end.wait(&mut ended);
+        }
+    }
 }
 
 impl OpenStores {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, slots: Mutex::new(LruCache::unbounded()) }
+    pub(crate) fn new(limit: usize, openings: usize) -> Self {
+        Self {
+            limit,
+            slots: Mutex::new(LruCache::unbounded()),
+            openings: Arc::new(Semaphore::new(openings.clamp(1, Semaphore::MAX_PERMITS))),
+        }
     }
 
-    /// The store of a schema, opened once however many ask. Blocking.
-    pub(crate) fn get(
-        &self,
+    /// The store of a schema, opened once however many ask. Waits for an opening as long as `patience`.
+    pub(crate) async fn get(
+        self: &Arc<Self>,
         schema: &TenantSchema,
-        open: impl FnOnce() -> Result<TenantStore>,
+        patience: Duration,
+        open: impl Fn() -> Result<TenantStore> + Clone + Send + 'static,
     ) -> Result<Arc<TenantStore>> {
-        let slot = {
-            let mut slots = self.slots.lock();
-            let slot = Arc::clone(slots.get_or_insert(schema.clone(), Slot::default));
-            self.evict(&mut slots);
-            slot
+        let opened = async {
+            loop {
+                let flight = match self.slots.lock().get(schema) {
+                    Some(Slot::Open(store)) => return Ok(Arc::clone(store)),
+                    Some(Slot::Opening(flight)) => Some(Arc::clone(flight)),
+                    None => None,
+                };
+                let flight = flight.unwrap_or_else(|| self.lead(schema, open.clone()));
+                let mut done = flight.done.subscribe();
+                drop(flight);
+                let result = done.wait_for(Option::is_some).await.map(|result| result.clone());
+                match result.map_err(|e| Error::unexpected("an opening ended early").with_source(e))? {
+                    Some(Ok(store)) => match store.upgrade() {
+                        Some(store) => return Ok(store),
+                        // It was closed again before this call came to it.
+                        None => continue,
+                    },
+                    Some(Err(error)) => return Err(again(&error)),
+                    None => return Err(Error::unexpected("an opening ended without a result")),
+                }
+            }
         };
-        let mut place = slot.lock();
-        if let Some(store) = &*place {
-            return Ok(Arc::clone(store));
+        tokio::time::timeout(patience, opened).await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Timeout,
+                format!(
+                    "the schema was not opened within {patience:?}; it is being opened still: try again, or warm the tenant up beforehand"
+                ),
+            )
+            .with_retry(Retry::After(None))
+            .with_context("tenant", schema.tenant())
+            .with_context("schema", schema.base()))
+        })
+    }
+
+    /// Begins an opening, unless another call began one meanwhile.
+    fn lead(
+        self: &Arc<Self>,
+        schema: &TenantSchema,
+        open: impl Fn() -> Result<TenantStore> + Send + 'static,
+    ) -> Arc<Flight> {
+        let flight = Arc::new(Flight::new());
+        {
+            let mut slots = self.slots.lock();
+            match slots.get(schema) {
+                Some(Slot::Opening(other)) => return Arc::clone(other),
+                Some(Slot::Open(store)) => {
+                    flight.finish(Ok(Arc::downgrade(store)));
+                    return flight;
+                }
+                None => drop(slots.put(schema.clone(), Slot::Opening(Arc::clone(&flight)))),
+            }
         }
-        let store = Arc::new(open()?);
-        *place = Some(Arc::clone(&store));
-        Ok(store)
+        let places = Arc::clone(&self.openings);
+        // However the task ends, those who wait are told.
+        let landing = Landing { stores: Arc::clone(self), schema: schema.clone(), flight: Some(Arc::clone(&flight)) };
+        tokio::spawn(async move {
+            let Ok(place) = places.acquire_owned().await else { return };
+            let _ = spawn_blocking(move || {
+                let result = landing.stores.open_with_room(&open);
+                // Before anyone is told: whoever was told may let go of the folder, and must be the last to hold it.
+                drop((open, place));
+                landing.settle(result);
+            })
+            .await;
+        });
+        flight
+    }
+
+    /// Opens; where the process has no more files to give, those of a store that nobody uses are closed for it.
+    fn open_with_room(&self, open: &impl Fn() -> Result<TenantStore>) -> Result<TenantStore> {
+        loop {
+            match open() {
+                Err(e) if crate::error::is_out_of_files(&e) && self.close_one() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Closes the least recently used store that nobody uses.
+    pub(crate) fn close_one(&self) -> bool {
+        let mut slots = self.slots.lock();
+        let idle = slots.iter().rev().find(|(_, slot)| is_idle(slot)).map(|(schema, _)| schema.clone());
+        idle.is_some_and(|schema| slots.pop(&schema).is_some())
     }
 
     /// Closes what is beyond the limit and not in use. A store in use is never closed: a second one of the same file
@@ -55,10 +172,22 @@ impl OpenStores {
         }
     }
 
-    /// Takes a schema out; the store that was open, if one was, waits for its writer and refuses later ones.
+    /// The store of a schema where it is open; an opening is waited for. Blocking.
+    pub(crate) fn opened(&self, schema: &TenantSchema) -> Option<Arc<TenantStore>> {
+        loop {
+            let flight = match self.slots.lock().peek(schema)? {
+                Slot::Open(store) => return Some(Arc::clone(store)),
+                Slot::Opening(flight) => Arc::clone(flight),
+            };
+            flight.wait();
+        }
+    }
+
+    /// Takes a schema out, after its opening where it is being opened. Blocking.
     pub(crate) fn remove(&self, schema: &TenantSchema) -> Option<Arc<TenantStore>> {
-        let slot = self.slots.lock().pop(schema)?;
-        slot.lock().take()
+        let store = self.opened(schema)?;
+        self.slots.lock().pop(schema);
+        Some(store)
     }
 
     /// Closes every store of a tenant that is not in use; returns how many stay open.
@@ -68,10 +197,9 @@ impl OpenStores {
             slots.iter().map(|(schema, _)| schema).filter(|schema| schema.tenant() == tenant).cloned().collect();
         let mut open = 0;
         for schema in own {
-            let Some(slot) = slots.pop(&schema) else { continue };
-            if !is_idle(&slot) {
-                slots.put(schema, slot);
-                open += 1;
+            match slots.peek(&schema) {
+                Some(slot) if is_idle(slot) => drop(slots.pop(&schema)),
+                _ => open += 1,
             }
         }
         open
@@ -83,8 +211,53 @@ impl OpenStores {
     }
 }
 
-/// Nobody waits for the slot and nobody uses the store. Asked under the lock of all slots, where uses begin.
+/// Nobody uses the store. Asked under the lock of all slots, where uses begin.
 fn is_idle(slot: &Slot) -> bool {
-    Arc::strong_count(slot) == 1
-        && slot.try_lock().is_some_and(|place| place.as_ref().is_none_or(|store| Arc::strong_count(store) == 1))
+    matches!(slot, Slot::Open(store) if Arc::strong_count(store) == 1)
+}
+
+/// The end of an opening: its result is shown, or its place is given back.
+struct Landing {
+    stores: Arc<OpenStores>,
+    schema: TenantSchema,
+    flight: Option<Arc<Flight>>,
+}
+
+impl Landing {
+    fn settle(mut self, result: Result<TenantStore>) {
+        let Some(flight) = self.flight.take() else { return };
+        let result = result.map(Arc::new).map_err(Arc::new);
+        let told = result.as_ref().map(Arc::downgrade).map_err(Arc::clone);
+        let mut slots = self.stores.slots.lock();
+        match result {
+            Ok(store) => {
+                slots.put(self.schema.clone(), Slot::Open(store));
+                self.stores.evict(&mut slots);
+            }
+            // What cannot be opened, such as a schema that is not deployed, takes nobody's place.
+            Err(_) => drop(slots.pop(&self.schema)),
+        }
+        drop(slots);
+        drop(self);
+        flight.finish(told);
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            self.stores.slots.lock().pop(&self.schema);
+            flight.finish(Err(Arc::new(Error::unexpected("the thread that opened the schema ended early"))));
+        }
+    }
+}
+
+/// The same error for another who waited.
+fn again(error: &Arc<Error>) -> Error {
+    let copy = Error::new(error.kind(), error.message()).with_retry(error.retry());
+    let copy = error.context().fold(copy, |copy, (key, value)| copy.with_context(key, value));
+    match std::error::Error::source(&**error) {
+        Some(source) => copy.with_source(source.to_string()),
+        None => copy,
+    }
 }

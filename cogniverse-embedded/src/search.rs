@@ -19,13 +19,22 @@ use std::{
 #[async_trait]
 impl SearchBackend for EmbeddedBackend {
     async fn search(&self, query: BackendQuery) -> Result<BackendHits> {
-        let started = Instant::now();
-        let permit = self.search_permit(&query.schema).await?;
+        self.search_within(query).await.map_err(|e| e.with_operation("search"))
+    }
+}
+
+impl EmbeddedBackend {
+    async fn search_within(&self, query: BackendQuery) -> Result<BackendHits> {
+        let called = Instant::now();
+        let waiting = self.waiting_place(&query.schema)?;
+        let store = self.store(&query.schema, query.timeout).await?;
+        // What the caller allows counts from the call; a strategy's own limit does not count the opening.
+        let started = if query.timeout.is_some() { called } else { Instant::now() };
+        let running = self.running_place().await?;
         let cancelled = CancelOnDrop::default();
         let flag = Arc::clone(&cancelled.0);
-        let schema = query.schema.clone();
-        self.with_store("search", schema, move |store| {
-            let _permit = permit;
+        self.on_store(store, move |store| {
+            let _places = (waiting, running);
             let prepared = prepare(store, query, started, flag)?;
             prepared.check_time()?;
             let hits = run(store, &prepared)?;

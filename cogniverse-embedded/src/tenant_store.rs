@@ -9,7 +9,7 @@ use crate::{
     record::{Change, Record, StoredDocument, Writer},
 };
 use cogniverse_core::schemas::Schema;
-use cogniverse_sdk::{Error, Result, TenantSchema};
+use cogniverse_sdk::{Error, KeptFile, Result, TenantSchema};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use std::{
@@ -24,7 +24,7 @@ use std::{
 /// How often a reader tries to meet a moment before it holds writers up for one commit.
 const ATTEMPTS: usize = 4;
 /// Reader connections that stay open between calls.
-const IDLE_READERS: usize = 4;
+const IDLE_READERS: usize = 2;
 /// The file of documents in a deployment's folder.
 const FILE: &str = "documents.sqlite";
 
@@ -32,6 +32,8 @@ const FILE: &str = "documents.sqlite";
 #[derive(Debug)]
 pub(crate) struct TenantStore {
     name: TenantSchema,
+    /// What the file calls itself.
+    store: String,
     schema: RwLock<Arc<Schema>>,
     layout: Arc<Layout>,
     record: Record,
@@ -56,17 +58,19 @@ impl TenantStore {
         let schema = Arc::new(Schema::compile(Arc::clone(&deployment.deployed.definition))?);
         let layout = Arc::new(Layout::of(&schema));
         let path = folder.join(FILE);
-        if deployment.initialized && !path.exists() {
-            return Err(error::corrupt(&path, "the file is missing"));
+        let exists = KeptFile::exists_where_made(&path, deployment.initialized)?;
+        if !exists {
+            fs::create_dir_all(folder).map_err(|e| error::io(folder, e))?;
         }
-        fs::create_dir_all(folder).map_err(|e| error::io(folder, e))?;
-        let record = Record::new(path, name.clone(), Arc::clone(&layout), durability);
-        let mut writer = record.connect()?;
-        record.prepare(&mut writer)?;
+        let mut record = Record::new(path.clone(), name.clone(), Arc::clone(&layout), durability);
+        let mut writer = if exists { record.connect()? } else { record.create()? };
+        let store = record.prepare(&mut writer, exists, deployment)?;
+        record.keep(KeptFile::opened(&path)?);
         let snapshot = RwLock::new(Arc::new(record.load(&writer)?));
         let (writer, readers) = (Mutex::new(writer), Mutex::default());
         Ok(Self {
             name,
+            store,
             schema: RwLock::new(schema),
             layout,
             record,
@@ -81,6 +85,10 @@ impl TenantStore {
 
     pub(crate) fn name(&self) -> &TenantSchema {
         &self.name
+    }
+
+    pub(crate) fn store_name(&self) -> &str {
+        &self.store
     }
 
     pub(crate) fn schema(&self) -> Arc<Schema> {
@@ -118,6 +126,7 @@ impl TenantStore {
     }
 
     fn reader(&self) -> Result<Connection> {
+        self.record.check_file()?;
         let idle = self.readers.lock().pop();
         idle.map_or_else(|| self.record.connect(), Ok)
     }
@@ -165,6 +174,8 @@ impl TenantStore {
         let _publishing = self.publishing.lock();
         transaction.commit().map_err(self.record.sqlite())?;
         *self.snapshot.write() = next;
+        // What was written to a file that is gone was not stored.
+        self.record.check_file()?;
         Ok(())
     }
 

@@ -96,12 +96,19 @@ async fn invariant_09_15_leftovers_are_removed_and_riddles_are_not() {
     // As if the process had died between the catalog and the folder.
     std::fs::create_dir_all(&deployment).unwrap();
     std::fs::write(deployment.join("documents.sqlite"), "left behind").unwrap();
+    // Without a record of the drop it may be anything, such as a backup that was put back.
+    drop(open().await.unwrap());
+    assert!(deployment.exists());
+    rusqlite::Connection::open(folder.path().join("catalog.sqlite"))
+        .unwrap()
+        .execute("INSERT INTO drops (generation, tenant, base) VALUES (1, 'acme', 'contract_video')", [])
+        .unwrap();
     let backend = open().await.unwrap();
-    assert!(!deployment.exists());
+    assert!(!deployment.exists() && !folder.path().join("tenants/acme").exists());
     assert_eq!(backend.count(&schema_of("globex"), None).await.unwrap(), 1);
     drop(backend);
     // A catalog that was lost: its folders are not taken for leftovers.
-    for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+    for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite-made"] {
         let _ = std::fs::remove_file(folder.path().join(file));
     }
     let error = open().await.unwrap_err();

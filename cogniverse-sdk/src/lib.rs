@@ -39,6 +39,7 @@ pub mod encoder;
 pub mod error;
 pub mod filter;
 pub mod id;
+pub mod kept_file;
 pub mod language_model;
 pub mod memory;
 pub mod memory_store;
@@ -64,6 +65,7 @@ pub use error::{Error, ErrorKind, Result, Retry};
 pub use filter::Filter;
 pub use id::{DocumentId, FieldName, ProfileName, SchemaName, StrategyName, TenantId, VideoId};
 pub use jiff::Timestamp;
+pub use kept_file::KeptFile;
 pub use language_model::{ChatAnswer, ChatMessage, ChatRequest, ChatRole, FinishReason, LanguageModel};
 pub use memory::{
     AgentId, Memory, MemoryEvent, MemoryEventKind, MemoryId, MemoryOrigin, MemoryReach, MemoryScope, SessionId, UserId,

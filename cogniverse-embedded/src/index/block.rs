@@ -16,6 +16,8 @@ pub(crate) struct IndexedDocument {
     pub(crate) terms: DocumentTerms,
     /// Per binary tensor of the layout: its packed rows.
     pub(crate) bits: Vec<Option<Vec<u8>>>,
+    /// Per float tensor of the layout: whether the document has vectors of it.
+    pub(crate) floats: Vec<bool>,
 }
 
 /// An immutable run of documents in ascending order of row.
@@ -26,6 +28,8 @@ pub(crate) struct Block {
     columns: Columns,
     texts: Vec<TermIndex>,
     bits: Vec<BitArena>,
+    /// Per float tensor and document: whether there are vectors.
+    has_floats: Vec<Vec<bool>>,
     /// Per float tensor: loaded when a search first needs all of it, if the budget allows.
     floats: Vec<OnceLock<Arc<FloatArena>>>,
 }
@@ -38,6 +42,7 @@ impl Block {
             columns: Columns::new(layout),
             texts: layout.texts.iter().map(|_| TermIndex::default()).collect(),
             bits: layout.bits.iter().map(BitArena::new).collect(),
+            has_floats: layout.floats.iter().map(|_| Vec::new()).collect(),
             floats: layout.floats.iter().map(|_| OnceLock::new()).collect(),
         }
     }
@@ -53,6 +58,9 @@ impl Block {
             }
             for (arena, rows) in block.bits.iter_mut().zip(&document.bits) {
                 arena.push(rows.as_deref());
+            }
+            for (column, has) in block.has_floats.iter_mut().zip(&document.floats) {
+                column.push(*has);
             }
         }
         block
@@ -78,6 +86,9 @@ impl Block {
             block.columns.append(&part.columns, &kept);
             block.texts.iter_mut().zip(&part.texts).for_each(|(to, from)| to.append(from, &kept));
             block.bits.iter_mut().zip(&part.bits).for_each(|(to, from)| to.append(from, &kept));
+            for (to, from) in block.has_floats.iter_mut().zip(&part.has_floats) {
+                to.extend(from.iter().enumerate().filter(|(place, _)| alive(place)).map(|(_, has)| *has));
+            }
         }
         block
     }
@@ -112,6 +123,11 @@ impl Block {
 
     pub(crate) fn bits(&self, field: usize) -> Option<&BitArena> {
         self.bits.get(field)
+    }
+
+    /// Whether a document has vectors of a float field.
+    pub(crate) fn has_floats(&self, field: usize, place: usize) -> bool {
+        self.has_floats.get(field).and_then(|column| column.get(place)).copied().unwrap_or(false)
     }
 
     pub(crate) fn floats(&self, field: usize) -> Option<&OnceLock<Arc<FloatArena>>> {

@@ -41,7 +41,7 @@ impl<'s> FloatAccess<'s> {
         let tensor = self.tensor(field)?;
         // A few documents of many, as a second phase asks for: their rows alone are read.
         if self.wanted * 4 < view.block.len() {
-            return self.in_pieces(view, tensor, places, 1, each);
+            return self.in_pieces(view, field, places, 1, each);
         }
         let Some(range) = row_range(view) else { return Ok(()) };
         let store = self.moment.store;
@@ -53,9 +53,9 @@ impl<'s> FloatAccess<'s> {
         };
         let Some(reservation) = reservation else {
             let per_document = bytes.div_ceil(view.block.len().max(1)).max(1);
-            return self.in_pieces(view, tensor, places, (PIECE_BYTES / per_document).max(1), &mut each);
+            return self.in_pieces(view, field, places, (PIECE_BYTES / per_document).max(1), &mut each);
         };
-        let mine = Arc::new(self.load(view, tensor, 0..view.block.len())?.reserved(reservation));
+        let mine = Arc::new(self.load(view, field, 0..view.block.len())?.reserved(reservation));
         let kept = view.block.floats(field).map(|slot| slot.get_or_init(|| Arc::clone(&mine)));
         Self::from_arena(kept.filter(|arena| arena.is_complete_at(moment)).unwrap_or(&mine), places, &mut each)
     }
@@ -79,7 +79,7 @@ impl<'s> FloatAccess<'s> {
     fn in_pieces(
         &self,
         view: &BlockView,
-        tensor: &TensorField,
+        field: usize,
         places: &[u32],
         size: usize,
         mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
@@ -88,7 +88,7 @@ impl<'s> FloatAccess<'s> {
         while let Some(first) = places.get(next) {
             let start = *first as usize / size * size;
             let stretch = start..(start + size).min(view.block.len());
-            let arena = self.load(view, tensor, stretch.clone())?;
+            let arena = self.load(view, field, stretch.clone())?;
             while let Some(place) = places.get(next).filter(|place| stretch.contains(&(**place as usize))) {
                 each(next, arena.get(*place as usize - start))?;
                 next += 1;
@@ -97,23 +97,38 @@ impl<'s> FloatAccess<'s> {
         Ok(())
     }
 
-    fn load(&self, view: &BlockView, tensor: &TensorField, places: std::ops::Range<usize>) -> Result<FloatArena> {
+    fn load(&self, view: &BlockView, field: usize, places: std::ops::Range<usize>) -> Result<FloatArena> {
+        let tensor = self.tensor(field)?;
         let mut arena = FloatArena::new(tensor, self.moment.snapshot.moment());
-        let rows = view.block.rows().get(places).unwrap_or_default();
+        let rows = view.block.rows().get(places.clone()).unwrap_or_default();
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(arena) };
-        let mut missing = rows.iter().peekable();
+        let mut expected = places.zip(rows).peekable();
         let record = self.moment.store.record();
-        record.for_cells(self.moment.connection()?, tensor, (*first, *last), |row, cells| {
-            self.prepared.spend(cells.len())?;
-            while missing.next_if(|expected| **expected < row).is_some() {
+        // A document that lives and has vectors has them in the record: their absence is damage.
+        let absent = |arena: &mut FloatArena, place: usize| match view.block.id(place) {
+            Some(id) if view.is_live(place) && view.block.has_floats(field, place) => Err(record.missing(tensor, id)),
+            _ => {
                 arena.push(None);
+                Ok(())
             }
-            if missing.next_if(|expected| **expected == row).is_some() {
-                arena.push(Some(cells));
+        };
+        record.for_cells(self.moment.connection()?, tensor, (*first, *last), |row, cells, sum| {
+            self.prepared.spend(cells.len())?;
+            while let Some((place, _)) = expected.next_if(|(_, expected)| **expected < row) {
+                absent(&mut arena, place)?;
+            }
+            if let Some((place, _)) = expected.next_if(|(_, expected)| **expected == row) {
+                match view.block.id(place) {
+                    Some(id) if view.block.has_floats(field, place) => {
+                        record.check_cells(tensor, id, cells, sum)?;
+                        arena.push(Some(cells));
+                    }
+                    _ => arena.push(None),
+                }
             }
             Ok(())
         })?;
-        missing.for_each(|_| arena.push(None));
+        expected.try_for_each(|(place, _)| absent(&mut arena, place))?;
         Ok(arena)
     }
 }

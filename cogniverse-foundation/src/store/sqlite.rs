@@ -10,7 +10,7 @@ use cogniverse_sdk::config_store::versioning;
 use cogniverse_sdk::config_store::{
     ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigPage, ConfigStore, Expected, ListConfig, PutConfig,
 };
-use cogniverse_sdk::{Clock, Error, Result, SystemClock, TenantId};
+use cogniverse_sdk::{Clock, Error, KeptFile, Result, SystemClock, TenantId};
 use error::Failure;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -23,6 +23,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 struct Shared {
     path: PathBuf,
+    kept: KeptFile,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
 }
@@ -53,7 +54,9 @@ impl SqliteConfigStore {
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let opened = tokio::task::spawn_blocking(move || match format::open(&path) {
-            Ok((writer, reader)) => Ok(Shared { path, writer: Mutex::new(writer), reader: Mutex::new(reader) }),
+            Ok((writer, reader, kept)) => {
+                Ok(Shared { path, kept, writer: Mutex::new(writer), reader: Mutex::new(reader) })
+            }
             Err(failure) => Err(failure.into_error(&path)),
         });
         let shared = opened.await.map_err(worker_lost)?.map_err(|e| e.with_operation("open config store"))?;
@@ -81,7 +84,11 @@ impl SqliteConfigStore {
         let shared = Arc::clone(&self.shared);
         let job = move || {
             let held = shared.reader.try_lock_for(BUSY_TIMEOUT).ok_or(Failure::Queue);
-            held.and_then(|connection| work(&connection)).map_err(|failure| failure.into_error(&shared.path))
+            let done = held.and_then(|connection| {
+                shared.kept.check()?;
+                work(&connection)
+            });
+            done.map_err(|failure| failure.into_error(&shared.path))
         };
         tokio::task::spawn_blocking(job).await.map_err(worker_lost)?.map_err(|e| e.with_operation(operation))
     }
@@ -99,6 +106,8 @@ impl SqliteConfigStore {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let result = work(&transaction)?;
                 transaction.commit()?;
+                // What was written to a file that is gone was not stored.
+                shared.kept.check()?;
                 Ok(result)
             });
             done.map_err(|failure| failure.into_error(&shared.path))

@@ -2,6 +2,7 @@
 
 use super::BUSY_TIMEOUT;
 use super::error::Failure;
+use cogniverse_sdk::KeptFile;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,8 +26,8 @@ CREATE TABLE config_versions (
     PRIMARY KEY (owner, scope, service, key, version)
 ) STRICT, WITHOUT ROWID;";
 
-/// The writer and the reader.
-pub(super) fn open(path: &Path) -> Result<(Connection, Connection), Failure> {
+/// The writer and the reader, and which file they are of.
+pub(super) fn open(path: &Path) -> Result<(Connection, Connection, KeptFile), Failure> {
     if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
         let message = format!("the path {path:?} names no file; give one, or use InMemoryConfigStore");
         return Err(cogniverse_sdk::Error::invalid(message).into());
@@ -36,7 +37,8 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Connection), Failure> {
     }
     // Without SQLITE_OPEN_URI: a path stays a path, whatever it starts with.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut writer = connect(path, flags | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let create = if KeptFile::exists(path)? { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
+    let mut writer = connect(path, flags | create)?;
     // One transaction for both marks and the tables: another process may be making them right now.
     let before = writer.transaction()?;
     let ours = is_ours(&before)?;
@@ -44,14 +46,17 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Connection), Failure> {
     if !ours {
         use_wal(&writer)?;
         make_tables(&mut writer)?;
+        // The file itself holds the tables from here on, not its log alone.
+        writer.query_row("PRAGMA wal_checkpoint", [], |_| Ok(()))?;
     }
+    let kept = KeptFile::made(path)?;
     // A configuration is written seldom and must not be lost: FULL, as NORMAL may lose the last commits with the power.
     writer.pragma_update(None, "synchronous", "FULL")?;
     let reader = connect(path, flags)?;
     reader.pragma_update(None, "query_only", true)?;
     // A file whose tables are gone must not look like an empty one (invariant 9).
     reader.prepare("SELECT owner, scope, service, key, version, value, origin, created_at FROM config_versions")?;
-    Ok((writer, reader))
+    Ok((writer, reader, kept))
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {

@@ -1,0 +1,124 @@
+//! Reading everything, to know that it is whole.
+
+use super::Record;
+use cogniverse_sdk::{DocumentId, Error, ErrorKind, Result};
+use rusqlite::Connection;
+
+/// Damages that are named; the rest is counted.
+const NAMED: usize = 100;
+
+/// What a check of a whole store found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Verification {
+    /// Documents that were read.
+    pub documents: u64,
+    /// Tensor fields of documents that were read.
+    pub vectors: u64,
+    /// The first hundred damages.
+    pub damages: Vec<Damage>,
+    /// All damages, named or not.
+    pub damaged: u64,
+}
+
+/// One thing that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The document, where it can be told.
+    pub document: Option<DocumentId>,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl Verification {
+    /// Whether everything is as it was written.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.damaged == 0
+    }
+
+    fn add(&mut self, document: Option<DocumentId>, what: String) {
+        self.damaged += 1;
+        if self.damages.len() < NAMED {
+            self.damages.push(Damage { document, what });
+        }
+    }
+
+    fn note(&mut self, document: Option<&DocumentId>, result: Result<()>) -> Result<()> {
+        match result {
+            Err(e) if e.kind() == ErrorKind::Corrupt => self.add(document.cloned(), e.chain()),
+            other => return other,
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    /// Reads every document and every vector of a moment.
+    pub(crate) fn verify(&self, connection: &Connection) -> Result<Verification> {
+        let mut found = Verification::default();
+        let checked = self.check_pages(connection, &mut found);
+        found.note(None, checked)?;
+        let order = self.check_order(connection);
+        found.note(None, order)?;
+        let mut after = 0;
+        loop {
+            let rows = match self.rows_after(connection, after) {
+                Ok(rows) => rows,
+                Err(e) => {
+                    found.note(None, Err(e))?;
+                    break;
+                }
+            };
+            let Some(last) = rows.last() else { break };
+            after = *last;
+            for row in rows {
+                self.verify_one(connection, row, &mut found)?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn verify_one(&self, connection: &Connection, row: i64, found: &mut Verification) -> Result<()> {
+        found.documents += 1;
+        let stored = match self.document(connection, row) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return found.note(None, Err(self.damaged(format!("row {row} is listed and not there")))),
+            Err(e) => return found.note(None, Err(e)),
+        };
+        for field in self.layout.tensors().filter(|field| stored.tensors.0.contains(&field.name)) {
+            found.vectors += 1;
+            let read = self.cells(connection, field, &stored.place()).map(drop);
+            found.note(Some(&stored.id), read)?;
+        }
+        Ok(())
+    }
+
+    /// SQLite's own check of its pages and indexes.
+    fn check_pages(&self, connection: &Connection, found: &mut Verification) -> Result<()> {
+        let mut check = connection.prepare("PRAGMA integrity_check").map_err(self.sqlite())?;
+        let mut rows = check.query([]).map_err(self.sqlite())?;
+        while let Some(row) = rows.next().map_err(self.sqlite())? {
+            let said: String = row.get(0).map_err(self.sqlite())?;
+            if said != "ok" {
+                found.add(None, format!("SQLite says of {}: {said}", self.path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    fn rows_after(&self, connection: &Connection, after: i64) -> Result<Vec<i64>> {
+        let mut select = connection
+            .prepare_cached("SELECT row FROM documents NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1000")
+            .map_err(self.sqlite())?;
+        let rows = select.query_map([after], |row| row.get(0)).map_err(self.sqlite())?;
+        rows.collect::<rusqlite::Result<_>>().map_err(self.sqlite())
+    }
+
+    pub(super) fn damaged(&self, what: impl std::fmt::Display) -> Error {
+        crate::error::corrupt(&self.path, what)
+            .with_context("tenant", self.schema.tenant())
+            .with_context("schema", self.schema.base())
+    }
+}

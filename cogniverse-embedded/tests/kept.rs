@@ -1,0 +1,416 @@
+//! What was stored is there as it was written, or it is said that it is not; and nothing of others is touched.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
+
+use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
+use cogniverse_sdk::{
+    BackendQuery, BaseSchema, Document, DocumentStore, ErrorKind, Filter, SchemaName, SchemaStore, SearchBackend,
+    TenantSchema, Tensor,
+    contract::fixture::{axis, deploy, document, field, id, row, schema, schema_of, strategy, tenant},
+    document_store::{GetRequest, PutRequest, VisitRequest},
+    schema_store::{DeployRequest, SchemaDeployment},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+fn config(folder: &Path) -> EmbeddedConfig {
+    EmbeddedConfig::new(folder).with_durability(Durability::ProcessCrash)
+}
+
+async fn open(folder: &Path) -> EmbeddedBackend {
+    EmbeddedBackend::open(config(folder)).await.unwrap()
+}
+
+async fn put(backend: &EmbeddedBackend, of: &str, documents: i64) {
+    let documents: Vec<Document> =
+        (0..documents).map(|n| document("v", n, &format!("words of {n}"), axis((n % 8) as usize))).collect();
+    let count = documents.len();
+    assert_eq!(backend.put(PutRequest::new(schema_of(of), documents)).await.unwrap().stored(), count);
+}
+
+fn store(folder: &Path, of: &str, generation: u32) -> PathBuf {
+    folder.join(format!("tenants/{of}/contract_video.{generation}/documents.sqlite"))
+}
+
+fn words(of: &str) -> BackendQuery {
+    BackendQuery::new(schema_of(of), strategy("bm25_only")).with_text("words")
+}
+
+#[tokio::test]
+async fn invariant_09_a_store_that_became_empty_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = store(folder.path(), "acme", 1);
+    {
+        let backend = open(folder.path()).await;
+        deploy(&backend, &["acme"]).await;
+        put(&backend, "acme", 5).await;
+    }
+    let kept = fs::read(&file).unwrap();
+    let empty_database = |path: &Path| {
+        let _ = fs::remove_file(path);
+        let made = std::process::Command::new("python3")
+            .args([
+                "-c",
+                "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('create table t (x)'); c.commit()",
+            ])
+            .arg(path)
+            .status();
+        made.is_ok_and(|status| status.success())
+    };
+    fs::write(&file, "").unwrap();
+    let backend = open(folder.path()).await;
+    let error = backend.count(&schema_of("acme"), None).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("empty"), "{error:?}");
+    drop(backend);
+    if empty_database(&file) {
+        let backend = open(folder.path()).await;
+        let error = backend.count(&schema_of("acme"), None).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("tables are missing"), "{error:?}");
+    }
+    // The catalog and what it says of itself.
+    fs::write(&file, kept).unwrap();
+    let catalog = folder.path().join("catalog.sqlite");
+    let kept = fs::read(&catalog).unwrap();
+    for ruin in [fs::remove_file as fn(PathBuf) -> _, |path| fs::write(path, "")] {
+        ruin(catalog.clone()).unwrap();
+        let error = EmbeddedBackend::open(config(folder.path())).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("start over"), "{error:?}");
+    }
+    fs::write(&catalog, kept).unwrap();
+    assert_eq!(open(folder.path()).await.count(&schema_of("acme"), None).await.unwrap(), 5);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn invariant_09_nothing_is_stored_in_a_file_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = store(folder.path(), "acme", 1);
+    let backend = open(folder.path()).await;
+    deploy(&backend, &["acme"]).await;
+    put(&backend, "acme", 5).await;
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{ending}", file.display()));
+    }
+    let late = PutRequest::new(schema_of("acme"), vec![document("w", 0, "late", axis(0))]);
+    let error = backend.put(late).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("removed while it was open"), "{error:?}");
+    assert_eq!(backend.search(words("acme")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    let get = GetRequest::new(schema_of("acme"), vec![id("v/1")]);
+    assert_eq!(backend.get(get).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert!(!file.exists(), "a reader made no new one");
+    drop(backend);
+    assert_eq!(open(folder.path()).await.count(&schema_of("acme"), None).await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// A folder of a backup, of an earlier deployment of the same schema, in the place of the one that is deployed.
+#[tokio::test]
+async fn invariant_09_an_earlier_deployments_file_is_not_this_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path()).await;
+    deploy(&backend, &["acme"]).await;
+    put(&backend, "acme", 5).await;
+    drop(backend);
+    let earlier = fs::read(store(folder.path(), "acme", 1)).unwrap();
+    let backend = open(folder.path()).await;
+    backend.drop_schema(&schema_of("acme")).await.unwrap();
+    deploy(&backend, &["acme"]).await;
+    put(&backend, "acme", 1).await;
+    drop(backend);
+    fs::write(store(folder.path(), "acme", 2), earlier).unwrap();
+    let error = open(folder.path()).await.count(&schema_of("acme"), None).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("another deployment"), "{error:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn opening_removes_nothing_but_what_a_drop_named() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    {
+        let backend = open(two.path()).await;
+        deploy(&backend, &["acme"]).await;
+        put(&backend, "acme", 5).await;
+    }
+    {
+        let backend = open(one.path()).await;
+        deploy(&backend, &["x", "y", "z"]).await;
+        put(&backend, "x", 1).await;
+    }
+    // Another folder's tenant behind a link, one that was put back, and files of others.
+    std::os::unix::fs::symlink(two.path().join("tenants/acme"), one.path().join("tenants/acme")).unwrap();
+    let back = one.path().join("tenants/y/contract_video.1");
+    fs::create_dir_all(&back).unwrap();
+    fs::copy(store(two.path(), "acme", 1), back.join("documents.sqlite")).unwrap();
+    fs::write(one.path().join("tenants/README.txt"), "x").unwrap();
+    fs::write(one.path().join("tenants/x/.DS_Store"), "x").unwrap();
+    let backend = open(one.path()).await;
+    let expected = ["README.txt", "acme", "x/.DS_Store", "y/contract_video.1"];
+    assert_eq!(backend.strays().await.unwrap(), expected.map(|path| one.path().join("tenants").join(path)));
+    assert!(store(two.path(), "acme", 1).exists() && back.join("documents.sqlite").exists());
+    // A drop through a link removes nothing behind it.
+    deploy(&backend, &["acme"]).await;
+    backend.drop_schema(&schema_of("acme")).await.unwrap();
+    assert!(store(two.path(), "acme", 1).exists());
+    assert_eq!(backend.count(&schema_of("x"), None).await.unwrap(), 1);
+}
+
+/// A drop whose folder cannot be removed is not done, can be asked for again, and is ended by the next opening.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_drop_that_failed_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path()).await;
+    deploy(&backend, &["acme", "globex"]).await;
+    put(&backend, "acme", 1).await;
+    put(&backend, "globex", 1).await;
+    let deployment = folder.path().join("tenants/acme/contract_video.1");
+    let blocked = deployment.join("blocked");
+    fs::create_dir(&blocked).unwrap();
+    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&blocked).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        println!("skipped: nothing can be mounted here");
+        return;
+    }
+    let failed = backend.drop_schema(&schema_of("acme")).await;
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(backend.count(&schema_of("acme"), None).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(backend.drop_schema(&schema_of("acme")).await.is_err(), "it is still there, and that is said");
+    assert!(std::process::Command::new("umount").arg(&blocked).status().unwrap().success());
+    backend.drop_schema(&schema_of("acme")).await.unwrap();
+    assert!(!deployment.exists());
+    assert_eq!(backend.drop_schema(&schema_of("acme")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(backend.count(&schema_of("globex"), None).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn fields_whose_names_differ_by_case_keep_their_own_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut two = serde_json::to_value(&*schema()).unwrap();
+    two["document"]["fields"].as_array_mut().unwrap().push(serde_json::json!(
+        {"name": "Embedding", "type": "tensor<bfloat16>(patch{}, v[8])", "indexing": ["attribute"]}
+    ));
+    let definition: Arc<BaseSchema> = Arc::new(serde_json::from_value(two).unwrap());
+    let both = document("v", 0, "words", axis(0)).with(field("Embedding"), Tensor::Vectors(row(axis(5))));
+    let upper =
+        Document::new(id("w/0")).with(field("video_id"), "w").with(field("Embedding"), Tensor::Vectors(row(axis(3))));
+    for round in 0..2 {
+        let backend = open(folder.path()).await;
+        if round == 0 {
+            let deployment = SchemaDeployment { schema: schema_of("acme"), definition: Arc::clone(&definition) };
+            backend.deploy(DeployRequest::new(vec![deployment])).await.unwrap();
+            let documents = vec![both.clone(), upper.clone()];
+            assert_eq!(backend.put(PutRequest::new(schema_of("acme"), documents)).await.unwrap().stored(), 2);
+        }
+        let found = backend.get(GetRequest::new(schema_of("acme"), vec![id("v/0"), id("w/0")])).await.unwrap();
+        assert_eq!(found, [Some(both.clone()), Some(upper.clone())]);
+    }
+}
+
+/// Two that change the ranking at once, and two that deploy first at once, again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deployments_at_once_leave_catalog_and_store_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path()).await;
+    let with = |name: &str| {
+        let mut changed = (*schema()).clone();
+        let mut profile = changed.rank_profiles[0].clone();
+        profile.name = strategy(name);
+        changed.rank_profiles.push(profile);
+        DeployRequest::new(vec![SchemaDeployment { schema: schema_of("acme"), definition: Arc::new(changed) }])
+    };
+    for round in 0..30 {
+        let deploys = ["one", "two"].map(|name| {
+            let (backend, request) = (backend.clone(), with(name));
+            tokio::spawn(async move { backend.deploy(request).await.map(drop) })
+        });
+        for deploy in deploys {
+            deploy.await.unwrap().unwrap_or_else(|e| panic!("round {round}: {e:?}"));
+        }
+        put(&backend, "acme", 1).await;
+        let listed = backend.list_schemas(&tenant("acme")).await.unwrap();
+        for name in ["one", "two"] {
+            let deployed = listed[0].definition.rank_profiles.iter().any(|profile| profile.name == strategy(name));
+            let query = BackendQuery::new(schema_of("acme"), strategy(name)).with_text("words");
+            assert_eq!(backend.search(query).await.is_ok(), deployed, "round {round}, {name}");
+        }
+        if round % 5 == 4 {
+            backend.drop_schema(&schema_of("acme")).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_that_are_not_deployed_take_nobodys_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = EmbeddedBackend::open(config(folder.path()).with_max_open_schemas(2)).await.unwrap();
+    deploy(&backend, &["acme"]).await;
+    put(&backend, "acme", 1).await;
+    for n in 0..8 {
+        let unknown = TenantSchema::new(&tenant("globex"), &SchemaName::parse(format!("nothing{n}")).unwrap());
+        assert_eq!(backend.count(&unknown, None).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    assert_eq!(backend.resources().open_schemas, 1);
+}
+
+/// An opening that takes longer than a call may wait goes on, and is one for all who ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opening_goes_on_for_the_next_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path()).await;
+    deploy(&backend, &["acme", "globex"]).await;
+    for batch in 0..20 {
+        let documents = (0..250).map(|n| document(&format!("v{batch}"), n, "words to index and more of them", axis(0)));
+        backend.put(PutRequest::new(schema_of("acme"), documents.collect())).await.unwrap();
+    }
+    put(&backend, "globex", 1).await;
+    drop(backend);
+    let backend = EmbeddedBackend::open(config(folder.path())).await.unwrap();
+    // A caller's own limit counts from the call: the first is told to come again, and a later one is answered.
+    let mut waits = 0;
+    let found = loop {
+        match backend.search(words("acme").with_timeout(Some(Duration::from_millis(5)))).await {
+            Ok(found) => break found,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
+                waits += 1;
+                assert!(waits < 5000, "the opening does not go on");
+            }
+        }
+    };
+    assert_eq!(found.matched, 5000);
+    // Without one, the strategy's limit does not count the opening.
+    assert_eq!(backend.close_tenant(&tenant("acme")), 0);
+    assert_eq!(backend.search(words("acme")).await.unwrap().matched, 5000);
+    assert_eq!(backend.close_tenant(&tenant("acme")), 0);
+    assert_eq!(backend.warm(&tenant("acme")).await.unwrap(), 1);
+    assert_eq!(backend.resources().open_schemas, 1);
+    assert_eq!(backend.search(words("globex")).await.unwrap().matched, 1);
+}
+
+const FEW_FILES: &str = "COGNIVERSE_FEW_FILES";
+
+/// Not a test of its own: the process that may open few files.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_of_few_files() {
+    let Some(folder) = std::env::var_os(FEW_FILES).map(PathBuf::from) else { return };
+    let limit = rustix::process::Rlimit { current: Some(96), maximum: Some(96) };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+    let backend = open(&folder).await;
+    let tenants: Vec<String> = (0..40).map(|n| format!("t{n}")).collect();
+    deploy(&backend, &tenants.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for round in 0..2 {
+        for tenant in &tenants {
+            if round == 0 {
+                put(&backend, tenant, 1).await;
+            }
+            assert_eq!(backend.search(words(tenant)).await.unwrap().matched, 1);
+        }
+    }
+    // Others of the process took nearly all: stores are closed for the one that is asked for.
+    let held: Vec<_> = (0..200).map_while(|_| fs::File::open("/dev/null").ok()).collect();
+    let room = held.len().saturating_sub(12);
+    let _held: Vec<_> = held.into_iter().take(room).collect();
+    for tenant in &tenants {
+        assert_eq!(backend.search(words(tenant)).await.unwrap().matched, 1);
+    }
+    println!("all were answered");
+}
+
+#[cfg(unix)]
+#[test]
+fn more_tenants_than_the_process_may_open_files_for_are_all_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_process_of_few_files", "--nocapture"])
+        .env(FEW_FILES, folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&process.stdout);
+    assert!(said.contains("all were answered"), "{said}{}", String::from_utf8_lossy(&process.stderr));
+}
+
+#[tokio::test]
+async fn a_visit_costs_what_it_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path()).await;
+    deploy(&backend, &["acme"]).await;
+    for video in ["a", "b", "c"] {
+        let documents = (0..40).map(|n| document(video, n, "words", axis(0)));
+        backend.put(PutRequest::new(schema_of("acme"), documents.collect())).await.unwrap();
+    }
+    let mut request = VisitRequest::new(schema_of("acme"))
+        .with_filter(Filter::equals(field("video_id"), "b"))
+        .with_page_size(7)
+        .without_vectors();
+    let (mut ids, mut pages) = (Vec::new(), 0);
+    loop {
+        let page = backend.visit(request.clone()).await.unwrap();
+        pages += 1;
+        assert!(page.documents.iter().all(|document| document.text("video_id") == "b"));
+        ids.extend(page.documents.into_iter().map(|document| document.id.to_string()));
+        match page.continuation {
+            Some(next) => request = request.with_continuation(Some(next)),
+            None => break,
+        }
+    }
+    let mut sorted = ids.clone();
+    sorted.sort();
+    sorted.dedup();
+    assert_eq!((ids.len(), sorted, pages), (40, ids.clone(), 6));
+}
+
+/// Every bit of the file may flip: what is read is what was written, or an error.
+#[tokio::test]
+async fn a_flipped_bit_is_never_other_content_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = store(folder.path(), "acme", 1);
+    let documents: Vec<Document> =
+        (0..40).map(|n| document("v", n, &format!("words that number {n} says"), axis((n % 8) as usize))).collect();
+    let ids: Vec<_> = documents.iter().map(|document| document.id.clone()).collect();
+    {
+        let backend = open(folder.path()).await;
+        deploy(&backend, &["acme"]).await;
+        assert_eq!(backend.put(PutRequest::new(schema_of("acme"), documents)).await.unwrap().stored(), 40);
+    }
+    let whole = fs::read(&file).unwrap();
+    let get = || GetRequest::new(schema_of("acme"), ids.clone());
+    let visit = || VisitRequest::new(schema_of("acme")).with_page_size(100);
+    let near = || BackendQuery::new(schema_of("acme"), strategy("phased")).with_vectors(row(axis(3))).with_page(0, 50);
+    let (read, visited, said, found) = {
+        let backend = open(folder.path()).await;
+        let verified = backend.verify(&schema_of("acme")).await.unwrap();
+        assert!(verified.is_whole() && verified.documents == 40 && verified.vectors == 80, "{verified:?}");
+        (
+            backend.get(get()).await.unwrap(),
+            backend.visit(visit()).await.unwrap(),
+            backend.search(words("acme").with_page(0, 50)).await.unwrap(),
+            backend.search(near()).await.unwrap(),
+        )
+    };
+    let (mut noticed, mut harmless) = (0, 0);
+    for flip in 0..300_usize {
+        let bit = flip.wrapping_mul(2_654_435_761) % (whole.len() * 8);
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&file, damaged).unwrap();
+        for ending in ["-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{ending}", file.display()));
+        }
+        let backend = open(folder.path()).await;
+        let mut errors = 0;
+        let mut same = |same: Result<bool, cogniverse_sdk::Error>, what: &str| match same {
+            Ok(same) => assert!(same, "bit {bit}: {what} is other than what was written"),
+            Err(_) => errors += 1,
+        };
+        same(backend.get(get()).await.map(|now| now == read), "a document");
+        same(backend.visit(visit()).await.map(|now| now == visited), "a visit");
+        same(backend.search(words("acme").with_page(0, 50)).await.map(|now| now == said), "a search of words");
+        same(backend.search(near()).await.map(|now| now == found), "a search of vectors");
+        if errors == 0 { harmless += 1 } else { noticed += 1 }
+    }
+    assert!(noticed > 50, "{noticed} noticed, {harmless} changed nothing that is read");
+}
