@@ -52,11 +52,15 @@ impl DocumentStore for EmbeddedBackend {
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
         let filter = filter.cloned();
-        self.with_store("count", schema.clone(), move |store| match filter {
-            None => Ok(store.snapshot().len() as u64),
-            Some(filter) => {
-                store.schema().check_filter(&filter)?;
-                Ok(matching_rows(&store.snapshot(), &filter).len() as u64)
+        self.with_store("count", schema.clone(), move |store| {
+            // The index would go on to count what is lost.
+            store.record().check_file()?;
+            match filter {
+                None => Ok(store.snapshot().len() as u64),
+                Some(filter) => {
+                    store.schema().check_filter(&filter)?;
+                    Ok(matching_rows(&store.snapshot(), &filter).len() as u64)
+                }
             }
         })
         .await

@@ -167,7 +167,8 @@ impl TenantStore {
         let transaction = self.record.begin(&mut connection)?;
         let change = self.record.change(&transaction, |writer| work(&before, writer))?;
         if change.is_empty() {
-            return Ok(());
+            // "Nothing to change" is an answer as well.
+            return self.record.check_file();
         }
         let Change { removed, added, moment } = change;
         let next = Arc::new(before.next(&removed, added).at(moment));

@@ -11,11 +11,14 @@ use std::{
 ///
 /// Opening a database that does not exist makes an empty one, which answers "nothing is there" of data that was lost. So
 /// a store marks that its file was made, by an empty file of the same name with `-made` behind it; and it asks, before it
-/// says that something was stored, whether the path still names the file that it writes to.
+/// says that something was stored, whether the path still names the file that it writes to, and so for SQLite's log beside
+/// it (`-wal`): the latest writes stand in the log alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptFile {
     path: PathBuf,
     identity: Option<(u64, u64)>,
+    /// None where there was no log.
+    log: Option<Option<(u64, u64)>>,
 }
 
 impl KeptFile {
@@ -64,37 +67,56 @@ impl KeptFile {
         Self::opened(path)
     }
 
-    /// Remembers which file a path names.
+    /// Remembers which file a path names, and which log, where there is one: call it when the database was read, and while
+    /// a connection stays open.
     ///
     /// # Errors
     /// `Unavailable` where it names none.
     pub fn opened(path: &Path) -> Result<Self> {
-        let identity = identity(path).map_err(|e| unreadable(path, e))?;
-        Ok(Self { path: path.to_owned(), identity })
+        let identity = identity_of(path).map_err(|e| unreadable(path, e))?;
+        let log = match identity_of(&beside(path, "-wal")) {
+            Ok(log) => Some(log),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(unreadable(path, e)),
+        };
+        Ok(Self { path: path.to_owned(), identity, log })
     }
 
-    /// Whether the path still names the file that was opened: what is written to a file that was removed is lost.
+    /// Whether the paths still name the file and the log that were opened: what is written to one that was removed is lost.
     ///
     /// # Errors
     /// `Corrupt` where it was removed or another file stands in its place.
     pub fn check(&self) -> Result<()> {
-        match identity(&self.path) {
-            Ok(found) if found == self.identity => Ok(()),
-            Ok(_) => Err(lost(&self.path, "was replaced by another file while it was open")),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(lost(&self.path, "was removed while it was open")),
-            Err(e) => Err(unreadable(&self.path, e)),
+        self.check_one(&self.path, self.identity, "")?;
+        match self.log {
+            Some(log) => self.check_one(&beside(&self.path, "-wal"), log, "lost its log (-wal), which "),
+            None => Ok(()),
         }
+    }
+
+    fn check_one(&self, path: &Path, opened: Option<(u64, u64)>, whose: &str) -> Result<()> {
+        let what = match identity_of(path) {
+            Ok(found) if found == opened => return Ok(()),
+            Ok(_) => "was replaced by another file while it was open",
+            Err(e) if e.kind() == io::ErrorKind::NotFound => "was removed while it was open",
+            Err(e) => return Err(unreadable(path, e)),
+        };
+        Err(lost(&self.path, &format!("{whose}{what}")))
     }
 }
 
 fn marker(path: &Path) -> PathBuf {
+    beside(path, "-made")
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-made");
+    name.push(ending);
     PathBuf::from(name)
 }
 
 /// Device and number of the file, where the platform has them.
-fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
+fn identity_of(path: &Path) -> io::Result<Option<(u64, u64)>> {
     let found = fs::metadata(path)?;
     #[cfg(unix)]
     {
