@@ -38,7 +38,11 @@ impl KeptFile {
     pub fn exists_where_made(path: &Path, made: bool) -> Result<bool> {
         let length = match fs::metadata(path) {
             Ok(found) if found.is_file() => found.len(),
-            Ok(_) => return Err(lost(path, "is no file")),
+            Ok(_) if made => return Err(lost(path, "is no file")),
+            Ok(_) => {
+                let message = format!("{} is no file; give the path of a file, or of none yet", path.display());
+                return Err(Error::new(ErrorKind::Unavailable, message));
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return if made { Err(lost(path, "is missing")) } else { Ok(false) };
             }
