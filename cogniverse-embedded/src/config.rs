@@ -93,9 +93,7 @@ impl EmbeddedConfig {
 
     /// Schemas that may be open, with half of the process's files left for everything else.
     pub(crate) fn open_schemas(&self) -> usize {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-        self.max_open_schemas.min((files / 2 / FILES_PER_SCHEMA).max(1))
+        self.max_open_schemas.min((files_of_process() / 2 / FILES_PER_SCHEMA).max(1))
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
@@ -104,4 +102,16 @@ impl EmbeddedConfig {
         }
         Ok(())
     }
+}
+
+/// Files that the process may have open.
+#[cfg(unix)]
+fn files_of_process() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
+}
+
+#[cfg(not(unix))]
+fn files_of_process() -> usize {
+    usize::MAX
 }

@@ -52,8 +52,12 @@ const OUT_OF_FILES: &str = "the process may open no more files";
 
 /// SQLite says only that it cannot open a file; the system says why.
 fn no_files_left(path: &Path) -> bool {
-    // EMFILE and ENFILE, on every Unix.
-    std::fs::File::open(path).is_err_and(|e| matches!(e.raw_os_error(), Some(24 | 23)))
+    std::fs::File::open(path).is_err_and(|e| is_no_file_left(&e))
+}
+
+/// EMFILE and ENFILE, on every Unix.
+fn is_no_file_left(error: &io::Error) -> bool {
+    cfg!(unix) && matches!(error.raw_os_error(), Some(24 | 23))
 }
 
 /// Whether closing another file would help.
@@ -77,7 +81,7 @@ pub(crate) fn io(path: &Path, error: io::Error) -> Error {
             let (kind, retry, message) = full(path);
             return Error::new(kind, message).with_retry(retry).with_source(error);
         }
-        _ if matches!(error.raw_os_error(), Some(24 | 23)) => (
+        _ if is_no_file_left(&error) => (
             Retry::After(None),
             format!(
                 "{file} cannot be opened, as {OUT_OF_FILES}; raise its limit (ulimit -n), or lower max_open_schemas"

@@ -48,6 +48,11 @@ impl Flight {
         self.end.notify_all();
     }
 
+    /// Whether the schema's place is its own: of one that was dropped meanwhile it may be gone, or another opening's.
+    fn is_in(&self, slots: &LruCache<TenantSchema, Slot>, schema: &TenantSchema) -> bool {
+        matches!(slots.peek(schema), Some(Slot::Opening(own)) if std::ptr::eq(&**own, self))
+    }
+
     /// Blocking.
     fn wait(&self) {
         let mut ended = self.ended.lock();
@@ -154,22 +159,29 @@ impl OpenStores {
 
     /// Closes the least recently used store that nobody uses.
     pub(crate) fn close_one(&self) -> bool {
-        let mut slots = self.slots.lock();
-        let idle = slots.iter().rev().find(|(_, slot)| is_idle(slot)).map(|(schema, _)| schema.clone());
-        idle.is_some_and(|schema| slots.pop(&schema).is_some())
+        let closed = {
+            let mut slots = self.slots.lock();
+            let idle = slots.iter().rev().find(|(_, slot)| is_idle(slot)).map(|(schema, _)| schema.clone());
+            idle.and_then(|schema| slots.pop(&schema))
+        };
+        closed.is_some()
     }
 
-    /// Closes what is beyond the limit and not in use. A store in use is never closed: a second one of the same file
-    /// would not see its writes.
-    fn evict(&self, slots: &mut LruCache<TenantSchema, Slot>) {
-        let mut busy = 0;
+    /// Takes out what is beyond the limit and not in use; dropped by the caller, after the lock: closing a file writes to
+    /// it. A store in use is never closed: a second one of the same file would not see its writes.
+    #[must_use]
+    fn evict(&self, slots: &mut LruCache<TenantSchema, Slot>) -> Vec<Slot> {
+        let (mut busy, mut closed) = (0, Vec::new());
         while slots.len() > self.limit + busy {
-            let Some((schema, slot)) = slots.pop_lru() else { return };
-            if !is_idle(&slot) {
+            let Some((schema, slot)) = slots.pop_lru() else { break };
+            if is_idle(&slot) {
+                closed.push(slot);
+            } else {
                 slots.put(schema, slot);
                 busy += 1;
             }
         }
+        closed
     }
 
     /// The store of a schema where it is open; an opening is waited for. Blocking.
@@ -185,23 +197,35 @@ impl OpenStores {
 
     /// Takes a schema out, after its opening where it is being opened. Blocking.
     pub(crate) fn remove(&self, schema: &TenantSchema) -> Option<Arc<TenantStore>> {
-        let store = self.opened(schema)?;
-        self.slots.lock().pop(schema);
-        Some(store)
+        loop {
+            let mut slots = self.slots.lock();
+            let flight = match slots.peek(schema)? {
+                Slot::Open(store) => {
+                    let store = Arc::clone(store);
+                    slots.pop(schema);
+                    return Some(store);
+                }
+                Slot::Opening(flight) => Arc::clone(flight),
+            };
+            drop(slots);
+            flight.wait();
+        }
     }
 
     /// Closes every store of a tenant that is not in use; returns how many stay open.
     pub(crate) fn close_tenant(&self, tenant: &TenantId) -> usize {
+        let (mut open, mut closed) = (0, Vec::new());
         let mut slots = self.slots.lock();
         let own: Vec<TenantSchema> =
             slots.iter().map(|(schema, _)| schema).filter(|schema| schema.tenant() == tenant).cloned().collect();
-        let mut open = 0;
         for schema in own {
             match slots.peek(&schema) {
-                Some(slot) if is_idle(slot) => drop(slots.pop(&schema)),
+                Some(slot) if is_idle(slot) => closed.extend(slots.pop(&schema)),
                 _ => open += 1,
             }
         }
+        drop(slots);
+        drop(closed);
         open
     }
 
@@ -228,27 +252,32 @@ impl Landing {
         let Some(flight) = self.flight.take() else { return };
         let result = result.map(Arc::new).map_err(Arc::new);
         let told = result.as_ref().map(Arc::downgrade).map_err(Arc::clone);
+        let mut closed = Vec::new();
         let mut slots = self.stores.slots.lock();
         match result {
-            Ok(store) => {
+            Ok(store) if flight.is_in(&slots, &self.schema) => {
                 slots.put(self.schema.clone(), Slot::Open(store));
-                self.stores.evict(&mut slots);
+                closed = self.stores.evict(&mut slots);
             }
             // What cannot be opened, such as a schema that is not deployed, takes nobody's place.
-            Err(_) => drop(slots.pop(&self.schema)),
+            Err(_) if flight.is_in(&slots, &self.schema) => drop(slots.pop(&self.schema)),
+            _ => {}
         }
         drop(slots);
-        drop(self);
+        drop((closed, self));
         flight.finish(told);
     }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        if let Some(flight) = self.flight.take() {
-            self.stores.slots.lock().pop(&self.schema);
-            flight.finish(Err(Arc::new(Error::unexpected("the thread that opened the schema ended early"))));
+        let Some(flight) = self.flight.take() else { return };
+        let mut slots = self.stores.slots.lock();
+        if flight.is_in(&slots, &self.schema) {
+            slots.pop(&self.schema);
         }
+        drop(slots);
+        flight.finish(Err(Arc::new(Error::unexpected("the thread that opened the schema ended early"))));
     }
 }
 
