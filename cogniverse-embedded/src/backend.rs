@@ -1,8 +1,14 @@
 //! The backend: what it holds, how calls reach a store, and `SchemaStore`.
 
 use crate::{
-    catalog::Catalog, config::EmbeddedConfig, error, folder::DataFolder, index::FloatCache, open_stores::OpenStores,
-    record::Verification, tenant_store::TenantStore,
+    catalog::{BegunDrop, Catalog},
+    config::EmbeddedConfig,
+    error,
+    folder::DataFolder,
+    index::FloatCache,
+    open_stores::OpenStores,
+    record::Verification,
+    tenant_store::{FILE, TenantStore},
 };
 use async_trait::async_trait;
 use cogniverse_core::schemas::{Schema, deployment};
@@ -299,7 +305,7 @@ fn finish_drops(folder: &DataFolder, catalog: &Catalog) -> Result<()> {
     Ok(())
 }
 
-fn finish_drop(folder: &DataFolder, catalog: &Catalog, begun: &crate::catalog::Drop) -> Result<()> {
+fn finish_drop(folder: &DataFolder, catalog: &Catalog, begun: &BegunDrop) -> Result<()> {
     let tenant = folder.tenant(begun.schema.tenant());
     let deployment = folder.deployment(&begun.schema, begun.generation);
     // A link is not ours, and what is behind it is somebody else's.
@@ -343,7 +349,8 @@ fn strays(folder: &DataFolder, catalog: &Catalog) -> Result<Vec<PathBuf>> {
                 continue;
             }
             let generation = found.extension().and_then(|g| g.to_str()).and_then(|g| g.parse::<i64>().ok());
-            let is_store = is_folder(&found)? && found.join("documents.sqlite").exists();
+            let file = found.join(FILE);
+            let is_store = is_folder(&found)? && file.try_exists().map_err(|e| error::io(&file, e))?;
             if is_store && generation.is_some_and(|generation| generation > last) {
                 return Err(error::corrupt(
                     catalog.path(),

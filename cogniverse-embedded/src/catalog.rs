@@ -31,7 +31,7 @@ pub(crate) struct Deployment {
 
 /// A schema that is being dropped: its folder is removed, and then this record.
 #[derive(Debug, Clone)]
-pub(crate) struct Drop {
+pub(crate) struct BegunDrop {
     pub(crate) schema: TenantSchema,
     pub(crate) generation: i64,
 }
@@ -47,8 +47,10 @@ impl Catalog {
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let create = if KeptFile::exists(&path)? { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
+        // The mark comes last: a process may have died between the file and its tables, and had told nobody of it.
+        let made = KeptFile::was_made(&path)?;
         let connection = Connection::open_with_flags(&path, flags | create)
-            .and_then(|c| Self::prepare(&c, !create.is_empty()).map(|format| (c, format)));
+            .and_then(|c| Self::prepare(&c, !made).map(|format| (c, format)));
         let (connection, format) = connection.map_err(|e| error::sqlite(&path, e))?;
         if format > FORMAT {
             return Err(Error::new(
@@ -59,8 +61,8 @@ impl Catalog {
                 ),
             ));
         }
-        if format == 0 && create.is_empty() {
-            return Err(error::corrupt(&path, "it holds no tables"));
+        if format == 0 && made {
+            return Err(KeptFile::emptied(&path));
         }
         let kept = KeptFile::made(&path)?;
         Ok(Self { path, kept, connection: Mutex::new(connection) })
@@ -250,7 +252,7 @@ impl Catalog {
     }
 
     /// Drops that were begun and not ended.
-    pub(crate) fn drops(&self) -> Result<Vec<Drop>> {
+    pub(crate) fn drops(&self) -> Result<Vec<BegunDrop>> {
         let connection = self.connection.lock();
         let rows = connection
             .prepare("SELECT generation, tenant, base FROM drops ORDER BY generation")
@@ -263,7 +265,7 @@ impl Catalog {
             let damaged = |e: Error| error::corrupt(&self.path, e);
             let tenant = TenantId::parse(&tenant).map_err(|e| damaged(e.into()))?;
             let base = SchemaName::parse(&base).map_err(|e| damaged(e.into()))?;
-            Ok(Drop { schema: TenantSchema::new(&tenant, &base), generation })
+            Ok(BegunDrop { schema: TenantSchema::new(&tenant, &base), generation })
         };
         rows.into_iter().map(read).collect()
     }

@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 4;
 /// Reader connections that stay open between calls.
 const IDLE_READERS: usize = 2;
 /// The file of documents in a deployment's folder.
-const FILE: &str = "documents.sqlite";
+pub(crate) const FILE: &str = "documents.sqlite";
 
 /// An opened tenant schema. It holds file handles and memory, no thread.
 #[derive(Debug)]
@@ -58,7 +58,8 @@ impl TenantStore {
         let schema = Arc::new(Schema::compile(Arc::clone(&deployment.deployed.definition))?);
         let layout = Arc::new(Layout::of(&schema));
         let path = folder.join(FILE);
-        let exists = KeptFile::exists_where_made(&path, deployment.initialized)?;
+        let start_over = "drop the schema by name and ingest again";
+        let exists = KeptFile::exists_where_made(&path, deployment.initialized, start_over)?;
         if !exists {
             fs::create_dir_all(folder).map_err(|e| error::io(folder, e))?;
         }
@@ -165,6 +166,11 @@ impl TenantStore {
         self.check_not_dropped()?;
         let before = self.snapshot();
         let transaction = self.record.begin(&mut connection)?;
+        // A commit that said it failed and did not is in the file and not yet in the index.
+        let before = match self.record.moment(&transaction)? == before.moment() {
+            true => before,
+            false => Arc::new(self.record.load(&transaction)?),
+        };
         let change = self.record.change(&transaction, |writer| work(&before, writer))?;
         if change.is_empty() {
             // "Nothing to change" is an answer as well.

@@ -40,6 +40,74 @@ fn words(of: &str) -> BackendQuery {
     BackendQuery::new(schema_of(of), strategy("bm25_only")).with_text("words")
 }
 
+/// A database as it stands where a process died before it made the tables.
+fn half_made(path: &Path) {
+    let _ = fs::remove_file(path);
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    drop(connection);
+    assert!(fs::metadata(path).unwrap().len() > 0);
+}
+
+/// Brings a data folder to the format before checksums, names of stores and records of drops, as version 0.1.0 wrote it.
+fn to_format_1(folder: &Path, store: &Path) {
+    rusqlite::Connection::open(store)
+        .unwrap()
+        .execute_batch(
+            "ALTER TABLE documents DROP COLUMN tensors; ALTER TABLE documents DROP COLUMN sum;
+             ALTER TABLE vectors_embedding DROP COLUMN sum; ALTER TABLE vectors_embedding_binary DROP COLUMN sum;
+             UPDATE meta SET value = '1' WHERE key = 'format'; DELETE FROM meta WHERE key IN ('store', 'moment');",
+        )
+        .unwrap();
+    rusqlite::Connection::open(folder.join("catalog.sqlite"))
+        .unwrap()
+        .execute_batch("DROP TABLE drops; ALTER TABLE deployments DROP COLUMN store; PRAGMA user_version = 1;")
+        .unwrap();
+    fs::remove_file(folder.join("catalog.sqlite-made")).unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_of_the_version_before_opens_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (get, near) = (
+        || GetRequest::new(schema_of("acme"), (0..9).map(|n| id(&format!("v/{n}"))).collect()),
+        || BackendQuery::new(schema_of("acme"), strategy("phased")).with_vectors(row(axis(3))).with_page(0, 20),
+    );
+    let (before, ranked) = {
+        let backend = open(folder.path()).await;
+        deploy(&backend, &["acme"]).await;
+        put(&backend, "acme", 8).await;
+        let bare = Document::new(id("v/8")).with(field("video_id"), "v").with(field("audio_transcript"), "words");
+        backend.put(PutRequest::new(schema_of("acme"), vec![bare])).await.unwrap();
+        (backend.get(get()).await.unwrap(), backend.search(near()).await.unwrap())
+    };
+    to_format_1(folder.path(), &store(folder.path(), "acme", 1));
+    // Twice: what was brought up to date is of this version now.
+    for _ in 0..2 {
+        let backend = open(folder.path()).await;
+        assert_eq!(backend.get(get()).await.unwrap(), before);
+        assert_eq!(backend.search(near()).await.unwrap(), ranked);
+        let verified = backend.verify(&schema_of("acme")).await.unwrap();
+        assert!(verified.is_whole() && (verified.documents, verified.vectors) == (9, 16), "{verified:?}");
+        put(&backend, "acme", 8).await;
+    }
+}
+
+/// Before the tables were made nobody was told of the store.
+#[tokio::test]
+async fn a_process_that_died_while_it_made_a_file_leaves_a_folder_that_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    half_made(&folder.path().join("catalog.sqlite"));
+    let backend = open(folder.path()).await;
+    deploy(&backend, &["acme"]).await;
+    let file = store(folder.path(), "acme", 1);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    half_made(&file);
+    put(&backend, "acme", 3).await;
+    drop(backend);
+    assert_eq!(open(folder.path()).await.count(&schema_of("acme"), None).await.unwrap(), 3);
+}
+
 #[tokio::test]
 async fn invariant_09_a_store_that_became_empty_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
@@ -50,33 +118,25 @@ async fn invariant_09_a_store_that_became_empty_is_damaged() {
         put(&backend, "acme", 5).await;
     }
     let kept = fs::read(&file).unwrap();
-    let empty_database = |path: &Path| {
-        let _ = fs::remove_file(path);
-        let made = std::process::Command::new("python3")
-            .args([
-                "-c",
-                "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('create table t (x)'); c.commit()",
-            ])
-            .arg(path)
-            .status();
-        made.is_ok_and(|status| status.success())
-    };
     fs::write(&file, "").unwrap();
     let backend = open(folder.path()).await;
     let error = backend.count(&schema_of("acme"), None).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("empty"), "{error:?}");
     drop(backend);
-    if empty_database(&file) {
-        let backend = open(folder.path()).await;
-        let error = backend.count(&schema_of("acme"), None).await.unwrap_err();
-        assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("tables are missing"), "{error:?}");
-    }
+    half_made(&file);
+    let backend = open(folder.path()).await;
+    let error = backend.count(&schema_of("acme"), None).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("tables are missing"), "{error:?}");
+    assert!(error.to_string().contains("drop the schema by name"), "{error}");
+    drop(backend);
     // The catalog and what it says of itself.
     fs::write(&file, kept).unwrap();
     let catalog = folder.path().join("catalog.sqlite");
     let kept = fs::read(&catalog).unwrap();
-    for ruin in [fs::remove_file as fn(PathBuf) -> _, |path| fs::write(path, "")] {
-        ruin(catalog.clone()).unwrap();
+    let ruins: [fn(&Path); 3] =
+        [|path| fs::remove_file(path).unwrap(), |path| fs::write(path, "").unwrap(), |path| half_made(path)];
+    for ruin in ruins {
+        ruin(&catalog);
         let error = EmbeddedBackend::open(config(folder.path())).await.unwrap_err();
         assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("start over"), "{error:?}");
     }
@@ -177,6 +237,25 @@ async fn opening_removes_nothing_but_what_a_drop_named() {
     assert_eq!(backend.count(&schema_of("x"), None).await.unwrap(), 1);
 }
 
+/// A disk of its own, which nobody can remove while it is there; gone however the test ends.
+#[cfg(unix)]
+struct Mounted(PathBuf);
+
+#[cfg(unix)]
+impl Mounted {
+    fn at(folder: &Path) -> Option<Self> {
+        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).status();
+        mounted.is_ok_and(|status| status.success()).then(|| Self(folder.to_owned()))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
 /// A drop whose folder cannot be removed is not done, can be asked for again, and is ended by the next opening.
 #[cfg(unix)]
 #[tokio::test]
@@ -189,16 +268,15 @@ async fn a_drop_that_failed_can_be_tried_again() {
     let deployment = folder.path().join("tenants/acme/contract_video.1");
     let blocked = deployment.join("blocked");
     fs::create_dir(&blocked).unwrap();
-    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&blocked).status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        println!("skipped: nothing can be mounted here");
+    let Some(mounted) = Mounted::at(&blocked) else {
+        println!("skipped: this machine lets nobody mount a disk");
         return;
-    }
+    };
     let failed = backend.drop_schema(&schema_of("acme")).await;
     assert_eq!(failed.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(backend.count(&schema_of("acme"), None).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(backend.drop_schema(&schema_of("acme")).await.is_err(), "it is still there, and that is said");
-    assert!(std::process::Command::new("umount").arg(&blocked).status().unwrap().success());
+    drop(mounted);
     backend.drop_schema(&schema_of("acme")).await.unwrap();
     assert!(!deployment.exists());
     assert_eq!(backend.drop_schema(&schema_of("acme")).await.unwrap_err().kind(), ErrorKind::NotFound);

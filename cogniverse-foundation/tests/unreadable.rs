@@ -4,7 +4,7 @@
 
 use cogniverse_foundation::{ConfigManager, SqliteConfigStore, SystemConfig};
 use cogniverse_sdk::{ConfigOwner, ConfigStore, Error, ErrorKind, TenantId};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn acme() -> TenantId {
@@ -23,7 +23,7 @@ fn sql(path: &PathBuf, text: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(text).unwrap();
 }
 
-fn names_file(error: &Error, path: &std::path::Path) {
+fn names_file(error: &Error, path: &Path) {
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
 }
 
@@ -91,6 +91,50 @@ async fn invariant_09_what_is_no_store_is_refused_and_left_alone() {
         .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, 1);
+}
+
+/// A configuration that was there and is not is damage: an empty one would forget every tenant.
+#[tokio::test]
+async fn invariant_09_a_lost_configuration_is_not_an_empty_one() {
+    let half_made = |path: &Path| {
+        let _ = std::fs::remove_file(path);
+        rusqlite::Connection::open(path).unwrap().pragma_update(None, "journal_mode", "wal").unwrap();
+    };
+    let ruins: [(&str, &dyn Fn(&Path)); 3] = [
+        ("missing", &|path| std::fs::remove_file(path).unwrap()),
+        ("empty", &|path| std::fs::write(path, "").unwrap()),
+        ("lost its tables", &half_made),
+    ];
+    for (what, ruin) in ruins {
+        let (store, _folder, path) = filled().await;
+        drop(store);
+        ruin(&path);
+        let error = SqliteConfigStore::open(&path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error:?}");
+        assert!(error.to_string().contains(what) && error.to_string().contains("start over"), "{what}: {error}");
+        names_file(&error, &path);
+    }
+    // Nobody was told of a file whose maker died before its tables.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.db");
+    half_made(&path);
+    let manager = ConfigManager::new(Arc::new(SqliteConfigStore::open(&path).await.unwrap()));
+    manager.set_system_config(SystemConfig::new(acme())).await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn invariant_09_nothing_is_kept_in_a_file_that_is_gone() {
+    for ending in ["", "-wal"] {
+        let (store, _folder, path) = filled().await;
+        let manager = ConfigManager::new(Arc::new(store));
+        let mut name = path.clone().into_os_string();
+        name.push(ending);
+        std::fs::remove_file(name).unwrap();
+        let error = manager.set_system_config(SystemConfig::new(acme())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{ending}: {error:?}");
+        assert_eq!(manager.get_system_config(&acme()).await.unwrap_err().kind(), ErrorKind::Corrupt, "{ending}");
+    }
 }
 
 #[tokio::test]

@@ -27,33 +27,49 @@ impl KeptFile {
     /// # Errors
     /// `Corrupt` where it was made and is gone or empty; `Unavailable` where that cannot be told.
     pub fn exists(path: &Path) -> Result<bool> {
-        let made = marker(path).try_exists().map_err(|e| unreadable(path, e))?;
-        Self::exists_where_made(path, made)
+        let made = Self::was_made(path)?;
+        Self::exists_where_made(path, made, &remove_all(path))
     }
 
-    /// As [`KeptFile::exists`], where another record says whether the file was made.
+    /// Whether the file bears the mark of [`KeptFile::made`].
+    ///
+    /// # Errors
+    /// `Unavailable` where that cannot be told.
+    pub fn was_made(path: &Path) -> Result<bool> {
+        marker(path).try_exists().map_err(|e| unreadable(path, e))
+    }
+
+    /// As [`KeptFile::exists`], where another record says whether the file was made. `start_over` is the way to do without
+    /// what was in it, for the error.
     ///
     /// # Errors
     /// As [`KeptFile::exists`].
-    pub fn exists_where_made(path: &Path, made: bool) -> Result<bool> {
+    pub fn exists_where_made(path: &Path, made: bool, start_over: &str) -> Result<bool> {
+        let lost = |what: &str| lost(path, what, start_over);
         let length = match fs::metadata(path) {
             Ok(found) if found.is_file() => found.len(),
-            Ok(_) if made => return Err(lost(path, "is no file")),
+            Ok(_) if made => return Err(lost("is no file")),
             Ok(_) => {
                 let message = format!("{} is no file; give the path of a file, or of none yet", path.display());
                 return Err(Error::new(ErrorKind::Unavailable, message));
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return if made { Err(lost(path, "is missing")) } else { Ok(false) };
+                return if made { Err(lost("is missing")) } else { Ok(false) };
             }
             Err(e) => return Err(unreadable(path, e)),
         };
         match (length, made) {
-            (0, true) => Err(lost(path, "is empty")),
+            (0, true) => Err(lost("is empty")),
             // A process that died while it made the file had told nobody of it.
             (0, false) => Ok(false),
             _ => Ok(true),
         }
+    }
+
+    /// What to say of a file that bears the mark and holds nothing that its maker put into it.
+    #[must_use]
+    pub fn emptied(path: &Path) -> Error {
+        lost(path, "has lost its tables", &remove_all(path))
     }
 
     /// Marks that the file was made, and remembers which one it is.
@@ -62,7 +78,7 @@ impl KeptFile {
     /// `Unavailable` where the mark cannot be written.
     pub fn made(path: &Path) -> Result<Self> {
         let marker = marker(path);
-        if !marker.try_exists().map_err(|e| unreadable(path, e))? {
+        if !Self::was_made(path)? {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             // The folder is synced too: the mark is there after a loss of power as surely as the file is.
             let marked = File::create(&marker).and_then(|file| file.sync_all()).and_then(|()| sync_folder(folder));
@@ -93,7 +109,7 @@ impl KeptFile {
     pub fn check(&self) -> Result<()> {
         self.check_one(&self.path, self.identity, "")?;
         match self.log {
-            Some(log) => self.check_one(&beside(&self.path, "-wal"), log, "lost its log (-wal), which "),
+            Some(log) => self.check_one(&beside(&self.path, "-wal"), log, "has lost its log (-wal): it "),
             None => Ok(()),
         }
     }
@@ -105,7 +121,7 @@ impl KeptFile {
             Err(e) if e.kind() == io::ErrorKind::NotFound => "was removed while it was open",
             Err(e) => return Err(unreadable(path, e)),
         };
-        Err(lost(&self.path, &format!("{whose}{what}")))
+        Err(lost(&self.path, &format!("{whose}{what}"), "close it, and open what is there"))
     }
 }
 
@@ -144,12 +160,13 @@ fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn lost(path: &Path, what: &str) -> Error {
-    let message = format!(
-        "{} {what}, and it was made before; restore it from a backup, or remove everything that belongs to it, {} too, to start over",
-        path.display(),
-        marker(path).display()
-    );
+fn remove_all(path: &Path) -> String {
+    format!("start over by removing everything that belongs to it, {} too", marker(path).display())
+}
+
+fn lost(path: &Path, what: &str, start_over: &str) -> Error {
+    let message =
+        format!("{} {what}, and it was made before; restore it from a backup, or {start_over}", path.display());
     Error::new(ErrorKind::Corrupt, message)
 }
 

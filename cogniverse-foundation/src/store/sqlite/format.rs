@@ -38,11 +38,16 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Connection, KeptFile), Fa
     // Without SQLITE_OPEN_URI: a path stays a path, whatever it starts with.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let create = if KeptFile::exists(path)? { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
+    // The mark comes last: whoever sees it sees the tables too.
+    let made = KeptFile::was_made(path)?;
     let mut writer = connect(path, flags | create)?;
     // One transaction for both marks and the tables: another process may be making them right now.
     let before = writer.transaction()?;
     let ours = is_ours(&before)?;
     before.finish()?;
+    if !ours && made {
+        return Err(KeptFile::emptied(path).into());
+    }
     if !ours {
         use_wal(&writer)?;
         make_tables(&mut writer)?;
