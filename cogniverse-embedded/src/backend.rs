@@ -135,14 +135,27 @@ impl EmbeddedBackend {
     /// a loss of power: a log that was removed or cut by somebody else takes its writes along unnoticed.
     ///
     /// # Errors
-    /// `NotFound` for a schema that is not deployed; where the file cannot be opened or read at all. Damage is no error
-    /// here but what the answer says.
+    /// `NotFound` for a schema that is not deployed; `Corrupt` for a file that is lost, another's, or not to be read at all.
+    /// Damage of what is in it is no error here but what the answer says, also where it keeps the schema from opening.
     pub async fn verify(&self, schema: &TenantSchema) -> Result<Verification> {
-        self.with_store("verify", schema.clone(), |store| {
+        let opened = self.with_store("verify", schema.clone(), |store| {
             let moment = store.moment()?;
             store.record().verify(moment.connection()?)
-        })
-        .await
+        });
+        let error = match opened.await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => error,
+            other => return other,
+        };
+        // An opening stops at the first damage; here all of them are wanted.
+        let (inner, schema) = (Arc::clone(&self.inner), schema.clone());
+        let verified = blocking(move || {
+            let deployment = inner.catalog.require(&schema)?;
+            TenantStore::verify_closed(&inner.folder.deployment(&schema, deployment.generation), &deployment)
+        });
+        match verified.await {
+            Ok(found) if !found.is_whole() => Ok(found),
+            _ => Err(error),
+        }
     }
 
     /// Closes a tenant's files and forgets its vectors; the next call opens them again. Stores in use stay open; returns

@@ -6,7 +6,7 @@ use crate::{
     error,
     index::{FloatCache, Snapshot},
     layout::Layout,
-    record::{Change, Record, StoredDocument, Writer},
+    record::{Change, Record, StoredDocument, Verification, Writer},
 };
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{Error, KeptFile, Result, TenantSchema};
@@ -82,6 +82,14 @@ impl TenantStore {
             readers,
             dropped: AtomicBool::new(false),
         })
+    }
+
+    /// Reads all of a deployment's file that can be read, without opening it as a store. Blocking.
+    pub(crate) fn verify_closed(folder: &Path, deployment: &Deployment) -> Result<Verification> {
+        let name = deployment.deployed.schema.clone();
+        let layout = Layout::of(&Schema::compile(Arc::clone(&deployment.deployed.definition))?);
+        let record = Record::new(folder.join(FILE), name, Arc::new(layout), Durability::default());
+        record.verify(&record.connect()?)
     }
 
     pub(crate) fn name(&self) -> &TenantSchema {

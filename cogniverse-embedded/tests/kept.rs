@@ -472,6 +472,34 @@ async fn a_visit_costs_what_it_finds() {
     assert_eq!((ids.len(), sorted, pages), (40, ids.clone(), 6));
 }
 
+/// Also where the damage keeps the schema from opening: all of it is named, not the first alone.
+#[tokio::test]
+async fn verify_names_the_documents_that_are_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = store(folder.path(), "acme", 1);
+    let backend = open(folder.path()).await;
+    deploy(&backend, &["acme"]).await;
+    put(&backend, "acme", 8).await;
+    let damage = "UPDATE documents SET fields = replace(fields, 'words', 'swords') WHERE id = 'v/2';
+                  UPDATE vectors_embedding SET cells = zeroblob(length(cells)) WHERE row = (SELECT row FROM documents WHERE id = 'v/5');
+                  DELETE FROM vectors_embedding_binary WHERE row = (SELECT row FROM documents WHERE id = 'v/6')";
+    rusqlite::Connection::open(&file).unwrap().execute_batch(damage).unwrap();
+    for round in 0..2 {
+        let found = backend.verify(&schema_of("acme")).await.unwrap();
+        let what: Vec<&str> = found.damages.iter().map(|damage| damage.what.as_str()).collect();
+        assert_eq!((found.documents, found.damaged), (8, 3), "round {round}: {what:?}");
+        assert!(what[0].contains("document v/2 is not as it was written"), "{what:?}");
+        assert!(what[1].contains("\"embedding\" of document v/5 are not as they were written"), "{what:?}");
+        assert!(what[2].contains("\"embedding_binary\" of document v/6 are missing"), "{what:?}");
+        // Then closed: it cannot be opened any more.
+        assert_eq!(backend.close_tenant(&tenant("acme")), 0);
+    }
+    let error = backend.search(words("acme")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+    fs::remove_file(&file).unwrap();
+    assert_eq!(backend.verify(&schema_of("acme")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
 /// Every bit of the file may flip: what is read is what was written, or an error.
 #[tokio::test]
 async fn a_flipped_bit_is_never_other_content_in_silence() {
