@@ -16,6 +16,6 @@ pub use description::{FieldDescription, SchemaDescription, StrategyDescription};
 pub use difference::SchemaDifference;
 pub use loader::{EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader};
 pub use manager::{SchemaHealth, SchemaManager};
-pub use query::{MAX_QUERY_VECTORS, MAX_WINDOW};
+pub use query::{MAX_QUERY_TEXT, MAX_QUERY_VECTORS, MAX_WINDOW};
 pub use schema::Schema;
 pub use strategy::{MatchSet, Metric, Rerank, Score, Strategy, StrategyInputs};

@@ -193,9 +193,18 @@ impl EmbeddedBackend {
 
     /// A place among the running searches. It belongs to the thread that works: a caller who gives up makes no room for one
     /// more.
-    pub(crate) async fn running_place(&self) -> Result<OwnedSemaphorePermit> {
-        let running = Arc::clone(&self.inner.running).acquire_owned().await;
-        running.map_err(|e| Error::unexpected("the search queue is closed").with_source(e))
+    pub(crate) async fn running_place(&self, schema: &TenantSchema, limit: Duration) -> Result<OwnedSemaphorePermit> {
+        match tokio::time::timeout(limit, Arc::clone(&self.inner.running).acquire_owned()).await {
+            Ok(running) => running.map_err(|e| Error::unexpected("the search queue is closed").with_source(e)),
+            Err(_) => Err(Error::new(
+                ErrorKind::Timeout,
+                format!(
+                    "the search got no turn within {limit:?}, as others are running; try again, or give it more time"
+                ),
+            )
+            .with_retry(Retry::After(None))
+            .with_context("tenant", schema.tenant())),
+        }
     }
 
     /// The schema's store, opened where it is not. `limit` is the time that the caller gives to the whole call.
@@ -243,7 +252,8 @@ impl Inner {
     fn open_store(&self, schema: &TenantSchema) -> Result<TenantStore> {
         let deployment = self.catalog.require(schema)?;
         let folder = self.folder.deployment(schema, deployment.generation);
-        let store = TenantStore::open(&folder, &deployment, self.config.durability, self.float_cache.clone())?;
+        let (durability, cache) = (self.config.durability, self.float_cache.clone());
+        let store = TenantStore::open(&folder, &deployment, durability, cache, Arc::downgrade(&self.stores))?;
         if !deployment.initialized || deployment.store.is_none() {
             self.catalog.set_initialized(deployment.generation, store.store_name())?;
         }

@@ -59,7 +59,7 @@ impl DocumentStore for EmbeddedBackend {
                 None => Ok(store.snapshot().len() as u64),
                 Some(filter) => {
                     store.schema().check_filter(&filter)?;
-                    Ok(matching_rows(&store.snapshot(), &filter).len() as u64)
+                    Ok(matching_rows(&store.snapshot(), &filter)?.len() as u64)
                 }
             }
         })
@@ -136,7 +136,7 @@ fn delete(store: &TenantStore, target: &DeleteTarget) -> Result<u64> {
     let mut deleted = 0;
     store.write(|snapshot, writer| {
         let rows = match target {
-            DeleteTarget::Matching(filter) => matching_rows(snapshot, filter),
+            DeleteTarget::Matching(filter) => matching_rows(snapshot, filter)?,
             DeleteTarget::Ids(ids) => {
                 let mut rows = Vec::with_capacity(ids.len());
                 for id in ids {
@@ -159,14 +159,14 @@ fn delete(store: &TenantStore, target: &DeleteTarget) -> Result<u64> {
     Ok(deleted)
 }
 
-fn matching_rows(snapshot: &Snapshot, filter: &Filter) -> Vec<i64> {
+fn matching_rows(snapshot: &Snapshot, filter: &Filter) -> Result<Vec<i64>> {
     let mut rows = Vec::new();
     for view in snapshot.blocks() {
-        let met = view.block.columns().matching(filter);
+        let met = view.block.columns().matching(filter, &|_| Ok(()))?;
         let kept = view.block.rows().iter().zip(view.live.iter()).zip(met).filter(|((_, live), met)| **live && *met);
         rows.extend(kept.map(|((row, _), _)| *row));
     }
-    rows
+    Ok(rows)
 }
 
 /// In order of id, which an update does not change: a document that is there throughout comes exactly once.
@@ -191,7 +191,7 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     let mut page = match &request.filter {
         None => record.page(connection, &after, wanted)?,
         Some(filter) => {
-            let rows = first_matching(&moment.snapshot, filter, &after, wanted);
+            let rows = first_matching(&moment.snapshot, filter, &after, wanted)?;
             rows.into_iter().map(|row| moment.document(row)).collect::<Result<_>>()?
         }
     };
@@ -210,10 +210,10 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
 
 /// The rows of the first documents after an id that meet a filter, by id. The index knows them: nothing is read for those
 /// that do not.
-fn first_matching(snapshot: &Snapshot, filter: &Filter, after: &str, wanted: usize) -> Vec<i64> {
+fn first_matching(snapshot: &Snapshot, filter: &Filter, after: &str, wanted: usize) -> Result<Vec<i64>> {
     let mut first: BinaryHeap<(&str, i64)> = BinaryHeap::new();
     for view in snapshot.blocks() {
-        for (place, met) in view.block.columns().matching(filter).into_iter().enumerate() {
+        for (place, met) in view.block.columns().matching(filter, &|_| Ok(()))?.into_iter().enumerate() {
             let (true, Some(id), Some(row)) = (met && view.is_live(place), view.block.id(place), view.block.row(place))
             else {
                 continue;
@@ -228,5 +228,5 @@ fn first_matching(snapshot: &Snapshot, filter: &Filter, after: &str, wanted: usi
             }
         }
     }
-    first.into_sorted_vec().into_iter().map(|(_, row)| row).collect()
+    Ok(first.into_sorted_vec().into_iter().map(|(_, row)| row).collect())
 }

@@ -29,8 +29,11 @@ impl EmbeddedBackend {
         let waiting = self.waiting_place(&query.schema)?;
         let store = self.store(&query.schema, query.timeout).await?;
         // What the caller allows counts from the call; a strategy's own limit does not count the opening.
-        let started = if query.timeout.is_some() { called } else { Instant::now() };
-        let running = self.running_place().await?;
+        let (started, limit) = match query.timeout {
+            Some(limit) => (called, limit.saturating_sub(called.elapsed())),
+            None => (Instant::now(), store.schema().strategy(&query.strategy)?.timeout()),
+        };
+        let running = self.running_place(&query.schema, limit).await?;
         let cancelled = CancelOnDrop::default();
         let flag = Arc::clone(&cancelled.0);
         self.on_store(store, move |store| {

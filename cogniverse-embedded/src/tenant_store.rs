@@ -6,6 +6,7 @@ use crate::{
     error,
     index::{FloatCache, Snapshot},
     layout::Layout,
+    open_stores::OpenStores,
     record::{Change, Record, StoredDocument, Verification, Writer},
 };
 use cogniverse_core::schemas::Schema;
@@ -16,7 +17,7 @@ use std::{
     fs,
     path::Path,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -43,6 +44,8 @@ pub(crate) struct TenantStore {
     /// Held from a commit until what it stored is shown.
     publishing: Mutex<()>,
     readers: Mutex<Vec<Connection>>,
+    /// Where files come from when the process has no more to give.
+    others: Weak<OpenStores>,
     dropped: AtomicBool,
 }
 
@@ -53,6 +56,7 @@ impl TenantStore {
         deployment: &Deployment,
         durability: Durability,
         float_cache: FloatCache,
+        others: Weak<OpenStores>,
     ) -> Result<Self> {
         let name = deployment.deployed.schema.clone();
         let schema = Arc::new(Schema::compile(Arc::clone(&deployment.deployed.definition))?);
@@ -80,6 +84,7 @@ impl TenantStore {
             writer,
             publishing: Mutex::default(),
             readers,
+            others,
             dropped: AtomicBool::new(false),
         })
     }
@@ -137,7 +142,19 @@ impl TenantStore {
     fn reader(&self) -> Result<Connection> {
         self.record.check_file()?;
         let idle = self.readers.lock().pop();
-        idle.map_or_else(|| self.record.connect(), Ok)
+        idle.map_or_else(|| self.connect(), Ok)
+    }
+
+    /// One more connection, for which files of a store that nobody uses are closed where the process has no more to give.
+    fn connect(&self) -> Result<Connection> {
+        loop {
+            match self.record.connect() {
+                Err(e)
+                    if error::is_out_of_files(&e) && self.others.upgrade().is_some_and(|others| others.close_one()) => {
+                }
+                result => return result,
+            }
+        }
     }
 
     fn put_back(&self, connection: Connection) {

@@ -4,11 +4,12 @@
 
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendQuery, Document, DocumentStore, ErrorKind, Filter, Matrix, SchemaStore, SearchBackend, Tensor,
-    contract::fixture::{axis, deploy, document, field, id, row, schema_of, strategy},
+    BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Filter, Matrix, SchemaStore, SearchBackend, Tensor,
+    contract::fixture::{axis, deploy, document, field, id, row, schema, schema_of, strategy},
     document::Fields,
     document_store::{DeleteRequest, DocumentUpdate, PutRequest, UpdateRequest},
     quantize::pack_rows,
+    schema_store::{DeployRequest, SchemaDeployment},
     search_backend::Coverage,
     tensor::MAX_CELL,
 };
@@ -211,4 +212,80 @@ async fn a_dropped_store_takes_and_answers_nothing_more() {
     assert_eq!(backend.search(words).await.unwrap_err().kind(), ErrorKind::NotFound);
     let late = backend.put(PutRequest::new(schema_of("acme"), vec![document("v", 1, "late", axis(0))])).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// Work of filters and words counts as well, and none of it is without a bound.
+#[tokio::test]
+async fn filters_and_words_end_with_the_time_and_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 1 << 30, 1).await;
+    for batch in 0..4 {
+        put(&backend, (0..2000).map(|n| document(&format!("v{batch}"), n, "words", axis(0))).collect()).await;
+    }
+    let words = || BackendQuery::new(schema_of("acme"), strategy("bm25_only")).with_text("words");
+    let numbers = Filter::In(field("segment_id"), (0..9000).map(|n| (n + 100_000_i64).into()).collect());
+    let any = Filter::Any((0..5000).map(|n| Filter::equals(field("video_id"), format!("x{n}").as_str())).collect());
+    let many: Vec<String> = (0..9000).map(|n| format!("w{n}")).collect();
+    let queries = [words().with_filter(Some(numbers)), words().with_filter(Some(any))];
+    for (number, query) in queries.into_iter().enumerate() {
+        let begun = Instant::now();
+        assert_eq!(backend.search(query.clone().with_timeout(Some(Duration::MAX))).await.unwrap().matched, 0);
+        let whole = begun.elapsed();
+        let begun = Instant::now();
+        let error = backend.search(query.with_timeout(Some(whole / 10))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "query {number}: {error:?}");
+        assert!(begun.elapsed() < whole * 3 / 4, "query {number}: {:?} of {whole:?}", begun.elapsed());
+    }
+    // A list of ids is looked up at once, however long.
+    let ids = (0..9000).map(|n| FieldValue::from(format!("v{n}").as_str())).collect();
+    let listed =
+        words().with_filter(Some(Filter::In(field("video_id"), ids))).with_timeout(Some(Duration::from_secs(5)));
+    assert_eq!(backend.search(listed).await.unwrap().matched, 8000);
+    // Many distinct words are many look-ups and not their square.
+    assert_eq!(backend.search(words().with_text(many.join(" "))).await.unwrap().matched, 0);
+    let error = backend.search(words().with_text("word ".repeat(20_000))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("at most 65536"), "{error}");
+}
+
+/// A search waits for its turn no longer than its caller allows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timeout_counts_the_wait_for_a_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 0, 1).await;
+    for batch in 0..4 {
+        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
+    }
+    let long = tokio::spawn({
+        let backend = backend.clone();
+        async move { backend.search(heavy(8192).with_timeout(Some(Duration::MAX))).await }
+    });
+    while backend.resources().running_searches == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let words = BackendQuery::new(schema_of("acme"), strategy("bm25_only")).with_text("words");
+    let error = backend.search(words.with_timeout(Some(Duration::from_millis(30)))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
+    assert!(!long.is_finished(), "the wait ended with the search before it");
+    long.abort();
+}
+
+/// Finite vectors and the factors of a strategy together may still leave the range of numbers: an error names the strategy.
+#[tokio::test]
+async fn an_infinite_score_of_a_strategy_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = EmbeddedBackend::open(EmbeddedConfig::new(folder.path())).await.unwrap();
+    let text = serde_json::to_string(&*schema()).unwrap();
+    let steep =
+        text.replacen(r#""expression":"max_sim"}"#, &format!(r#""expression":"1{} * max_sim"}}"#, "0".repeat(300)), 1);
+    assert_ne!(text, steep);
+    let definition = Arc::new(serde_json::from_str(&steep).unwrap());
+    let deployment = SchemaDeployment { schema: schema_of("acme"), definition };
+    backend.deploy(DeployRequest::new(vec![deployment])).await.unwrap();
+    put(&backend, vec![document("v", 0, "words", [MAX_CELL; 8])]).await;
+    let query = |cell: f32| BackendQuery::new(schema_of("acme"), strategy("float_float")).with_vectors(row([cell; 8]));
+    let error = backend.search(query(1.0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FailedPrecondition, "{error:?}");
+    assert!(error.to_string().contains("float_float") && error.to_string().contains("lower the factors"), "{error}");
+    assert_eq!(backend.search(query(0.0)).await.unwrap().hits[0].score, 0.0);
 }

@@ -96,15 +96,13 @@ async fn invariant_09_what_is_no_store_is_refused_and_left_alone() {
 /// A configuration that was there and is not is damage: an empty one would forget every tenant.
 #[tokio::test]
 async fn invariant_09_a_lost_configuration_is_not_an_empty_one() {
-    let half_made = |path: &Path| {
+    let half_made: fn(&Path) = |path| {
         let _ = std::fs::remove_file(path);
         rusqlite::Connection::open(path).unwrap().pragma_update(None, "journal_mode", "wal").unwrap();
     };
-    let ruins: [(&str, &dyn Fn(&Path)); 3] = [
-        ("missing", &|path| std::fs::remove_file(path).unwrap()),
-        ("empty", &|path| std::fs::write(path, "").unwrap()),
-        ("lost its tables", &half_made),
-    ];
+    let remove: fn(&Path) = |path| std::fs::remove_file(path).unwrap();
+    let empty: fn(&Path) = |path| std::fs::write(path, "").unwrap();
+    let ruins = [("missing", remove), ("empty", empty), ("lost its tables", half_made)];
     for (what, ruin) in ruins {
         let (store, _folder, path) = filled().await;
         drop(store);

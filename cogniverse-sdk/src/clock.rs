@@ -22,7 +22,13 @@ const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 /// instant cannot hold more, and `Instant + Duration` panics.
 #[must_use]
 pub fn deadline_in(time: Duration) -> Instant {
-    Instant::now() + time.min(FOREVER)
+    deadline_after(Instant::now(), time)
+}
+
+/// As [`deadline_in`], counted from another instant.
+#[must_use]
+pub fn deadline_after(since: Instant, time: Duration) -> Instant {
+    since + time.min(FOREVER)
 }
 
 /// The machine's clock.

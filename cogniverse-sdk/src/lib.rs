@@ -56,7 +56,7 @@ pub mod text_embedder;
 pub mod time_range;
 pub mod transcriber;
 
-pub use clock::{Clock, ManualClock, SystemClock, deadline_in};
+pub use clock::{Clock, ManualClock, SystemClock, deadline_after, deadline_in};
 pub use config_store::{ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigScope, ConfigStore, Expected};
 pub use document::{Document, FieldValue};
 pub use document_store::{DocumentOutcome, DocumentStore, FeedReport, OutcomeStatus};

@@ -7,6 +7,8 @@ use cogniverse_sdk::{BackendQuery, Error, Result, TensorShape, TensorType, tenso
 pub const MAX_WINDOW: usize = 10_000;
 /// The most vectors of one query: several times what the longest text or a picture has.
 pub const MAX_QUERY_VECTORS: usize = 8192;
+/// The longest text of one query, in bytes: each of its words is looked up in every part of the index.
+pub const MAX_QUERY_TEXT: usize = 65_536;
 
 impl Schema {
     /// Refuses a query that its strategy cannot answer.
@@ -24,6 +26,11 @@ impl Schema {
                 "offset {} and limit {} reach beyond {MAX_WINDOW} hits; narrow the query by a filter, or visit the documents",
                 query.offset, query.limit
             )));
+        }
+        let text = query.text.as_ref().map_or(0, String::len);
+        if text > MAX_QUERY_TEXT {
+            return Err(Error::invalid(format!("the query's text has {text} bytes; give at most {MAX_QUERY_TEXT}"))
+                .with_context("schema", &query.schema));
         }
         let inputs = strategy.inputs();
         if inputs.text && query.text.is_none() {

@@ -2,6 +2,7 @@
 
 use super::Analyzer;
 use cogniverse_sdk::{Document, FieldName, Highlight};
+use std::collections::HashSet;
 
 /// The byte ranges of the words in each text field that has any. `words` are terms of an [`Analyzer`].
 #[must_use]
@@ -10,10 +11,11 @@ pub fn highlights(document: &Document, fields: &[FieldName], words: &[impl AsRef
         return Vec::new();
     }
     let analyzer = Analyzer::new();
+    let words: HashSet<&str> = words.iter().map(AsRef::as_ref).collect();
     let of_field = |field: &FieldName| {
         let mut ranges = Vec::new();
         analyzer.analyze(document.text(field.as_str()), |range, term| {
-            if words.iter().any(|word| word.as_ref() == term) {
+            if words.contains(term) {
                 ranges.push(range);
             }
         });

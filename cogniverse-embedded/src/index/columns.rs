@@ -2,12 +2,15 @@
 
 use crate::layout::Layout;
 use cogniverse_sdk::{
-    FieldName, FieldValue, Filter,
+    FieldName, FieldValue, Filter, Result,
     document::Fields,
     filter::{Number, Range},
     schema::FieldType,
 };
-use std::{cmp::Ordering, collections::HashMap};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+};
 
 /// The attribute fields of a run of documents.
 #[derive(Debug, Clone)]
@@ -112,36 +115,44 @@ impl Columns {
     }
 
     /// Which documents meet the filter. Its fields were checked against the schema before.
-    pub(crate) fn matching(&self, filter: &Filter) -> Vec<bool> {
-        match filter {
+    ///
+    /// `spend` is told the work before each pass over the documents, and ends it by an error.
+    pub(crate) fn matching(&self, filter: &Filter, spend: &dyn Fn(usize) -> Result<()>) -> Result<Vec<bool>> {
+        // A pass compares each document once and writes the answer: a few multiply-adds.
+        spend(self.len * 4)?;
+        Ok(match filter {
             Filter::Equals(field, value) => self.test(field, |column| column.equal_to(value)),
-            Filter::In(field, values) => {
-                let mut any = vec![false; self.len];
-                for value in values {
-                    join(&mut any, &self.test(field, |column| column.equal_to(value)), |a, b| a | b);
-                }
-                any
-            }
+            Filter::In(field, values) => match self.column(field) {
+                Some(column) => column.among(values, self.len, spend)?,
+                None => vec![false; self.len],
+            },
             Filter::Range(field, range) => self.test(field, |column| column.within(range)),
             Filter::All(parts) => {
                 let mut all = vec![true; self.len];
-                parts.iter().for_each(|part| join(&mut all, &self.matching(part), |a, b| a & b));
+                for part in parts {
+                    join(&mut all, &self.matching(part, spend)?, |a, b| a & b);
+                }
                 all
             }
             Filter::Any(parts) => {
                 let mut any = vec![false; self.len];
-                parts.iter().for_each(|part| join(&mut any, &self.matching(part), |a, b| a | b));
+                for part in parts {
+                    join(&mut any, &self.matching(part, spend)?, |a, b| a | b);
+                }
                 any
             }
-            Filter::Not(part) => self.matching(part).into_iter().map(|met| !met).collect(),
+            Filter::Not(part) => self.matching(part, spend)?.into_iter().map(|met| !met).collect(),
             // A condition that this version does not know must not let anything through.
             _ => vec![false; self.len],
-        }
+        })
+    }
+
+    fn column(&self, field: &FieldName) -> Option<&Column> {
+        self.names.iter().zip(&self.columns).find(|(name, _)| *name == field).map(|(_, column)| column)
     }
 
     fn test(&self, field: &FieldName, test: impl FnOnce(&Column) -> Vec<bool>) -> Vec<bool> {
-        let column = self.names.iter().zip(&self.columns).find(|(name, _)| *name == field).map(|(_, column)| column);
-        column.map_or_else(|| vec![false; self.len], test)
+        self.column(field).map_or_else(|| vec![false; self.len], test)
     }
 }
 
@@ -150,6 +161,30 @@ fn join(to: &mut [bool], from: &[bool], with: impl Fn(bool, bool) -> bool) {
 }
 
 impl Column {
+    /// Which values are one of several. Texts are looked up all at once: a list of ids is the usual case.
+    fn among(&self, values: &[FieldValue], len: usize, spend: &dyn Fn(usize) -> Result<()>) -> Result<Vec<bool>> {
+        spend((values.len() + len) * 8)?;
+        match self {
+            Self::Text(column) => {
+                let texts = values.iter().filter_map(FieldValue::as_str);
+                let codes: HashSet<u32> = texts.filter_map(|text| column.numbers.get(text).copied()).collect();
+                Ok(column.codes.iter().map(|code| codes.contains(code)).collect())
+            }
+            Self::Texts(column) => {
+                let wanted: HashSet<&str> = values.iter().filter_map(FieldValue::as_str).collect();
+                Ok(column.iter().map(|found| found.iter().any(|text| wanted.contains(&**text))).collect())
+            }
+            Self::Integer(_) | Self::Float(_) | Self::Bool(_) => {
+                let mut any = vec![false; len];
+                for value in values {
+                    spend(len * 4)?;
+                    join(&mut any, &self.equal_to(value), |a, b| a | b);
+                }
+                Ok(any)
+            }
+        }
+    }
+
     fn equal_to(&self, value: &FieldValue) -> Vec<bool> {
         let number = match value {
             FieldValue::Integer(value) => Some(Number::Integer(*value)),

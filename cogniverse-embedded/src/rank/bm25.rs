@@ -4,8 +4,11 @@
 //! `idf = ln(1 + (N - n + 0.5) / (n + 0.5))`, k1 = 1.2, b = 0.75 (Robertson and Zaragoza, 2009; Vespa's defaults). N counts
 //! the tenant's living documents, n those with the word in the field, `average` the words of the field over N. All are exact at every moment, so that a score never depends on what was deleted, nor on other tenants.
 
-use super::scorer::Scoring;
-use crate::index::{BlockView, Snapshot};
+use super::{
+    prepare::{LOOKUP, POSTING, Prepared},
+    scorer::Scoring,
+};
+use crate::index::Snapshot;
 use cogniverse_sdk::Result;
 
 const K1: f64 = 1.2;
@@ -21,19 +24,29 @@ pub(crate) struct Bm25 {
 }
 
 impl Bm25 {
-    /// Counts each word's documents. `words` holds each distinct word with its number of times in the query.
+    /// Counts each word's documents.
     #[expect(clippy::cast_precision_loss, reason = "counts of documents and words below 2^53")]
-    pub(crate) fn prepare(snapshot: &Snapshot, text: usize, words: &[(String, u32)]) -> Self {
+    pub(crate) fn prepare(snapshot: &Snapshot, text: usize, prepared: &Prepared) -> Result<Self> {
         let total = snapshot.len() as f64;
         // Where no document has a word in the field, no posting asks for the average.
         let average = (snapshot.words(text) as f64 / total.max(1.0)).max(f64::MIN_POSITIVE);
-        let words = words.iter().map(|(word, times)| {
-            let having: usize = snapshot.blocks().iter().map(|view| having(view, text, word)).sum();
+        let mut words = Vec::with_capacity(prepared.words.len());
+        for (word, times) in &prepared.words {
+            let mut having = 0;
+            for view in snapshot.blocks() {
+                let postings = view.block.text(text).map_or(&[][..], |index| index.postings(word));
+                prepared.spend(LOOKUP + postings.len())?;
+                having += if view.is_whole() {
+                    postings.len()
+                } else {
+                    postings.iter().filter(|p| view.is_live(p.place as usize)).count()
+                };
+            }
             let having = having as f64;
             let idf = (1.0 + (total - having + 0.5) / (having + 0.5)).ln();
-            (word.clone(), idf * f64::from(*times))
-        });
-        Self { text, average, words: words.collect() }
+            words.push((word.clone(), idf * f64::from(*times)));
+        }
+        Ok(Self { text, average, words })
     }
 
     /// Adds `weight` times each document's score to `scores`, which has one entry per document of the block.
@@ -41,7 +54,7 @@ impl Bm25 {
         let Some(index) = scoring.view.block.text(self.text) else { return Ok(()) };
         for (word, idf) in &self.words {
             let postings = index.postings(word);
-            scoring.prepared.spend(postings.len())?;
+            scoring.prepared.spend(LOOKUP + postings.len() * POSTING)?;
             for posting in postings {
                 let count = f64::from(posting.count);
                 let length = f64::from(index.length(posting.place as usize));
@@ -53,9 +66,4 @@ impl Bm25 {
         }
         Ok(())
     }
-}
-
-fn having(view: &BlockView, text: usize, word: &str) -> usize {
-    let postings = view.block.text(text).map_or(&[][..], |index| index.postings(word));
-    if view.is_whole() { postings.len() } else { postings.iter().filter(|p| view.is_live(p.place as usize)).count() }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     float_access::FloatAccess,
-    prepare::Prepared,
+    prepare::{LOOKUP, POSTING, Prepared},
     scorer::Scoring,
     top::{Candidate, Top},
 };
@@ -41,7 +41,7 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked
     let (mut scores, mut found) = (Vec::new(), Vec::new());
     for (block, view) in snapshot.blocks().iter().enumerate() {
         prepared.check_time()?;
-        let places = matching(view, prepared, &match_fields);
+        let places = matching(view, prepared, &match_fields)?;
         let floats = FloatAccess::new(moment, prepared, places.len());
         for stretch in places.chunks(STRETCH) {
             scores.clear();
@@ -56,6 +56,7 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked
                     continue;
                 }
                 matched += 1;
+                check_score(prepared, *score)?;
                 if *score >= top.bar()
                     && let Some(id) = view.block.id(*place as usize)
                 {
@@ -80,6 +81,21 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked
     Ok(Ranked { hits: hits.collect(), matched })
 }
 
+/// An infinite score ranks nothing. What may be stored and asked has finite products; factors of a strategy may not.
+fn check_score(prepared: &Prepared, score: f64) -> Result<()> {
+    if score.is_finite() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::FailedPrecondition,
+        format!(
+            "strategy \"{}\" gives a document the score {score}; lower the factors of its expression, or store vectors of smaller cells",
+            prepared.query.strategy
+        ),
+    )
+    .with_context("schema", &prepared.query.schema))
+}
+
 /// That no document has a vector is no empty answer: nothing could have been found.
 fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
     let tensors = prepared.first_phase_tensors();
@@ -102,16 +118,19 @@ fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
 }
 
 /// The places of a block that live, match the words where the strategy matches by words, and meet the filter.
-fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize]) -> Vec<u32> {
+fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize]) -> Result<Vec<u32>> {
     let mut wanted = match prepared.matches() {
         MatchSet::All => view.live.as_ref().clone(),
         _ => {
             let mut having = vec![false; view.block.len()];
             for index in match_fields.iter().filter_map(|field| view.block.text(*field)) {
-                for posting in prepared.words.iter().flat_map(|(word, _)| index.postings(word)) {
-                    let place = posting.place as usize;
-                    if let Some(slot) = having.get_mut(place) {
-                        *slot = view.is_live(place);
+                for (word, _) in &prepared.words {
+                    let postings = index.postings(word);
+                    prepared.spend(LOOKUP + postings.len() * POSTING)?;
+                    for place in postings.iter().map(|posting| posting.place as usize) {
+                        if let Some(slot) = having.get_mut(place) {
+                            *slot = view.is_live(place);
+                        }
                     }
                 }
             }
@@ -119,10 +138,10 @@ fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize]) -> Ve
         }
     };
     if let Some(filter) = prepared.filter() {
-        let met = view.block.columns().matching(filter);
+        let met = view.block.columns().matching(filter, &|work| prepared.spend(work))?;
         wanted.iter_mut().zip(met).for_each(|(wanted, met)| *wanted &= met);
     }
-    (0..).zip(wanted).filter_map(|(place, wanted)| wanted.then_some(place)).collect()
+    Ok((0..).zip(wanted).filter_map(|(place, wanted)| wanted.then_some(place)).collect())
 }
 
 type Rescored<'s> = Vec<(Candidate<'s>, Option<f64>)>;
@@ -148,12 +167,10 @@ fn rescore<'s>(
         let floats = FloatAccess::new(moment, prepared, places.len());
         let scoring = Scoring { view, places: &places, floats: &floats, prepared };
         second.add(&scoring, 1.0, &mut scores, &mut vec![true; places.len()])?;
-        scored.extend(
-            group
-                .iter()
-                .zip(scores)
-                .map(|(candidate, score)| (Candidate { score, ..*candidate }, Some(candidate.score))),
-        );
+        for (candidate, score) in group.iter().zip(scores) {
+            check_score(prepared, score)?;
+            scored.push((Candidate { score, ..*candidate }, Some(candidate.score)));
+        }
     }
     scored.sort_by(|(a, _), (b, _)| a.rank(b));
     if let (Some((worst, _)), Some(best)) = (scored.last(), rest.first()) {

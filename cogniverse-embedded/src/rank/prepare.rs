@@ -9,6 +9,7 @@ use cogniverse_core::{
 use cogniverse_sdk::{BackendQuery, Error, FieldName, Filter, Result};
 use std::{
     cell::Cell,
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -34,6 +35,10 @@ pub(crate) struct Prepared {
 
 /// Multiply-adds between two looks at the clock: about a millisecond of one core.
 const STRIDE: usize = 4 << 20;
+/// What looking up a word in one block costs, in multiply-adds.
+pub(super) const LOOKUP: usize = 256;
+/// What one document that has a word costs, in multiply-adds.
+pub(super) const POSTING: usize = 16;
 
 /// Checks a query against the store's schema.
 pub(crate) fn prepare(
@@ -50,8 +55,10 @@ pub(crate) fn prepare(
     };
     let text = query.text.as_deref().unwrap_or_default();
     let mut words: Vec<(String, u32)> = Vec::new();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for word in Analyzer::new().terms(text) {
-        match words.iter_mut().find(|(known, _)| *known == word) {
+        let number = *numbers.entry(word.clone()).or_insert(words.len());
+        match words.get_mut(number) {
             Some((_, times)) => *times += 1,
             None => words.push((word, 1)),
         }
@@ -120,9 +127,7 @@ impl Prepared {
         let vectors = || self.vectors.as_ref().ok_or_else(bug);
         Ok(match score {
             Score::Constant(value) => Scorer::Constant(*value),
-            Score::Bm25(field) => {
-                Scorer::Bm25(Bm25::prepare(snapshot, layout.text(field).ok_or_else(bug)?, &self.words))
-            }
+            Score::Bm25(field) => Scorer::Bm25(Bm25::prepare(snapshot, layout.text(field).ok_or_else(bug)?, self)?),
             Score::MaxSim { field } => {
                 Scorer::MaxSim { field: layout.float_field(field).ok_or_else(bug)?, query: vectors()? }
             }

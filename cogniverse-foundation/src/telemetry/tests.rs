@@ -266,6 +266,17 @@ fn spans_that_nobody_takes_hold_up_no_others() {
     assert_eq!(stats.dropped_by_scope.into_iter().collect::<Vec<_>>(), [(TelemetryScope::Tenant(tenant("bad")), 1)]);
 }
 
+/// An interval that no instant can hold ends no thread, and does not mean "at once".
+#[test]
+fn an_endless_interval_waits_for_a_flush() {
+    let (telemetry, exporter) = pipeline(TelemetrySettings::new().with_export_interval(Duration::MAX));
+    drop(telemetry.span("work", &tenant("acme")));
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(exporter.spans_of("acme").len(), 0);
+    telemetry.flush(Duration::MAX).unwrap();
+    assert_eq!(exporter.spans_of("acme").len(), 1);
+}
+
 #[test]
 fn invariant_04_a_closed_tenant_sends_nothing_more() {
     let exporter = Scripted::default();

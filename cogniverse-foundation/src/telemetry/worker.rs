@@ -4,7 +4,7 @@ use super::{
     exporter::{ExportError, ScopeBatch, SpanExporter},
     manager::{Shared, State},
 };
-use cogniverse_sdk::Error;
+use cogniverse_sdk::{Error, deadline_after};
 use parking_lot::MutexGuard;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -35,7 +35,7 @@ fn next(shared: &Shared) -> Option<Vec<ScopeBatch>> {
             state.queue.forget_all();
             return None;
         }
-        let due = state.waiting_since.map(|since| since + shared.settings.export_interval);
+        let due = state.waiting_since.map(|since| deadline_after(since, shared.settings.export_interval));
         let full = state.queue.len() >= shared.settings.max_batch_spans;
         if state.queue.len() > 0
             && (full || state.flushes > 0 || state.stop_by.is_some() || due <= Some(Instant::now()))
@@ -149,7 +149,7 @@ fn pause(shared: &Shared, pause: Duration, batches: &mut Vec<ScopeBatch>) -> boo
             return false;
         }
         let hurry = state.flushes > 0 || state.stop_by.is_some();
-        let until = begun + if hurry { pause.min(FIRST_BACKOFF) } else { pause + jitter };
+        let until = deadline_after(begun, if hurry { pause.min(FIRST_BACKOFF) } else { pause.saturating_add(jitter) });
         if batches.is_empty() || Instant::now() >= until {
             return true;
         }
