@@ -153,6 +153,19 @@ impl Record {
         connect().map_err(self.sqlite())
     }
 
+    /// The size of SQLite's log of recent writes; 0 where there is none.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        std::fs::metadata(log).map_or(0, |found| found.len())
+    }
+
+    /// Moves the log into the file and empties it. Waits for readers as long as for a lock; false where they take longer.
+    pub(crate) fn empty_log(&self, writer: &Connection) -> Result<bool> {
+        let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        Ok(busy.map_err(self.sqlite())? == 0)
+    }
+
     pub(crate) fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c>> {
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(self.sqlite())
     }

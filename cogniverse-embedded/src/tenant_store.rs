@@ -18,7 +18,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -26,6 +26,9 @@ use std::{
 const ATTEMPTS: usize = 4;
 /// Reader connections that stay open between calls.
 const IDLE_READERS: usize = 2;
+/// Bytes of SQLite's log beyond which it is emptied after a write: many times what SQLite lets it grow to by itself, as that write
+/// waits for the searches under way.
+const MAX_LOG: u64 = 64 << 20;
 /// The file of documents in a deployment's folder.
 pub(crate) const FILE: &str = "documents.sqlite";
 
@@ -46,6 +49,8 @@ pub(crate) struct TenantStore {
     readers: Mutex<Vec<Connection>>,
     /// Where files come from when the process has no more to give.
     others: Weak<OpenStores>,
+    /// The size of the log at which it is emptied.
+    log_limit: AtomicU64,
     dropped: AtomicBool,
 }
 
@@ -85,6 +90,7 @@ impl TenantStore {
             publishing: Mutex::default(),
             readers,
             others,
+            log_limit: AtomicU64::new(MAX_LOG),
             dropped: AtomicBool::new(false),
         })
     }
@@ -203,12 +209,35 @@ impl TenantStore {
         }
         let Change { removed, added, moment } = change;
         let next = Arc::new(before.next(&removed, added).at(moment));
-        let _publishing = self.publishing.lock();
-        transaction.commit().map_err(self.record.sqlite())?;
-        *self.snapshot.write() = next;
+        {
+            let _publishing = self.publishing.lock();
+            transaction.commit().map_err(self.record.sqlite())?;
+            *self.snapshot.write() = next;
+        }
+        self.bound_log(&connection);
         // What was written to a file that is gone was not stored.
         self.record.check_file()?;
         Ok(())
+    }
+
+    /// Keeps SQLite's log from growing without end. SQLite begins it anew by itself where nobody reads, and with searches one
+    /// over the other somebody always does: beyond a size those under way are waited for. What was written is stored
+    /// whatever becomes of it.
+    fn bound_log(&self, writer: &Connection) {
+        let size = self.record.log_bytes();
+        if size < self.log_limit.load(Ordering::Relaxed) {
+            return;
+        }
+        // Where a search holds it for longer than that, the next try is due when as much again was written.
+        let limit = match self.record.empty_log(writer) {
+            Ok(true) => MAX_LOG,
+            Ok(false) => size.saturating_add(MAX_LOG),
+            Err(error) => {
+                tracing::warn!(schema = %self.name, "the log cannot be emptied: {}", error.chain());
+                size.saturating_add(MAX_LOG)
+            }
+        };
+        self.log_limit.store(limit, Ordering::Relaxed);
     }
 
     /// Waits for the writer at work and refuses all later ones.

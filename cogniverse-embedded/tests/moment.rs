@@ -289,3 +289,34 @@ async fn an_infinite_score_of_a_strategy_is_an_error() {
     assert!(error.to_string().contains("float_float") && error.to_string().contains("lower the factors"), "{error}");
     assert_eq!(backend.search(query(0.0)).await.unwrap().hits[0].score, 0.0);
 }
+
+/// With searches one over the other somebody always reads, and SQLite by itself would never begin its log anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_bounded_while_searches_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 0, 4).await;
+    put(&backend, (0..500).map(|n| document("base", n, "words", axis(0))).collect()).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let searches: Vec<_> = (0..6)
+        .map(|_| {
+            let (backend, stop) = (backend.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    backend.search(heavy(8192).with_timeout(Some(Duration::from_secs(60)))).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let log = folder.path().join("tenants/acme/contract_video.1/documents.sqlite-wal");
+    let (tag, mut largest) = (FieldValue::Strings(vec!["x".repeat(40_000)]), 0);
+    for _ in 0..200 {
+        let again = (0..20).map(|n| document("again", n, "words", axis(0)).with(field("tags"), tag.clone()));
+        put(&backend, again.collect()).await;
+        largest = largest.max(std::fs::metadata(&log).unwrap().len());
+    }
+    stop.store(true, Ordering::Relaxed);
+    for search in searches {
+        search.await.unwrap();
+    }
+    assert!(largest < 100 << 20, "the log grew to {} MiB", largest >> 20);
+}
