@@ -301,3 +301,56 @@ impl Drop for Moment<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogniverse_sdk::{
+        DeployedSchema, ErrorKind, Timestamp,
+        contract::fixture::{axis, document, schema, schema_of},
+    };
+
+    fn open(folder: &Path) -> TenantStore {
+        let deployment = Deployment {
+            deployed: DeployedSchema::new(schema_of("acme"), schema(), Timestamp::UNIX_EPOCH),
+            generation: 1,
+            initialized: false,
+            store: None,
+        };
+        TenantStore::open(folder, &deployment, Durability::ProcessCrash, FloatCache::new(0), Weak::new()).unwrap()
+    }
+
+    /// Whoever came by the store before it was dropped writes nothing more to it.
+    #[test]
+    fn a_dropped_store_refuses_every_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let put = |number| store.write(|_, writer| writer.put(document("v", number, "words", axis(0))));
+        put(0).unwrap();
+        store.set_dropped();
+        assert_eq!(put(1).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(store.check_not_dropped().unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(store.snapshot().len(), 1);
+    }
+
+    /// What a commit stored that said it had failed is found by the next search, and not forgotten by the next write.
+    #[test]
+    fn a_commit_that_was_taken_for_failed_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        for then_write in [false, true] {
+            let store = open(&folder.path().join(then_write.to_string()));
+            let put = |number| store.write(|_, writer| writer.put(document("v", number, "words", axis(0))));
+            put(0).unwrap();
+            let before = store.snapshot();
+            put(1).unwrap();
+            *store.snapshot.write() = before;
+            if then_write {
+                put(2).unwrap();
+                assert_eq!(store.snapshot().len(), 3);
+            }
+            let moment = store.moment().unwrap();
+            assert_eq!(moment.snapshot.len(), if then_write { 3 } else { 2 });
+            assert_eq!(moment.snapshot.moment(), store.record.moment(moment.connection().unwrap()).unwrap());
+        }
+    }
+}

@@ -214,6 +214,24 @@ async fn a_dropped_store_takes_and_answers_nothing_more() {
     assert_eq!(late.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_under_way_answers_nothing_of_a_schema_that_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = open(folder.path(), 0, 1).await;
+    for batch in 0..4 {
+        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
+    }
+    let search = tokio::spawn({
+        let backend = backend.clone();
+        async move { backend.search(heavy(1024).with_timeout(Some(Duration::MAX))).await }
+    });
+    while backend.resources().running_searches == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    backend.drop_schema(&schema_of("acme")).await.unwrap();
+    assert_eq!(search.await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
 /// Work of filters and words counts as well, and none of it is without a bound.
 #[tokio::test]
 async fn filters_and_words_end_with_the_time_and_are_bounded() {
