@@ -1,4 +1,4 @@
-.PHONY: fmt lint test doc bench models ci
+.PHONY: fmt lint test doc bench models mutants ci
 fmt:
 	cargo fmt --all
 lint:
@@ -15,5 +15,8 @@ bench:
 	cargo bench -p cogniverse-vespa --bench client
 models:
 	bash .ci/models.sh "$${COGNIVERSE_MINILM_DIR}"
+# cargo install cargo-mutants; hours for all of it. Rooms and tests: .cargo/mutants.toml. One room: make mutants ROOM=core/src/tenants
+mutants:
+	cargo mutants --workspace $(if $(ROOM),--re '$(ROOM)')
 ci:
 	bash .ci/run

@@ -305,10 +305,12 @@ impl Drop for Moment<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rank::{execute, prepare};
     use cogniverse_sdk::{
-        DeployedSchema, ErrorKind, Timestamp,
-        contract::fixture::{axis, document, schema, schema_of},
+        BackendQuery, DeployedSchema, ErrorKind, Timestamp,
+        contract::fixture::{axis, document, schema, schema_of, strategy},
     };
+    use std::time::Instant;
 
     fn open(folder: &Path) -> TenantStore {
         let deployment = Deployment {
@@ -317,7 +319,27 @@ mod tests {
             initialized: false,
             store: None,
         };
-        TenantStore::open(folder, &deployment, Durability::ProcessCrash, FloatCache::new(0), Weak::new()).unwrap()
+        TenantStore::open(folder, &deployment, Durability::ProcessCrash, FloatCache::new(1 << 30), Weak::new()).unwrap()
+    }
+
+    /// What a later search read into memory lacks the vectors of documents that an earlier one still sees.
+    #[test]
+    fn vectors_that_a_later_search_kept_are_not_an_earlier_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        store.write(|_, writer| (0..10).try_for_each(|n| writer.put(document("v", n, "words", axis(0))))).unwrap();
+        let before = store.moment().unwrap();
+        let row = before.snapshot.blocks()[0].block.rows()[3];
+        store.write(|_, writer| writer.delete(row)).unwrap();
+        let found = |moment: &Moment<'_>| {
+            let query = BackendQuery::new(schema_of("acme"), strategy("float_float"))
+                .with_vectors(cogniverse_sdk::contract::fixture::row(axis(0)))
+                .with_page(0, 20);
+            let prepared = prepare(&store, query, Instant::now(), Arc::default()).unwrap();
+            execute(moment, &prepared).unwrap().matched
+        };
+        assert_eq!(found(&store.moment().unwrap()), 9);
+        assert_eq!(found(&before), 10);
     }
 
     /// Whoever came by the store before it was dropped writes nothing more to it.

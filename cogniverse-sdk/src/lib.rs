@@ -27,6 +27,7 @@
 //! | [`language_model`], [`text_embedder`], [`encoder`], [`transcriber`] | the roles of models |
 //! | [`memory`], [`memory_store`] | what agents remember, and the role that keeps it |
 //! | [`schema_loader`], [`clock`] | the other roles |
+//! | [`kept_file`] | files whose loss is noticed |
 //! | `contract` | the contract suite of each role (feature `contract`) |
 
 pub mod clock;
