@@ -359,39 +359,59 @@ async fn names_that_are_not_deployed_take_nobodys_place() {
     assert_eq!(backend.resources().open_schemas, 1);
 }
 
-/// An opening that takes longer than a call may wait goes on, and is one for all who ask.
+/// An opening that takes longer than a call may wait goes on, is one for all who ask, and takes nothing of a search's own time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_opening_goes_on_for_the_next_call() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = open(folder.path()).await;
-    deploy(&backend, &["acme", "globex"]).await;
-    for batch in 0..20 {
-        let documents = (0..250).map(|n| document(&format!("v{batch}"), n, "words to index and more of them", axis(0)));
-        backend.put(PutRequest::new(schema_of("acme"), documents.collect())).await.unwrap();
+    let mut definition = (*schema()).clone();
+    let words_only = definition.rank_profiles.iter_mut().find(|profile| profile.name == strategy("bm25_only")).unwrap();
+    words_only.timeout = Some(0.25);
+    {
+        let backend = open(folder.path()).await;
+        let deployment = SchemaDeployment { schema: schema_of("acme"), definition: Arc::new(definition) };
+        backend.deploy(DeployRequest::new(vec![deployment])).await.unwrap();
+        put(&backend, "acme", 5).await;
     }
-    put(&backend, "globex", 1).await;
-    drop(backend);
-    let backend = EmbeddedBackend::open(config(folder.path())).await.unwrap();
-    // A caller's own limit counts from the call: the first is told to come again, and a later one is answered.
-    let mut waits = 0;
-    let found = loop {
-        match backend.search(words("acme").with_timeout(Some(Duration::from_millis(5)))).await {
-            Ok(found) => break found,
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
-                waits += 1;
-                assert!(waits < 5000, "the opening does not go on");
-            }
-        }
+    // As long as this is held, the store cannot be opened.
+    let hold = || {
+        let other = rusqlite::Connection::open(store(folder.path(), "acme", 1)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
     };
-    assert_eq!(found.matched, 5000);
-    // Without one, the strategy's limit does not count the opening.
-    assert_eq!(backend.close_tenant(&tenant("acme")), 0);
-    assert_eq!(backend.search(words("acme")).await.unwrap().matched, 5000);
-    assert_eq!(backend.close_tenant(&tenant("acme")), 0);
-    assert_eq!(backend.warm(&tenant("acme")).await.unwrap(), 1);
+    let patient = Duration::from_millis(300);
+    let backend = EmbeddedBackend::open(config(folder.path()).with_open_timeout(patient)).await.unwrap();
+    let held = hold();
+    for limit in [None, Some(Duration::from_millis(30)), Some(Duration::from_secs(60))] {
+        let begun = std::time::Instant::now();
+        let error = backend.search(words("acme").with_timeout(limit)).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Timeout && error.is_retryable(), "{limit:?}: {error:?}");
+        assert!(error.to_string().contains("being opened still"), "{limit:?}: {error}");
+        let took = begun.elapsed();
+        assert!(took >= limit.unwrap_or(patient).min(patient) && took < patient * 5, "{limit:?}: {took:?}");
+    }
+    drop(held);
+    // The first call's opening was not given up with it: a later one waits for its rest.
+    while let Err(error) = backend.search(words("acme")).await {
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
+    }
+    drop(backend);
+    let backend = open(folder.path()).await;
+    let held = hold();
+    let searches: Vec<_> = (0..20)
+        .map(|_| {
+            let backend = backend.clone();
+            tokio::spawn(async move { backend.search(words("acme")).await })
+        })
+        .collect();
+    // More than twice what the strategy allows itself.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    drop(held);
+    for search in searches {
+        assert_eq!(search.await.unwrap().unwrap().matched, 5);
+    }
     assert_eq!(backend.resources().open_schemas, 1);
-    assert_eq!(backend.search(words("globex")).await.unwrap().matched, 1);
+    assert_eq!(backend.close_tenant(&tenant("acme")), 0);
+    assert_eq!((backend.warm(&tenant("acme")).await.unwrap(), backend.resources().open_schemas), (1, 1));
 }
 
 const FEW_FILES: &str = "COGNIVERSE_FEW_FILES";
@@ -505,6 +525,38 @@ async fn verify_names_the_documents_that_are_damaged() {
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
     fs::remove_file(&file).unwrap();
     assert_eq!(backend.verify(&schema_of("acme")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// Documents are found by an index: one that names another id, or misses one, is damage and no absence.
+#[tokio::test]
+async fn a_damaged_index_of_documents_is_no_absence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = store(folder.path(), "acme", 1);
+    {
+        let backend = open(folder.path()).await;
+        deploy(&backend, &["acme"]).await;
+        let documents = [10, 14, 18].map(|n| document("v", n, "words", axis(0)));
+        backend.put(PutRequest::new(schema_of("acme"), documents.to_vec())).await.unwrap();
+    }
+    let whole = fs::read(&file).unwrap();
+    let places: Vec<usize> = (0..whole.len() - 4).filter(|at| &whole[*at..*at + 4] == b"v/14").collect();
+    let mut damages = 0;
+    for place in places {
+        let mut damaged = whole.clone();
+        // In order still.
+        damaged[place + 3] = b'5';
+        fs::write(&file, damaged).unwrap();
+        let backend = open(folder.path()).await;
+        // A copy in a page's unused part is nobody's.
+        match backend.get(GetRequest::new(schema_of("acme"), vec![id("v/14")])).await {
+            Ok(found) => assert!(found[0].is_some(), "byte {place}: an absence"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "byte {place}: {error:?}");
+                damages += 1;
+            }
+        }
+    }
+    assert!(damages >= 2, "{damages}: in the table, and in its index");
 }
 
 /// Every bit of the file may flip: what is read is what was written, or an error.
