@@ -177,13 +177,13 @@ impl TenantStore {
     pub(crate) fn moment(&self) -> Result<Moment<'_>> {
         for _ in 0..ATTEMPTS {
             let moment = Moment::begin(self)?;
-            if moment.is_one()? {
+            if moment.is_one() {
                 return Ok(moment);
             }
         }
         let _publishing = self.publishing.lock();
         let mut moment = Moment::begin(self)?;
-        if !moment.is_one()? {
+        if !moment.is_one() {
             // A commit that said it failed and did not.
             moment.snapshot = Arc::new(self.record.load(moment.connection()?)?);
             *self.snapshot.write() = Arc::clone(&moment.snapshot);
@@ -262,6 +262,8 @@ impl TenantStore {
 pub(crate) struct Moment<'s> {
     pub(crate) store: &'s TenantStore,
     pub(crate) snapshot: Arc<Snapshot>,
+    /// The number of the record's last write that the transaction sees.
+    recorded: i64,
     /// None once the moment is over.
     connection: Option<Connection>,
 }
@@ -271,12 +273,12 @@ impl<'s> Moment<'s> {
         let connection = store.reader()?;
         connection.execute_batch("BEGIN").map_err(store.record.sqlite())?;
         // The first read fixes the record's moment; the index is taken after it.
-        store.record.moment(&connection)?;
-        Ok(Self { store, snapshot: store.snapshot(), connection: Some(connection) })
+        let recorded = store.record.moment(&connection)?;
+        Ok(Self { store, snapshot: store.snapshot(), recorded, connection: Some(connection) })
     }
 
-    fn is_one(&self) -> Result<bool> {
-        Ok(self.store.record.moment(self.connection()?)? == self.snapshot.moment())
+    fn is_one(&self) -> bool {
+        self.recorded == self.snapshot.moment()
     }
 
     pub(crate) fn connection(&self) -> Result<&Connection> {

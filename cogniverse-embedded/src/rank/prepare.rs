@@ -154,6 +154,7 @@ impl Prepared {
     }
 
     /// Counts work, in multiply-adds, and looks at the clock as often as it takes to end soon after the deadline.
+    #[inline]
     pub(crate) fn spend(&self, work: usize) -> Result<()> {
         match self.left.get().checked_sub(work) {
             Some(left) => self.left.set(left),

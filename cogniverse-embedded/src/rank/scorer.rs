@@ -56,13 +56,25 @@ pub(crate) struct Scoring<'a> {
 const KERNEL_WORK: usize = 4 << 20;
 
 impl Scoring<'_> {
-    /// The sum of `kernel` over runs of the query's rows: a document of many vectors is scored in pieces, between which the
-    /// clock is looked at.
-    fn in_runs<T>(&self, query: &[T], row: usize, document: usize, kernel: impl Fn(&[T]) -> f32) -> Result<f64> {
-        let rows = (KERNEL_WORK / document.max(1)).max(1);
+    /// The sum of `kernel` over runs of the query's rows, each of `row` items: a document of many vectors is scored in pieces,
+    /// between which the clock is looked at. Nearly all documents are one piece.
+    #[inline]
+    fn in_runs<T>(
+        &self,
+        (query, rows): (&[T], usize),
+        row: usize,
+        document: usize,
+        kernel: impl Fn(&[T]) -> f32,
+    ) -> Result<f64> {
+        let work = rows.saturating_mul(document);
+        if work <= KERNEL_WORK {
+            self.prepared.spend(work)?;
+            return Ok(f64::from(kernel(query)));
+        }
+        let (row, run) = (row.max(1), (KERNEL_WORK / document.max(1)).max(1));
         let mut sum = 0.0;
-        for run in query.chunks(rows.saturating_mul(row.max(1))) {
-            self.prepared.spend(run.len().div_ceil(row.max(1)).saturating_mul(document))?;
+        for run in query.chunks(run.saturating_mul(row)) {
+            self.prepared.spend((run.len() / row).saturating_mul(document))?;
             sum += f64::from(kernel(run));
         }
         Ok(sum)
@@ -94,7 +106,7 @@ impl Scorer<'_> {
                     let document = arena.get(place);
                     *found |= !document.is_empty();
                     *score += weight
-                        * scoring.in_runs(query.bits(), arena.words(), document.len(), |run| {
+                        * scoring.in_runs((query.bits(), query.rows()), arena.words(), document.len(), |run| {
                             kernels.hamming_maxsim(run, arena.words(), document)
                         })?;
                 }
@@ -105,9 +117,12 @@ impl Scorer<'_> {
                     let document = arena.rows(place);
                     *found |= !document.is_empty();
                     *score += weight
-                        * scoring.in_runs(query.floats(), query.dims(), document.len() * 64, |run| {
-                            kernels.maxsim_bits(run, query.dims(), arena.words(), &document, *signed)
-                        })?;
+                        * scoring.in_runs(
+                            (query.floats(), query.rows()),
+                            query.dims(),
+                            document.len() * 64,
+                            |run| kernels.maxsim_bits(run, query.dims(), arena.words(), &document, *signed),
+                        )?;
                 }
             }
             Self::HammingCloseness { field, query } => {
@@ -124,12 +139,16 @@ impl Scorer<'_> {
             Self::MaxSim { field, query } => {
                 return floats.for_each(view, *field, places, |index, rows| {
                     let value = match rows {
-                        FloatRows::Half(cells) => scoring.in_runs(query.floats(), query.dims(), cells.len(), |run| {
-                            kernels.maxsim_bf16(run, query.dims(), cells)
-                        }),
-                        FloatRows::Full(cells) => scoring.in_runs(query.floats(), query.dims(), cells.len(), |run| {
-                            kernels.maxsim_f32(run, query.dims(), cells)
-                        }),
+                        FloatRows::Half(cells) => {
+                            scoring.in_runs((query.floats(), query.rows()), query.dims(), cells.len(), |run| {
+                                kernels.maxsim_bf16(run, query.dims(), cells)
+                            })
+                        }
+                        FloatRows::Full(cells) => {
+                            scoring.in_runs((query.floats(), query.rows()), query.dims(), cells.len(), |run| {
+                                kernels.maxsim_f32(run, query.dims(), cells)
+                            })
+                        }
                     }?;
                     if let (Some(score), Some(found)) = (scores.get_mut(index), found.get_mut(index)) {
                         *score += weight * value;

@@ -21,6 +21,11 @@ impl QueryVectors {
         self.floats.cells()
     }
 
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.floats.len()
+    }
+
     /// Cells of a row.
     pub(crate) fn dims(&self) -> usize {
         self.floats.width()
