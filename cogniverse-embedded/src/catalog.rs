@@ -187,9 +187,7 @@ impl Catalog {
                     )
                     .optional()
                     .map_err(self.error())?;
-                if let Some((tenant, base)) = holder
-                    && (tenant.as_str(), base.as_str()) != (schema.tenant().as_str(), schema.base().as_str())
-                {
+                if let Some((tenant, base)) = holder {
                     return Err(deployment::name_is_held(schema, tenant, base));
                 }
                 transaction

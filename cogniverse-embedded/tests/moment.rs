@@ -4,7 +4,8 @@
 
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Filter, Matrix, SchemaStore, SearchBackend, Tensor,
+    BackendHits, BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Filter, Matrix, Result, SchemaStore,
+    SearchBackend, Tensor,
     contract::fixture::{axis, deploy, document, field, id, row, schema, schema_of, strategy},
     document::Fields,
     document_store::{DeleteRequest, DocumentUpdate, PutRequest, UpdateRequest},
@@ -20,6 +21,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::task::JoinHandle;
 
 async fn open(folder: &std::path::Path, float_cache: usize, running: usize) -> EmbeddedBackend {
     let config = EmbeddedConfig::new(folder)
@@ -42,6 +44,21 @@ fn large(number: i64, vectors: usize) -> Document {
     document("large", number, "words", axis(0))
         .with(field("embedding"), Tensor::Vectors(rows.clone()))
         .with(field("embedding_binary"), Tensor::BitRows(pack_rows(&rows).unwrap()))
+}
+
+/// Four hundred documents of a thousand vectors each, all read from disk; one search at once.
+async fn open_large(folder: &std::path::Path) -> EmbeddedBackend {
+    let backend = open(folder, 0, 1).await;
+    for batch in 0..4 {
+        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
+    }
+    backend
+}
+
+/// A search without a limit, beside the test.
+fn begin(backend: &EmbeddedBackend, query: BackendQuery) -> JoinHandle<Result<BackendHits>> {
+    let backend = backend.clone();
+    tokio::spawn(async move { backend.search(query.with_timeout(Some(Duration::MAX))).await })
 }
 
 /// Waits until a thread works on a search.
@@ -141,10 +158,7 @@ async fn a_document_without_vectors_is_no_answer_to_vectors() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timeout_holds_also_over_documents_of_many_vectors() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = open(folder.path(), 0, 1).await;
-    for batch in 0..4 {
-        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
-    }
+    let backend = open_large(folder.path()).await;
     let whole = Instant::now();
     assert_eq!(backend.search(heavy(1024).with_timeout(Some(Duration::MAX))).await.unwrap().matched, 400);
     let whole = whole.elapsed();
@@ -163,19 +177,13 @@ async fn a_timeout_holds_also_over_documents_of_many_vectors() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_place_of_a_search_belongs_to_its_thread() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = open(folder.path(), 0, 1).await;
-    for batch in 0..4 {
-        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
-    }
+    let backend = open_large(folder.path()).await;
     let whole = Instant::now();
     backend.search(heavy(1024).with_timeout(Some(Duration::MAX))).await.unwrap();
     let whole = whole.elapsed();
     let mut held = 0;
     for _ in 0..4 {
-        let search = tokio::spawn({
-            let backend = backend.clone();
-            async move { backend.search(heavy(1024).with_timeout(Some(Duration::MAX))).await }
-        });
+        let search = begin(&backend, heavy(1024));
         until_one_runs(&backend).await;
         // Given up in its first moments: the place stays taken until its thread ends, and that is soon.
         search.abort();
@@ -228,14 +236,8 @@ async fn a_dropped_store_takes_and_answers_nothing_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_under_way_answers_nothing_of_a_schema_that_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = open(folder.path(), 0, 1).await;
-    for batch in 0..4 {
-        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
-    }
-    let search = tokio::spawn({
-        let backend = backend.clone();
-        async move { backend.search(heavy(1024).with_timeout(Some(Duration::MAX))).await }
-    });
+    let backend = open_large(folder.path()).await;
+    let search = begin(&backend, heavy(1024));
     until_one_runs(&backend).await;
     backend.drop_schema(&schema_of("acme")).await.unwrap();
     assert_eq!(search.await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
@@ -279,14 +281,8 @@ async fn filters_and_words_end_with_the_time_and_are_bounded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timeout_counts_the_wait_for_a_turn() {
     let folder = tempfile::tempdir().unwrap();
-    let backend = open(folder.path(), 0, 1).await;
-    for batch in 0..4 {
-        put(&backend, (0..100).map(|n| large(batch * 100 + n, 1000)).collect()).await;
-    }
-    let long = tokio::spawn({
-        let backend = backend.clone();
-        async move { backend.search(heavy(8192).with_timeout(Some(Duration::MAX))).await }
-    });
+    let backend = open_large(folder.path()).await;
+    let long = begin(&backend, heavy(8192));
     until_one_runs(&backend).await;
     let words = BackendQuery::new(schema_of("acme"), strategy("bm25_only")).with_text("words");
     let error = backend.search(words.with_timeout(Some(Duration::from_millis(30)))).await.unwrap_err();
