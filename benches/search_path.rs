@@ -80,6 +80,8 @@ fn document(seeded: &mut Seeded, number: u64) -> Document {
         .with(field("video_id"), format!("v{video}"))
         .with(field("video_title"), seeded.text(4))
         .with(field("segment_id"), segment)
+        .with(field("profile"), PROFILE)
+        .with(field("embedding_model"), "given")
         .with(field("start_time"), start)
         .with(field("end_time"), start + 10.0)
         .with(field("segment_description"), seeded.text(WORDS / 2))
@@ -105,7 +107,7 @@ impl Corpus {
                 let batch =
                     (begin..documents.min(begin + 500)).map(|number| document(&mut seeded, number)).collect::<Vec<_>>();
                 let (wanted, request) = (batch.len(), PutRequest::new(schema.clone(), batch));
-                assert_eq!(cogniverse.backend().put(request).await.unwrap().stored(), wanted);
+                assert_eq!(cogniverse.operator().backend().put(request).await.unwrap().stored(), wanted);
             }
             cogniverse
         });
@@ -113,7 +115,7 @@ impl Corpus {
     }
 
     fn backend(&self) -> Arc<dyn SearchBackend> {
-        self.cogniverse.backend().clone()
+        self.cogniverse.operator().backend().clone()
     }
 
     fn query(&self, strategy: &str) -> BackendQuery {
@@ -166,7 +168,7 @@ fn backend(criterion: &mut Criterion, corpus: &Corpus) {
 
 fn agent(criterion: &mut Criterion, corpus: &Corpus) {
     corpus.runtime.block_on(async {
-        let config = corpus.cogniverse.config();
+        let config = corpus.cogniverse.operator().config();
         let known = config.get_profile(&corpus.tenant, &corpus.profile).await.unwrap().config.value;
         config.set_profile(&corpus.tenant, &corpus.profile, known.with_encoder("hash")).await.unwrap();
     });
@@ -214,7 +216,7 @@ fn cold(criterion: &mut Criterion, corpus: Corpus) {
         bencher.iter(|| {
             runtime.block_on(async {
                 let cogniverse = open(&folder).await;
-                black_box(cogniverse.backend().search(query.clone()).await.unwrap());
+                black_box(cogniverse.operator().backend().search(query.clone()).await.unwrap());
             });
         });
     });

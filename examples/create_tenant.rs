@@ -1,4 +1,4 @@
-//! Makes a tenant from a template, or shows the one that is there.
+//! Creates a tenant from a template, or shows an existing one.
 //!
 //! Needs: nothing. Prints: the tenant's state and configuration, and where each value comes from.
 //!
@@ -6,10 +6,9 @@
 
 mod cli;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use clap::Parser;
-use cogniverse::{ErrorKind, Template, TenantId, config::SystemConfig};
-use serde_json::{Map, Value};
+use cogniverse::{ErrorKind, NewTenant, Template, TenantId, config::SystemConfig, tenants::TenantState};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -39,23 +38,19 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<()> {
     let cogniverse = options.common.open().await?;
     let tenant = &options.tenant_id;
-    let mut overrides = Map::new();
-    for pair in &options.overrides {
-        let (name, value) = pair.split_once('=').with_context(|| format!("--set {pair}: write NAME=VALUE"))?;
-        // Numbers and booleans as such, everything else as text.
-        overrides.insert(name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)));
+    let known = cogniverse.operator().tenants().find(tenant).await?.filter(|found| found.record.state.exists());
+    if let Some(found) = known.as_ref().filter(|_| options.must_be_new) {
+        bail!("tenant \"{tenant}\" exists already and is {}; choose another id", found.record.state);
     }
-    let created =
-        cogniverse.tenants().create_from_template(cogniverse.config(), tenant, options.template, overrides).await;
-    let (record, is_new) = match created {
-        Ok(record) => (record, true),
-        Err(e) if e.kind() == ErrorKind::Conflict && !options.must_be_new => {
-            (cogniverse.tenants().get(tenant).await?, false)
-        }
-        Err(e) => return Err(e.into()),
+    let is_new = known.as_ref().is_none_or(|found| found.record.state == TenantState::Provisioning);
+    let new = NewTenant::new(tenant.clone(), options.template).with_overrides(cli::overrides(&options.overrides)?);
+    let record = match (cogniverse.create(new).await, known) {
+        (Ok(record), _) => record,
+        (Err(e), Some(found)) if e.kind() == ErrorKind::Conflict => found.record,
+        (Err(e), _) => return Err(e.into()),
     };
-    let config = cogniverse.config().get_system_config(tenant).await?;
-    let sources = cogniverse.config().field_sources::<SystemConfig>(tenant).await?;
+    let config = cogniverse.operator().config().get_system_config(tenant).await?;
+    let sources = cogniverse.operator().config().field_sources::<SystemConfig>(tenant).await?;
     if options.common.json {
         println!("{}", serde_json::json!({"tenant": record, "created": is_new, "config": config, "sources": sources}));
         return Ok(());

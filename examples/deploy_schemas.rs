@@ -1,6 +1,6 @@
 //! Deploys the schema of one profile, or all schemas, for one or more tenants.
 //!
-//! Needs: tenants that exist (`create_tenant`). Prints: what became of each schema; with `--plan`, what would; with
+//! Needs: tenants that exist (`create_tenant`). Prints: the effect on each schema; with `--plan`, without deploying; with
 //! `--package-out`, the plan of a deployment to Vespa, whose package it writes.
 //!
 //! `cargo run --example deploy_schemas -- --tenant-id acme_corp --tenant-id globex_inc`
@@ -10,7 +10,7 @@ mod cli;
 use anyhow::{Context, Result};
 use clap::Parser;
 use cogniverse::{
-    Cogniverse, ProfileName, TenantId,
+    Cogniverse, Operation, ProfileName, TenantId,
     sdk::schema_store::{DeployRequest, SchemaAction},
 };
 use std::{
@@ -52,15 +52,17 @@ async fn run(options: Options) -> Result<()> {
     }
     let mut shown = Vec::new();
     for tenant in &options.tenants {
-        cogniverse.tenants().require_active(tenant).await?;
         let report = match (&options.profile, options.plan) {
             (Some(profile), false) => cogniverse.deploy(tenant, profile).await?,
             (Some(profile), true) => {
-                let base = cogniverse.config().get_profile(tenant, profile).await?.config.value.schema;
-                cogniverse.schemas().plan(tenant, &base).await?
+                let base = cogniverse.get_profile(tenant, profile).await?.config.value.schema;
+                cogniverse.operator().schemas().plan(tenant, &base).await?
             }
-            (None, false) => cogniverse.schemas().deploy_all(tenant).await?,
-            (None, true) => cogniverse.schemas().plan_all(tenant).await?,
+            (None, false) => cogniverse.deploy_all(tenant).await?,
+            (None, true) => {
+                let _served = cogniverse.admit(tenant, Operation::ReadSchemas).await?;
+                cogniverse.operator().schemas().plan_all(tenant).await?
+            }
         };
         for (schema, action) in report.schemas {
             let what = match &action {
@@ -73,7 +75,7 @@ async fn run(options: Options) -> Result<()> {
             if !options.common.json {
                 println!("{} {schema}: {what}", if options.plan { "·" } else { "✓" });
                 if options.describe && !options.plan {
-                    println!("{}", cogniverse.schemas().describe(tenant, schema.base()).await?);
+                    println!("{}", cogniverse.describe_schema(tenant, schema.base()).await?);
                 }
             }
             shown.push(serde_json::json!({"tenant_id": tenant, "schema": schema.physical_name(), "base": schema.base(), "action": what}));
@@ -90,12 +92,12 @@ async fn write_package(cogniverse: &Cogniverse, options: &Options, folder: &Path
     anyhow::ensure!(options.common.backend == cli::Backend::Vespa, "--package-out needs --backend vespa");
     let mut deployments = Vec::new();
     for tenant in &options.tenants {
-        cogniverse.tenants().require_active(tenant).await?;
+        let grant = cogniverse.admit(tenant, Operation::ReadSchemas).await?;
         let base = match &options.profile {
-            Some(profile) => Some(cogniverse.config().get_profile(tenant, profile).await?.config.value.schema),
+            Some(profile) => Some(grant.config().profile(profile)?.config.value.schema.clone()),
             None => None,
         };
-        deployments.extend(cogniverse.schemas().request(tenant, base.as_ref()).await?.deployments);
+        deployments.extend(cogniverse.operator().schemas().request(tenant, base.as_ref()).await?.deployments);
     }
     let (vespa, request) = (options.common.vespa()?, DeployRequest::new(deployments));
     let plan = vespa.plan_deployment(&request).await?;

@@ -13,7 +13,7 @@ mod cli;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use cogniverse::{
-    Cogniverse, IngestRequest, IngestSource, ProfileName, SearchRequest, StrategyName, TenantId,
+    Cogniverse, IngestRequest, IngestSource, ProfileName, SearchRequest, StrategyName, Template, TenantId,
     sdk::{FieldValue, TenantSchema, Tensor, document_store::VisitRequest},
 };
 use serde::Deserialize;
@@ -70,19 +70,19 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let folder = options.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let builder = cli::with_model(Cogniverse::builder().data_dir(&folder), options.model.as_deref(), options.pool)?;
-    let cogniverse = builder.open().await?;
+    let model = options.model.as_deref().map(|folder| cli::Model::open(folder, options.pool)).transpose()?;
+    let cogniverse = Cogniverse::builder().data_dir(&folder).open().await?;
     let tenant = TenantId::parse("evaluation")?;
     let profile = &options.profile;
-    cli::ensure_tenant(&cogniverse, &tenant).await?;
-    if options.model.is_some() {
-        let config = cogniverse.config().get_profile(&tenant, profile).await?.config.value;
-        cogniverse.config().set_profile(&tenant, profile, config.with_encoder(cli::LOCAL_MODEL)).await?;
-    }
+    cogniverse.ensure_tenant(&tenant, Template::Startup).await?;
     cogniverse.deploy(&tenant, profile).await?;
     let started = Instant::now();
     let source = IngestSource::Segments(options.segments);
-    let report = cli::ingest(&cogniverse, IngestRequest::new(tenant.clone(), profile.clone(), source)).await?;
+    let mut request = IngestRequest::new(tenant.clone(), profile.clone(), source);
+    if let Some(model) = &model {
+        request = request.with_encoder(model.segments.clone());
+    }
+    let report = cli::ingest(&cogniverse, request).await?;
     ensure!(report.is_complete(), "not everything was ingested:\n{report}");
     eprintln!(
         "{} segments of {} videos in {:.1} s",
@@ -103,7 +103,7 @@ async fn run(options: Options) -> Result<()> {
         let query: Query =
             serde_json::from_str(&line).with_context(|| format!("{}:{number}", options.queries.display()))?;
         let started = Instant::now();
-        let rank = rank(&cogniverse, &tenant, profile, &options.strategy, &query).await?;
+        let rank = rank(&cogniverse, &tenant, profile, &options.strategy, model.as_ref(), &query).await?;
         searching += started.elapsed();
         count += 1;
         first += usize::from(rank == Some(1));
@@ -129,11 +129,11 @@ async fn run(options: Options) -> Result<()> {
 
 /// The float vectors that are stored.
 async fn vectors(cogniverse: &Cogniverse, tenant: &TenantId, profile: &ProfileName) -> Result<usize> {
-    let schema = cogniverse.config().get_profile(tenant, profile).await?.config.value.schema;
+    let schema = cogniverse.operator().config().get_profile(tenant, profile).await?.config.value.schema;
     let mut visit = VisitRequest::new(TenantSchema::new(tenant, &schema)).with_page_size(PAGE);
     let mut count = 0;
     loop {
-        let page = cogniverse.backend().visit(visit.clone()).await?;
+        let page = cogniverse.operator().backend().visit(visit.clone()).await?;
         let fields = page.documents.iter().flat_map(|document| document.fields.values());
         count += fields
             .map(|value| match value {
@@ -155,6 +155,7 @@ async fn rank(
     tenant: &TenantId,
     profile: &ProfileName,
     strategy: &StrategyName,
+    model: Option<&cli::Model>,
     query: &Query,
 ) -> Result<Option<usize>> {
     let mut videos: Vec<String> = Vec::new();
@@ -162,6 +163,9 @@ async fn rank(
         .with_strategy(strategy.clone())
         .with_top_k(PAGE)
         .with_timeout(Duration::from_secs(60));
+    if let Some(model) = model {
+        request = model.ask(request).await?;
+    }
     loop {
         let answer = cogniverse.search(request.clone()).await?;
         for result in answer.results {

@@ -3,7 +3,7 @@
 //! Needs: a tenant with the profile's schema; for videos, ffmpeg. Transcripts lie beside the videos (.srt, .vtt, .json); what is
 //! said in videos without one is written down by --transcriber, a server of OpenAI's transcription route, or by
 //! --transcriber-command, a program of this machine.
-//! Prints: what became of each video. A second run does no work, and transcribes nothing.
+//! Prints: the outcome of each video. A second run does no work, and transcribes nothing.
 //!
 //! `cargo run --example ingest_videos -- --video-dir D --profile P --tenant-id T [--transcriber http://localhost:8000]`
 
@@ -13,10 +13,10 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use cogniverse::{
     IngestRequest, IngestSource, ProfileName, TenantId,
-    encoders::{OpenAiTranscriber, ServerConfig},
     ingestion::{CommandTranscriber, Speech, SpeechFailure},
     sdk::Transcriber,
 };
+use cogniverse_model_servers::{OpenAiTranscriber, ServerConfig};
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 #[derive(Parser)]
@@ -65,6 +65,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<()> {
+    let model = options.common.model()?;
     let mut builder = options.common.builder()?;
     if let Some(transcriber) = transcriber(&options)? {
         let speech = Speech::new(transcriber);
@@ -75,12 +76,14 @@ async fn run(options: Options) -> Result<()> {
     }
     let cogniverse = options.common.open_with(builder).await?;
     let (tenant, profile) = (options.tenant_id, options.profile);
-    options.common.use_model(&cogniverse, &tenant, &profile).await?;
     let source = match (options.segments, options.video_dir) {
         (Some(file), _) => IngestSource::Segments(file),
         (None, folder) => IngestSource::Folder(folder.unwrap_or_default()),
     };
     let mut request = IngestRequest::new(tenant.clone(), profile.clone(), source).with_concurrency(options.concurrency);
+    if let Some(model) = model {
+        request = request.with_encoder(model.segments);
+    }
     if let Some(language) = options.language {
         request = request.with_language(language);
     }

@@ -1,16 +1,16 @@
-//! What an agent remembers of a tenant's user: add, search, figures.
+//! Memories of an agent about a tenant's user: add, search, statistics.
 //!
 //! Needs: nothing; without `--model` it knows words by their spelling alone. Prints: what was done with the text, what is found
-//! and by which signals, and the tenant's figures.
+//! and by which signals, and the tenant's statistics.
 //!
 //! `cargo run --example memory -- --tenant-id acme_corp --add "User prefers technical tutorials" what does the user prefer`
 
 mod cli;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser;
 use cogniverse::{
-    Cogniverse, CogniverseBuilder, TenantId,
+    CogniverseBuilder, Template, TenantId,
     encoders::HashEncoder,
     memory::{MemoryQuery, Remember},
     sdk::{AgentId, MemoryReach, MemoryScope, UserId, VectorKind},
@@ -44,7 +44,7 @@ struct Options {
     #[arg(long)]
     reembed: bool,
     /// What to look for
-    #[arg(num_args = 0.., trailing_var_arg = true)]
+    #[arg(num_args = 0..)]
     query: Vec<String>,
 }
 
@@ -75,13 +75,12 @@ async fn run(options: Options) -> Result<()> {
     if texts.is_empty() && query.is_empty() && !reembed {
         bail!("say what to remember by --add TEXT, or what to look for");
     }
-    let builder = embedding(Cogniverse::builder().data_dir(&common.data_dir), common.model.as_deref())?;
-    let cogniverse =
-        builder.open().await.with_context(|| format!("cannot open the data folder {}", common.data_dir.display()))?;
-    cli::ensure_tenant(&cogniverse, &tenant_id).await?;
+    let builder = embedding(common.builder()?, common.model.as_deref())?;
+    let cogniverse = common.open_with(builder).await?;
+    cogniverse.ensure_tenant(&tenant_id, Template::Startup).await?;
     if reembed {
         let report = cogniverse.memories()?.reembed(&tenant_id).await?;
-        eprintln!("{} memories were embedded anew", report.embedded);
+        eprintln!("{} memories were re-embedded", report.embedded);
     }
     let memory = cogniverse.memory(&tenant_id).await?;
     let scope = MemoryScope { user, ..MemoryScope::new(agent) };

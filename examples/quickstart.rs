@@ -1,43 +1,111 @@
 //! The main job: two tenants, one agent, and neither sees the other.
 //!
-//! Needs: nothing; with `--videos DIR`, ffmpeg. Without `--data-dir` it works in a folder that goes with it.
-//! Prints: what each tenant finds for one query, and that words of one tenant find nothing at the other.
+//! Needs: nothing; with `--videos DIR`, ffmpeg. Without `--data-dir` it works in a temporary folder.
+//! Prints: what each tenant finds for one query, and that one tenant's words find nothing at the other.
 //!
 //! `cargo run --release --example quickstart`
 
-mod cli;
+#[path = "cli/answer.rs"]
+mod answer;
 
-use anyhow::{Context, Result, bail, ensure};
-use clap::Parser;
-use cogniverse::{Cogniverse, IngestRequest, IngestSource, ProfileName, SearchRequest, TenantId};
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use cogniverse::{
+    Cogniverse, IngestRequest, IngestSource, ProfileName, ProgressEvent, ProgressSink, SearchRequest, Template,
+    TenantId,
+};
+use lexopt::prelude::*;
+use std::{collections::BTreeMap, error::Error, path::PathBuf, process::ExitCode, sync::Arc};
 
-#[derive(Parser)]
-#[command(about = "Two tenants, one agent, and neither sees the other")]
+const HELP: &str = "Two tenants, one agent, and neither sees the other
+
+Usage: quickstart [OPTIONS] [QUERY]
+
+  [QUERY]            What to look for [default: machine learning]
+  --data-dir DIR     Keep what is made in this folder [default: a folder that is removed at the end]
+  --tenant-id ID     One of two tenants; give it twice [default: acme_corp and globex_inc]
+  --profile NAME     How content is cut, encoded and ranked [default: video_text_minilm_mv_segment]
+  --videos DIR       Videos to ingest for both tenants, in place of the small corpus
+  --json             Print one JSON object on standard output, and nothing else there
+  -h, --help         Print this help";
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
 struct Options {
-    /// Keep what is made in this folder (default: a folder that is removed at the end)
-    #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// Two tenants (default: acme_corp and globex_inc)
-    #[arg(long = "tenant-id", num_args = 1)]
     tenants: Vec<TenantId>,
-    /// How content is cut, encoded and ranked
-    #[arg(long, default_value = cli::TEXT_PROFILE)]
     profile: ProfileName,
-    /// Videos to ingest for both tenants, in place of the small corpus
-    #[arg(long)]
     videos: Option<PathBuf>,
-    /// What to look for
-    #[arg(default_value = "machine learning")]
     query: String,
-    /// Print one JSON object on standard output, and nothing else there
-    #[arg(long)]
     json: bool,
+}
+
+impl Options {
+    /// The command line; `None` where it asks for help.
+    fn parse() -> Result<Option<Self>> {
+        let mut options = Self {
+            data_dir: None,
+            tenants: Vec::new(),
+            profile: ProfileName::parse(answer::TEXT_PROFILE)?,
+            videos: None,
+            query: String::new(),
+            json: false,
+        };
+        let mut parser = lexopt::Parser::from_env();
+        let mut words = Vec::new();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("data-dir") => options.data_dir = Some(parser.value()?.into()),
+                Long("tenant-id") => options.tenants.push(TenantId::parse(parser.value()?.string()?)?),
+                Long("profile") => options.profile = ProfileName::parse(parser.value()?.string()?)?,
+                Long("videos") => options.videos = Some(parser.value()?.into()),
+                Long("json") => options.json = true,
+                Short('h') | Long("help") => return Ok(None),
+                Value(word) => words.push(word.string()?),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        options.query = if words.is_empty() { "machine learning".to_owned() } else { words.join(" ") };
+        Ok(Some(options))
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    cli::finish(run(Options::parse()).await)
+    let done = match Options::parse() {
+        Ok(Some(options)) => run(options).await,
+        Ok(None) => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Err(error) => {
+            eprintln!("error: {error}; --help lists the options");
+            return ExitCode::from(2);
+        }
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    let (mut message, mut cause) = (error.to_string(), error.source());
+    while let Some(next) = cause {
+        message.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    eprintln!("error: {message}");
+    ExitCode::FAILURE
+}
+
+/// Names each video that is begun, on standard error.
+#[derive(Debug)]
+struct Progress;
+
+impl ProgressSink for Progress {
+    fn event(&self, event: &ProgressEvent) {
+        if let ProgressEvent::VideoStarted { name, segments } = event {
+            eprintln!("  {name} ({segments} segments)");
+        }
+    }
+}
+
+/// Ends the run with a message where a condition does not hold.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => { if !$condition { return Err(format!($($message)+).into()); } };
 }
 
 async fn run(options: Options) -> Result<()> {
@@ -49,7 +117,7 @@ async fn run(options: Options) -> Result<()> {
         [] => vec![TenantId::parse("acme_corp")?, TenantId::parse("globex_inc")?],
         given => given.to_vec(),
     };
-    let [first, second] = tenants.as_slice() else { bail!("give --tenant-id twice, or not at all") };
+    let [first, second] = tenants.as_slice() else { return Err("give --tenant-id twice, or not at all".into()) };
     ensure!(first != second, "give --tenant-id with two different ids");
     let say = |text: String| {
         if !options.json {
@@ -60,7 +128,7 @@ async fn run(options: Options) -> Result<()> {
     // 1. Two tenants, their schemas, their videos.
     let mut ingested = BTreeMap::new();
     for (tenant, corpus) in tenants.iter().zip(["acme_corp.jsonl", "globex_inc.jsonl"]) {
-        cli::ensure_tenant(&cogniverse, tenant).await?;
+        cogniverse.ensure_tenant(tenant, Template::Startup).await?;
         cogniverse.deploy(tenant, profile).await?;
         let source = match &options.videos {
             Some(folder) => IngestSource::Folder(folder.clone()),
@@ -68,7 +136,11 @@ async fn run(options: Options) -> Result<()> {
                 IngestSource::Segments(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/data").join(corpus))
             }
         };
-        let report = cli::ingest(&cogniverse, IngestRequest::new(tenant.clone(), profile.clone(), source)).await?;
+        let mut request = IngestRequest::new(tenant.clone(), profile.clone(), source);
+        if options.videos.is_some() {
+            request = request.with_progress(Arc::new(Progress));
+        }
+        let report = cogniverse.ingest(request).await?;
         let stored = report.stored() + report.unchanged();
         say(format!("✓ {tenant}: {} videos, {stored} segments", report.videos.len()));
         ensure!(report.is_complete(), "not everything was ingested for {tenant}:\n{report}");
@@ -81,8 +153,8 @@ async fn run(options: Options) -> Result<()> {
         let answer = cogniverse
             .search(SearchRequest::new(tenant.clone(), profile.clone(), &options.query).with_top_k(3))
             .await?;
-        say(format!("\n{tenant} searches \"{}\":\n{}", options.query, cli::table(&answer)));
-        answers.insert(tenant.clone(), cli::answer_json(&answer));
+        say(format!("\n{tenant} searches \"{}\":\n{}", options.query, answer::table(&answer)));
+        answers.insert(tenant.clone(), answer::answer_json(&answer));
     }
 
     // 3. Neither sees the other: with the small corpus, each has words that the other lacks.
@@ -110,5 +182,5 @@ async fn run(options: Options) -> Result<()> {
         );
     }
     drop(cogniverse);
-    temporary.close().context("removing the temporary folder")
+    Ok(temporary.close()?)
 }

@@ -41,7 +41,7 @@ struct Options {
     #[arg(long)]
     cursor: Option<String>,
     /// What to look for
-    #[arg(required = true, num_args = 1.., trailing_var_arg = true)]
+    #[arg(required = true, num_args = 1..)]
     query: Vec<String>,
 }
 
@@ -51,12 +51,17 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<()> {
-    let cogniverse = options.common.open().await?;
+    let model = options.common.model()?;
+    let builder = options.common.builder()?;
+    let builder = model.iter().fold(builder, |builder, model| model.register(builder));
+    let cogniverse = options.common.open_with(builder).await?;
     let mut profiles = options.profiles.into_iter();
     let first = profiles.next().unwrap_or(ProfileName::parse(cli::TEXT_PROFILE)?);
-    options.common.use_model(&cogniverse, &options.tenant_id, &first).await?;
     let mut request = SearchRequest::new(options.tenant_id, first, options.query.join(" ")).with_top_k(options.top_k);
     request = profiles.fold(request, SearchRequest::and_profile);
+    if let Some(model) = &model {
+        request = model.ask(request).await?;
+    }
     if let Some(strategy) = options.strategy {
         request = request.with_strategy(strategy);
     }

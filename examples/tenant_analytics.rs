@@ -1,4 +1,4 @@
-//! What the traces in Phoenix say of tenants: counts, success, times, outliers, errors.
+//! Statistics of tenants' traces in Phoenix: counts, success, durations, outliers, errors.
 //!
 //! Needs: a Phoenix with traces, such as those of the other examples with `--phoenix-url`. Prints: a table for each tenant;
 //! with `--out`, writes a page with charts that opens without a network.
@@ -9,12 +9,15 @@ mod cli;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use cogniverse::{TenantId, config::TelemetryConfig, sdk::TimeWindow};
-use cogniverse_phoenix::{
-    AuditLog, CrossTenantGrant, FileAuditLog, PhoenixAnalytics, PhoenixClient, PhoenixConfig, html_report,
+use cogniverse::{
+    Caller, CallerId, Cogniverse, Operation, ShareAccess, TenantId, config::TelemetryConfig, sdk::TimeWindow,
 };
+use cogniverse_phoenix::{PhoenixAnalytics, PhoenixClient, PhoenixConfig, html_report};
 use cogniverse_sdk::{ProjectName, Timestamp};
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+/// How long the access lasts that a look across tenants needs.
+const LOOK: Duration = Duration::from_secs(300);
 
 #[derive(Parser)]
 #[command(about = "Shows what the traces in Phoenix say of tenants")]
@@ -37,15 +40,15 @@ struct Options {
     /// A page with charts
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
-    /// Why several tenants are looked at together; written to the audit log before the look
+    /// The folder with the tenants, where several are looked at
+    #[arg(long, default_value = "cogniverse-data", env = "COGNIVERSE_DATA_DIR")]
+    data_dir: PathBuf,
+    /// Why several tenants are looked at together; written to their audit logs before the look
     #[arg(long)]
     reason: Option<String>,
     /// Who looks at several tenants
     #[arg(long, default_value = "operator", env = "USER")]
     who: String,
-    /// The audit log
-    #[arg(long, default_value = "cross-tenant-audit.jsonl")]
-    audit_log: PathBuf,
     /// Print one JSON object on standard output, and nothing else there
     #[arg(long)]
     json: bool,
@@ -70,14 +73,7 @@ async fn run(options: Options) -> Result<()> {
     let window = TimeWindow::last_hours(Timestamp::now(), options.hours)?;
     let reports = match projects.as_slice() {
         [project] => vec![analytics.tenant(project, window).await?],
-        _ => {
-            let reason = options.reason.as_deref().unwrap_or_default();
-            ensure!(!reason.is_empty(), "more than one tenant needs --reason; it is written to the audit log");
-            let expires = Timestamp::now().checked_add(Duration::from_secs(300))?;
-            let grant = CrossTenantGrant::new(&options.who, reason, expires)?;
-            let log: Arc<dyn AuditLog> = Arc::new(FileAuditLog::new(&options.audit_log));
-            analytics.across_tenants(&grant, &log, &projects, window).await?
-        }
+        _ => across(&options, &analytics, window).await?,
     };
     if options.json {
         println!("{}", serde_json::json!({ "reports": reports }));
@@ -89,4 +85,26 @@ async fn run(options: Options) -> Result<()> {
         eprintln!("charts: {}", out.display());
     }
     Ok(())
+}
+
+/// Several tenants, by access that is shared for this look, recorded in each tenant's audit log, and taken back.
+async fn across(
+    options: &Options,
+    analytics: &PhoenixAnalytics,
+    window: TimeWindow,
+) -> Result<Vec<cogniverse_phoenix::TenantReport>> {
+    let reason = options.reason.as_deref().unwrap_or_default();
+    ensure!(!reason.is_empty(), "more than one tenant needs --reason; it is written to their audit logs");
+    let cogniverse = Cogniverse::builder().data_dir(&options.data_dir).open().await?;
+    let who = CallerId::parse(&options.who)?;
+    let caller = cogniverse.for_caller(Caller::new(who.clone()));
+    let mut grants = Vec::new();
+    for tenant in &options.tenants {
+        let expires = Timestamp::now().checked_add(LOOK)?;
+        let share = ShareAccess::new(who.clone(), reason, expires).with_operation(Operation::ReadTelemetry);
+        cogniverse.share_access(tenant, share).await?;
+        grants.push(caller.admit(tenant, Operation::ReadTelemetry).await?);
+        cogniverse.revoke_access(tenant, &who).await?;
+    }
+    Ok(analytics.across_tenants(&grants, window).await?)
 }

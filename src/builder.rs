@@ -1,93 +1,127 @@
-//! The wiring.
+//! The builder of [`Cogniverse`](crate::Cogniverse).
 
-use crate::cogniverse::Cogniverse;
+use crate::cogniverse::{Cogniverse, Parts};
 use cogniverse_agents::VideoSearchAgent;
 use cogniverse_core::{
-    ingestion::{Ffmpeg, Ingestor, Speech},
+    guarded_backend::{GuardedBackend, LeakPolicy},
+    ingestion::{Ffmpeg, Ingestor, KeptTranscripts, Speech},
+    lifecycle::{
+        AccessSurface, AuditSurface, CacheSurface, ConfigSurface, SchemaSurface, TelemetrySurface, TenantLifecycle,
+        TranscriptSurface,
+    },
     memory::MemoryService,
-    schemas::{EmbeddedSchemaLoader, SchemaManager},
-    tenants::{TenantCache, TenantRegistry},
+    models::ModelRegistry,
+    schemas::{EmbeddedSchemaLoader, SchemaManager, WithShippedSchemas},
+    tenants::{Gate, TenantCache, TenantRegistry},
 };
-use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
+use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig, EmbeddedFiles};
 use cogniverse_foundation::{
-    ConfigManager, SqliteConfigStore,
-    telemetry::{TelemetryManager, TenantTelemetry},
+    AllowedOrigins, ConfigManager, SqliteConfigStore, StoredAuditLog, telemetry::TelemetryManager, worker,
 };
 use cogniverse_sdk::{
-    Clock, ConfigStore, LanguageModel, QueryEncoder, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock,
-    TenantId, TextEmbedder, Transcriber,
+    AccessPolicy, AuditLog, Clock, ConfigStore, LanguageModel, LanguageModelProvider, QueryEncoder, Result,
+    SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TelemetryProvider, TenantId, TenantSurface, TextEmbedder,
+    Transcriber, telemetry_provider::Settle,
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-/// The folder where nothing else is said.
+/// The default data folder.
 const DATA_DIR: &str = "cogniverse-data";
-/// The configuration's file in the data folder.
+/// The name of the configuration file in the data folder.
 const CONFIG_FILE: &str = "config.sqlite";
-/// The folder of transcripts in the data folder.
+/// The name of the folder of transcripts in the data folder.
 const TRANSCRIPTS: &str = "transcripts";
 
-/// Chooses the parts. Every part has a default; [`CogniverseBuilder::open`] checks and connects them.
+/// A builder of [`Cogniverse`](crate::Cogniverse). Every part has a default; [`CogniverseBuilder::open`] validates
+/// and connects them.
 #[derive(Debug, Default)]
 pub struct CogniverseBuilder {
     data_dir: Option<PathBuf>,
     embedded: Option<EmbeddedConfig>,
     backend: Option<Arc<dyn SearchBackend>>,
     config_store: Option<Arc<dyn ConfigStore>>,
-    schema_loader: Option<Arc<dyn SchemaLoader>>,
+    schemas: Option<WithShippedSchemas>,
     clock: Option<Arc<dyn Clock>>,
     query_encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
     segment_encoders: BTreeMap<String, Arc<dyn SegmentEncoder>>,
     text_embedder: Option<Arc<dyn TextEmbedder>>,
     language_model: Option<Arc<dyn LanguageModel>>,
+    model_providers: BTreeMap<String, Arc<dyn LanguageModelProvider>>,
     ffmpeg: Option<Ffmpeg>,
     speech: Option<Speech>,
     telemetry: Option<TelemetryManager>,
+    telemetry_provider: Option<Arc<dyn TelemetryProvider>>,
+    erasure_settle: Settle,
+    allowed_origins: AllowedOrigins,
+    access_policy: Option<Arc<dyn AccessPolicy>>,
+    audit_log: Option<Arc<dyn AuditLog>>,
+    leak_policy: LeakPolicy,
+    config_staleness: Option<Duration>,
+    surfaces: Vec<Arc<dyn TenantSurface>>,
+}
+
+impl Cogniverse {
+    /// Creates a builder with the defaults: the embedded backend, the shipped schemas, no encoder.
+    #[must_use]
+    pub fn builder() -> CogniverseBuilder {
+        CogniverseBuilder::default()
+    }
 }
 
 impl CogniverseBuilder {
-    /// The folder of the embedded backend and the configuration (default: `cogniverse-data`).
+    /// Sets the folder of the embedded backend and the configuration (default `cogniverse-data`).
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(folder.into());
         self
     }
 
-    /// Other settings of the embedded backend, its folder included.
+    /// Sets the embedded backend's settings, including its folder.
     #[must_use]
     pub fn embedded(mut self, config: EmbeddedConfig) -> Self {
         self.embedded = Some(config);
         self
     }
 
-    /// Another backend in place of the embedded one.
+    /// Replaces the embedded backend.
     #[must_use]
     pub fn backend(mut self, backend: Arc<dyn SearchBackend>) -> Self {
         self.backend = Some(backend);
         self
     }
 
-    /// Another configuration store in place of a SQLite file in the data folder.
+    /// Replaces the configuration store, which is a SQLite file in the data folder by default.
     #[must_use]
     pub fn config_store(mut self, store: Arc<dyn ConfigStore>) -> Self {
         self.config_store = Some(store);
         self
     }
 
-    /// Other base schemas in place of the shipped ones.
+    /// Adds base schemas to the shipped ones. A schema with the name of a shipped one must be equal to it, or
+    /// [`CogniverseBuilder::open`] refuses it.
     #[must_use]
     pub fn schema_loader(mut self, loader: Arc<dyn SchemaLoader>) -> Self {
-        self.schema_loader = Some(loader);
+        self.schemas = Some(WithShippedSchemas::new(loader));
         self
     }
 
-    /// Another clock.
+    /// Adds base schemas that take precedence over shipped ones of the same name. A replacement of the memory schema
+    /// `agent_memories` must provide what memory needs; errors name what is missing.
+    #[must_use]
+    pub fn schema_overrides(mut self, loader: Arc<dyn SchemaLoader>) -> Self {
+        self.schemas = Some(WithShippedSchemas::new(loader).overriding());
+        self
+    }
+
+    /// Sets the clock of the embedded backend, the configuration and its file, the tenants, ingestion and memory.
+    /// Parts that are supplied ready-made (a backend, a store, telemetry) keep their own.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// A model for queries and segments, by the name that profiles use.
+    /// Registers an encoder of queries and segments under the name that profiles use.
     #[must_use]
     pub fn encoder<E: QueryEncoder + SegmentEncoder>(mut self, name: impl Into<String>, encoder: Arc<E>) -> Self {
         let name = name.into();
@@ -96,67 +130,149 @@ impl CogniverseBuilder {
         self
     }
 
-    /// A model for queries alone.
+    /// Registers an encoder of queries only.
     #[must_use]
     pub fn query_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn QueryEncoder>) -> Self {
         self.query_encoders.insert(name.into(), encoder);
         self
     }
 
-    /// A model for segments alone.
+    /// Registers an encoder of segments only.
     #[must_use]
     pub fn segment_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn SegmentEncoder>) -> Self {
         self.segment_encoders.insert(name.into(), encoder);
         self
     }
 
-    /// A model that makes one vector of a text: what memories are embedded by (default: none, and no memory).
+    /// Sets the text embedder of memories (default: none, which disables memory).
     #[must_use]
     pub fn text_embedder(mut self, embedder: Arc<dyn TextEmbedder>) -> Self {
         self.text_embedder = Some(embedder);
         self
     }
 
-    /// A model that answers messages: what facts to remember are drawn by (default: none; texts are remembered as they are).
+    /// Sets the language model for tenants that chose none, which extracts facts to remember (default: none; texts
+    /// are remembered verbatim).
     #[must_use]
     pub fn language_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
         self.language_model = Some(model);
         self
     }
 
-    /// Other programs than the path's ffmpeg and ffprobe.
+    /// Registers a provider of models that tenants may select in their configuration as `name/model`: `ollama` and
+    /// `openai` for the adapters of these names, or any other. The default model of a configuration is
+    /// `ollama/gemma3:4b`.
+    #[must_use]
+    pub fn language_model_provider(
+        mut self,
+        name: impl Into<String>,
+        provider: Arc<dyn LanguageModelProvider>,
+    ) -> Self {
+        self.model_providers.insert(name.into(), provider);
+        self
+    }
+
+    /// Allows an origin (`http://models.internal:8000`) as the `base_url` of tenants' models. None is allowed by
+    /// default, as a tenant's address makes this service open a connection. Requests to it carry no credentials.
+    ///
+    /// # Errors
+    /// `InvalidInput` for anything but a scheme, a host and an optional port.
+    pub fn allow_tenant_origin(mut self, origin: &str) -> Result<Self> {
+        self.allowed_origins = self.allowed_origins.allow(origin)?;
+        Ok(self)
+    }
+
+    /// Sets the ffmpeg and ffprobe programs (default: those in the `PATH`).
     #[must_use]
     pub fn ffmpeg(mut self, ffmpeg: Ffmpeg) -> Self {
         self.ffmpeg = Some(ffmpeg);
         self
     }
 
-    /// Who writes down what is said in videos that have no transcript beside them (default: nobody). Transcripts are kept in
-    /// the data folder, so that no video is transcribed twice.
+    /// Sets the transcriber of videos without a transcript beside them (default: none). Transcripts are cached in the
+    /// data folder, so that no video is transcribed twice.
     #[must_use]
     pub fn transcriber(self, transcriber: Arc<dyn Transcriber>) -> Self {
         self.speech(Speech::new(transcriber))
     }
 
-    /// As [`Self::transcriber`], with other settings. Where they name no folder, transcripts are kept in the data folder.
+    /// Sets the transcriber with its settings. Where they name no folder, transcripts are cached in the data folder.
     #[must_use]
     pub fn speech(mut self, speech: Speech) -> Self {
         self.speech = Some(speech);
         self
     }
 
-    /// Where spans go (default: nowhere). A `TenantLayer` of `cogniverse-otlp` brings the library's own spans there.
+    /// Sets the telemetry pipeline (default: none). A `TenantLayer` of `cogniverse-otlp` routes the library's own
+    /// spans to it.
     #[must_use]
     pub fn telemetry(mut self, telemetry: TelemetryManager) -> Self {
         self.telemetry = Some(telemetry);
         self
     }
 
+    /// Sets where traces are kept, so that an erasure reaches them (default: none; the receipt then says that traces
+    /// could not be checked, where any were exported).
+    #[must_use]
+    pub fn telemetry_provider(mut self, provider: Arc<dyn TelemetryProvider>) -> Self {
+        self.telemetry_provider = Some(provider);
+        self
+    }
+
+    /// Sets how long an erased project of traces must stay absent.
+    #[must_use]
+    pub fn erasure_settle(mut self, settle: Settle) -> Self {
+        self.erasure_settle = settle;
+        self
+    }
+
+    /// Sets the policy for named callers (default [`cogniverse_sdk::SameTenant`]).
+    #[must_use]
+    pub fn access_policy(mut self, policy: Arc<dyn AccessPolicy>) -> Self {
+        self.access_policy = Some(policy);
+        self
+    }
+
+    /// Replaces the audit log, which is kept beside the configuration by default.
+    #[must_use]
+    pub fn audit_log(mut self, log: Arc<dyn AuditLog>) -> Self {
+        self.audit_log = Some(log);
+        self
+    }
+
+    /// Sets the reaction to a hit or document of another tenant (default: fail the call).
+    #[must_use]
+    pub fn on_leak(mut self, policy: LeakPolicy) -> Self {
+        self.leak_policy = policy;
+        self
+    }
+
+    /// Sets how long a tenant's configuration is used where the store cannot tell cheaply whether it changed (default
+    /// 1 s). The default store can.
+    #[must_use]
+    pub fn config_staleness(mut self, staleness: Duration) -> Self {
+        self.config_staleness = Some(staleness);
+        self
+    }
+
+    /// Adds a place of one's own where something of tenants is kept, so that an erasure reaches it.
+    #[must_use]
+    pub fn surface(mut self, surface: Arc<dyn TenantSurface>) -> Self {
+        self.surfaces.push(surface);
+        self
+    }
+
     /// Opens the stores and connects the parts.
     ///
     /// # Errors
-    /// Where the data folder cannot be used, or another process holds it.
+    /// `Conflict` where another process holds the data folder, or where a schema of [`Self::schema_loader`] differs
+    /// from the shipped one of its name; `Unavailable` where the folder cannot be used; `FailedPrecondition` outside
+    /// a Tokio runtime.
     pub async fn open(self) -> Result<Cogniverse> {
+        worker::runtime().map_err(|e| e.with_operation("open"))?;
+        if let Some(schemas) = &self.schemas {
+            schemas.check().await.map_err(|e| e.with_operation("open"))?;
+        }
         let folder = self
             .data_dir
             .or_else(|| self.embedded.as_ref().map(|config| config.data_dir.clone()))
@@ -171,57 +287,102 @@ impl CogniverseBuilder {
         };
         let config_store = match self.config_store {
             Some(store) => store,
-            None => Arc::new(SqliteConfigStore::open(folder.join(CONFIG_FILE)).await?),
+            None => Arc::new(SqliteConfigStore::open(folder.join(CONFIG_FILE)).await?.with_clock(Arc::clone(&clock))),
         };
-        let tenants = TenantRegistry::new(Arc::clone(&config_store), Arc::clone(&clock));
-        let backend: Arc<dyn SearchBackend> = match (self.backend, embedded) {
-            (Some(backend), _) => backend,
+        let audit: Arc<dyn AuditLog> = match self.audit_log {
+            Some(audit) => audit,
+            None => Arc::new(StoredAuditLog::new(Arc::clone(&config_store), Arc::clone(&clock))),
+        };
+        let config = ConfigManager::new(Arc::clone(&config_store))
+            .with_clock(Arc::clone(&clock))
+            .with_tenants(TenantRegistry::new(config_store).directory())
+            .with_allowed_origins(self.allowed_origins)
+            .with_audit(Arc::clone(&audit));
+        let telemetry = self.telemetry.unwrap_or_else(TelemetryManager::disabled);
+        let mut gate =
+            Gate::builder(config.clone(), Arc::clone(&audit), Arc::clone(&clock)).with_telemetry(telemetry.clone());
+        if let Some(policy) = self.access_policy {
+            gate = gate.with_policy(policy);
+        }
+        if let Some(staleness) = self.config_staleness {
+            gate = gate.with_staleness(staleness);
+        }
+        let gate = gate.build();
+        let mut files: Vec<Arc<dyn TenantSurface>> = Vec::new();
+        let (backend, is_exclusive): (Arc<dyn SearchBackend>, bool) = match (self.backend, embedded) {
+            (Some(backend), _) => (backend, false),
             (None, Some(embedded)) => {
-                tenants.register_cache(Arc::new(EmbeddedCaches(embedded.clone())));
-                Arc::new(embedded)
+                gate.register_cache(Arc::new(EmbeddedCaches(embedded.clone())));
+                files.push(Arc::new(EmbeddedFiles::new(embedded.clone())));
+                (Arc::new(embedded), true)
             }
             (None, None) => return Err(cogniverse_sdk::Error::unexpected("no backend was opened")),
         };
-        let loader = self.schema_loader.unwrap_or_else(|| Arc::new(EmbeddedSchemaLoader));
-        let config = ConfigManager::new(config_store);
-        let schemas = SchemaManager::new(loader, Arc::clone(&backend));
-        let telemetry = TenantTelemetry::new(self.telemetry.unwrap_or_else(TelemetryManager::disabled), config.clone());
-        tenants.register_cache(Arc::new(TelemetryCaches(telemetry.clone())));
-        let mut agent =
-            VideoSearchAgent::builder(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone())
-                .with_telemetry(telemetry.clone());
+        let backend = GuardedBackend::new(backend, Arc::clone(&audit)).with_leak_policy(self.leak_policy);
+        let dyn_backend = backend.to_dyn();
+        let loader: Arc<dyn SchemaLoader> = match self.schemas {
+            Some(schemas) => Arc::new(schemas),
+            None => Arc::new(EmbeddedSchemaLoader),
+        };
+        let schemas = SchemaManager::new(loader, Arc::clone(&dyn_backend)).with_audit(audit);
+        let models = ModelRegistry::new(config.clone(), self.model_providers, self.language_model);
+        gate.register_cache(Arc::new(models.clone()));
         let memory = match self.text_embedder {
             None => None,
-            Some(embedder) => {
-                let service = MemoryService::new(Arc::clone(&backend), schemas.clone(), tenants.clone(), embedder)?
-                    .with_clock(clock)
-                    .with_telemetry(telemetry.clone());
-                Some(match self.language_model {
-                    Some(model) => service.with_language_model(model),
-                    None => service,
-                })
-            }
+            Some(embedder) => Some(
+                MemoryService::new(&backend, schemas.clone(), gate.clone(), embedder)?
+                    .with_clock(Arc::clone(&clock))
+                    .with_telemetry(telemetry.clone())
+                    .with_models(models.clone()),
+            ),
         };
+        let mut agent =
+            VideoSearchAgent::builder(backend.clone(), schemas.clone(), gate.clone()).with_telemetry(telemetry.clone());
         if let Some(memory) = &memory {
             agent = agent.with_memory(memory.clone());
         }
         for (name, encoder) in self.query_encoders {
             agent = agent.with_query_encoder(name, encoder);
         }
-        let mut ingestor = Ingestor::new(Arc::clone(&backend), config.clone(), schemas.clone(), tenants.clone())
+        let mut ingestor = Ingestor::new(&backend, schemas.clone(), gate.clone())
             .with_segment_encoders(self.segment_encoders)
-            .with_ffmpeg(self.ffmpeg.unwrap_or_default())
-            .with_telemetry(telemetry.clone());
-        if let Some(speech) = self.speech {
-            let kept = speech.kept.is_some();
-            ingestor = ingestor.with_speech(if kept { speech } else { speech.kept_in(folder.join(TRANSCRIPTS)) });
+            .with_clock(clock)
+            .with_ffmpeg(self.ffmpeg.unwrap_or_default());
+        let mut kept = KeptTranscripts::new(folder.join(TRANSCRIPTS));
+        if let Some(mut speech) = self.speech {
+            kept = speech.kept.get_or_insert(kept).clone();
+            ingestor = ingestor.with_speech(speech);
         }
-        let telemetry = telemetry.manager().clone();
-        Ok(Cogniverse { agent: agent.build(), ingestor, schemas, tenants, config, backend, telemetry, memory })
+        let traces = TelemetrySurface::new(telemetry.clone(), config.clone(), self.telemetry_provider)
+            .with_settle(self.erasure_settle);
+        let mut surfaces: Vec<Arc<dyn TenantSurface>> = vec![
+            Arc::new(traces),
+            Arc::new(SchemaSurface::documents(Arc::clone(&dyn_backend), schemas.clone())),
+            Arc::new(SchemaSurface::memories(Arc::clone(&dyn_backend), schemas.clone())),
+            Arc::new(TranscriptSurface::new(kept)),
+        ];
+        surfaces.extend(files);
+        surfaces.extend(self.surfaces);
+        surfaces.push(Arc::new(AccessSurface::new(gate.clone())));
+        surfaces.push(Arc::new(CacheSurface::new(gate.clone())));
+        surfaces.push(Arc::new(AuditSurface::new(gate.clone())));
+        surfaces.push(Arc::new(ConfigSurface::new(config.clone())));
+        let mut lifecycle = TenantLifecycle::new(gate.clone(), config.clone(), schemas.clone())
+            .with_telemetry(telemetry.clone())
+            .with_surfaces(surfaces);
+        if let Some(memory) = &memory {
+            lifecycle = lifecycle.with_memory(memory.clone());
+        }
+        if is_exclusive {
+            // Whoever erased a tenant of this folder before held its lock, and is gone.
+            lifecycle = lifecycle.with_lease(Duration::ZERO);
+        }
+        let parts = Arc::new(Parts { backend, dyn_backend, telemetry, models });
+        Ok(Cogniverse { gate, agent: agent.build(), ingestor, memory, lifecycle, schemas, config, parts })
     }
 }
 
-/// The embedded backend's open files and vectors, let go with their tenant.
+/// Closes the embedded backend's files of a tenant that stops being served.
 #[derive(Debug)]
 struct EmbeddedCaches(EmbeddedBackend);
 
@@ -232,14 +393,8 @@ impl TenantCache for EmbeddedCaches {
             tracing::debug!(tenant.id = %tenant, in_use, "calls under way keep their files until they end");
         }
     }
-}
 
-/// When a tenant's telemetry configuration was looked at last, let go with the tenant.
-#[derive(Debug)]
-struct TelemetryCaches(TenantTelemetry);
-
-impl TenantCache for TelemetryCaches {
-    fn forget_tenant(&self, tenant: &TenantId) {
-        self.0.forget(tenant);
+    fn holds(&self, tenant: &TenantId) -> u64 {
+        self.0.open_schemas_of(tenant) as u64
     }
 }

@@ -1,130 +1,119 @@
-//! Everything wired together.
+//! The assembled library.
 
-use crate::builder::CogniverseBuilder;
 use cogniverse_agents::{SearchRequest, SearchResponse, VideoSearchAgent};
 use cogniverse_core::{
+    guarded_backend::GuardedBackend,
     ingestion::{IngestReport, IngestRequest, Ingestor},
+    lifecycle::TenantLifecycle,
     memory::{MemoryManager, MemoryService},
+    models::ModelRegistry,
     schemas::SchemaManager,
-    tenants::{TenantRecord, TenantRegistry},
+    tenants::Gate,
 };
-use cogniverse_foundation::{ConfigManager, Template, telemetry::TelemetryManager};
-use cogniverse_sdk::{Error, ErrorKind, ProfileName, Result, SearchBackend, TenantId, schema_store::DeployReport};
+use cogniverse_foundation::{ConfigManager, telemetry::TelemetryManager};
+use cogniverse_sdk::{Caller, Error, ErrorCode, Result, SearchBackend, TenantId};
 use std::sync::Arc;
 
-/// Everything wired together: one value that a service keeps and clones. There is nothing global behind it.
+/// The assembled library: a value that a service keeps and clones. It has no global state.
+///
+/// Its calls are those of the embedding service itself, which may do everything. [`Cogniverse::for_caller`] is a handle
+/// with the same methods for a user or service that may do less; every call of either is admitted by the gate.
+/// [`Cogniverse::operator`] is the way to the parts behind it.
 #[derive(Debug, Clone)]
 pub struct Cogniverse {
+    pub(crate) gate: Gate,
     pub(crate) agent: VideoSearchAgent,
     pub(crate) ingestor: Ingestor,
-    pub(crate) schemas: SchemaManager,
-    pub(crate) tenants: TenantRegistry,
-    pub(crate) config: ConfigManager,
-    pub(crate) backend: Arc<dyn SearchBackend>,
-    pub(crate) telemetry: TelemetryManager,
     pub(crate) memory: Option<MemoryService>,
+    pub(crate) lifecycle: TenantLifecycle,
+    pub(crate) schemas: SchemaManager,
+    pub(crate) config: ConfigManager,
+    pub(crate) parts: Arc<Parts>,
+}
+
+/// What all callers share.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) backend: GuardedBackend,
+    pub(crate) dyn_backend: Arc<dyn SearchBackend>,
+    pub(crate) telemetry: TelemetryManager,
+    pub(crate) models: ModelRegistry,
 }
 
 impl Cogniverse {
-    /// Begins with the defaults: the embedded backend, the shipped schemas, no encoder.
+    /// Returns a handle with the same methods for a caller, who may do what the policy allows.
+    ///
+    /// ```
+    /// use cogniverse::{Cogniverse, sdk::{Caller, CallerId, Role}, TenantId};
+    ///
+    /// fn for_anna(cogniverse: &Cogniverse, acme: TenantId) -> cogniverse::Result<Cogniverse> {
+    ///     let anna = Caller::new(CallerId::parse("anna")?).with_tenant(acme).with_role(Role::Reader);
+    ///     Ok(cogniverse.for_caller(anna))
+    /// }
+    /// ```
     #[must_use]
-    pub fn builder() -> CogniverseBuilder {
-        CogniverseBuilder::default()
+    pub fn for_caller(&self, caller: Caller) -> Self {
+        let gate = self.gate.for_caller(caller);
+        Self {
+            agent: self.agent.for_caller(gate.clone()),
+            ingestor: self.ingestor.for_caller(gate.clone()),
+            memory: self.memory.as_ref().map(|memory| memory.for_caller(gate.clone())),
+            lifecycle: self.lifecycle.for_caller(gate.clone()),
+            schemas: self.schemas.for_caller(gate.caller()),
+            config: self.config.for_caller(gate.caller()),
+            parts: Arc::clone(&self.parts),
+            gate,
+        }
     }
 
-    /// The agent, for all tenants and profiles.
+    /// Returns the search agent, which serves all tenants and profiles.
     #[must_use]
     pub fn agent(&self) -> &VideoSearchAgent {
         &self.agent
     }
 
-    /// The ingestor, for all tenants and profiles.
+    /// Returns the ingestor, which serves all tenants and profiles.
     #[must_use]
     pub fn ingestor(&self) -> &Ingestor {
         &self.ingestor
     }
 
-    /// Tenants' schemas.
-    #[must_use]
-    pub fn schemas(&self) -> &SchemaManager {
-        &self.schemas
-    }
-
-    /// Who exists, and whether it is served.
-    #[must_use]
-    pub fn tenants(&self) -> &TenantRegistry {
-        &self.tenants
-    }
-
-    /// Tenants' configuration.
-    #[must_use]
-    pub fn config(&self) -> &ConfigManager {
-        &self.config
-    }
-
-    /// The backend, for documents as they are.
-    #[must_use]
-    pub fn backend(&self) -> &Arc<dyn SearchBackend> {
-        &self.backend
-    }
-
-    /// Spans of tenants; off unless the builder was given a pipeline.
+    /// Returns the telemetry pipeline, which is disabled unless the builder was given one.
     #[must_use]
     pub fn telemetry(&self) -> &TelemetryManager {
-        &self.telemetry
+        &self.parts.telemetry
     }
 
-    /// Opens tenants' memories, and embeds them anew for another model.
+    /// Returns the service that opens and re-embeds tenants' memories.
     ///
     /// # Errors
     /// `FailedPrecondition` where the builder was given no text embedder.
     pub fn memories(&self) -> Result<&MemoryService> {
         self.memory.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::FailedPrecondition,
-                "there is no model to embed memories by; give the builder a text_embedder",
-            )
+            Error::of(ErrorCode::TextEmbedderMissing, "memories need a text embedder; give the builder a text_embedder")
         })
     }
 
-    /// A tenant's memory; its schema is deployed where it is not.
+    /// Opens a tenant's memories, deploying their schema if needed.
     ///
     /// # Errors
-    /// As [`Cogniverse::memories`] and [`MemoryService::open`].
+    /// Those of [`Cogniverse::memories`] and [`MemoryService::open`].
     pub async fn memory(&self, tenant: &TenantId) -> Result<MemoryManager> {
         self.memories()?.open(tenant).await
     }
 
-    /// As [`TenantRegistry::create_from_template`], without overrides.
+    /// Ingests a source of videos, as [`Ingestor::ingest`].
     ///
     /// # Errors
-    /// `Conflict` where the tenant exists.
-    pub async fn create_tenant(&self, tenant: &TenantId, template: Template) -> Result<TenantRecord> {
-        self.tenants.create_from_template(&self.config, tenant, template, serde_json::Map::new()).await
-    }
-
-    /// Deploys the schema of a profile for a tenant.
-    ///
-    /// # Errors
-    /// As [`ConfigManager::get_profile`] and [`SchemaManager::deploy`]; `FailedPrecondition` for a suspended tenant.
-    pub async fn deploy(&self, tenant: &TenantId, profile: &ProfileName) -> Result<DeployReport> {
-        self.tenants.require_active(tenant).await?;
-        let profile = self.config.get_profile(tenant, profile).await?;
-        self.schemas.deploy(tenant, &profile.config.value.schema).await
-    }
-
-    /// As [`Ingestor::ingest`].
-    ///
-    /// # Errors
-    /// As there.
+    /// Those of [`Ingestor::ingest`].
     pub async fn ingest(&self, request: IngestRequest) -> Result<IngestReport> {
         self.ingestor.ingest(request).await
     }
 
-    /// As [`VideoSearchAgent::search`].
+    /// Searches a tenant's videos, as [`VideoSearchAgent::search`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`VideoSearchAgent::search`].
     pub async fn search(&self, request: SearchRequest) -> Result<SearchResponse> {
         self.agent.search(request).await
     }

@@ -2,30 +2,41 @@
 //!
 //! # Map
 //!
-//! | item | what it is |
+//! | item | description |
 //! |---|---|
-//! | [`Cogniverse`] | everything wired together, on the embedded backend unless another is given |
-//! | [`VideoSearchAgent`], [`SearchRequest`], [`SearchResponse`] | searching |
-//! | [`Ingestor`](ingestion::Ingestor), [`IngestRequest`], [`IngestSource`] | ingesting |
-//! | [`MemoryManager`](memory::MemoryManager), [`Remember`](memory::Remember) | what agents remember of a tenant's users |
-//! | [`schemas`], [`tenants`], [`config`] | the parts that an operator works with |
-//! | [`sdk`] | the traits that an adapter implements, and their contract suites |
+//! | [`Cogniverse`] | the assembled library, on the embedded backend by default |
+//! | [`VideoSearchAgent`], [`SearchRequest`], [`SearchResponse`] | search |
+//! | [`Ingestor`](ingestion::Ingestor), [`IngestRequest`], [`IngestSource`] | ingestion |
+//! | [`MemoryManager`](memory::MemoryManager), [`Remember`](memory::Remember) | memories of a tenant's agents and
+//! users |
+//! | [`models`] | resolution of tenants' language models |
+//! | [`Operator`] | the parts behind the gate, for operators |
+//! | [`tenants`], [`lifecycle`] | the gate that admits every call; the life of tenants |
+//! | [`schemas`], [`config`] | tenants' schemas and configuration |
+//! | [`sdk`] | the traits that adapters implement, with their contract suites |
 
 mod builder;
 mod cogniverse;
+mod operator;
+mod tenant_calls;
 
 pub use builder::CogniverseBuilder;
 pub use cogniverse::Cogniverse;
 pub use cogniverse_agents as agents;
 pub use cogniverse_agents::{
-    Grouping, MemoryOptions, Outcome, PageCursor, SearchRequest, SearchResponse, SearchResult, VideoSearchAgent,
+    Grouping, MemoryOptions, Outcome, PageCursor, SearchParameters, SearchRequest, SearchResponse, SearchResult,
+    VideoSearchAgent,
 };
-pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource};
-pub use cogniverse_core::{ingestion, memory, schemas, tenants, transcript};
+pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource, ProgressEvent, ProgressSink};
+pub use cogniverse_core::lifecycle::{NewTenant, Suspend};
+pub use cogniverse_core::tenants::ShareAccess;
+pub use cogniverse_core::{guarded_backend, ingestion, lifecycle, memory, models, schemas, tenants, transcript};
 pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;
 pub use cogniverse_foundation as config;
 pub use cogniverse_foundation::{Template, telemetry};
+#[cfg(feature = "http-models")]
+pub use cogniverse_model_servers as model_servers;
 #[cfg(feature = "ollama")]
 pub use cogniverse_ollama as ollama;
 #[cfg(feature = "openai")]
@@ -36,11 +47,18 @@ pub use cogniverse_otlp as otlp;
 pub use cogniverse_phoenix as phoenix;
 pub use cogniverse_sdk as sdk;
 pub use cogniverse_sdk::{
-    Error, ErrorKind, Filter, ProfileName, Result, SchemaName, StrategyName, TenantId, TimeRange,
+    Caller, CallerId, Error, ErrorCode, ErrorKind, FieldName, Filter, Operation, ProfileName, PublicError, Result,
+    Role, SchemaName, StrategyName, TenantId, TenantSchema, TimeRange,
 };
+pub use operator::Operator;
 
 #[cfg(feature = "vespa")]
 pub use cogniverse_vespa as vespa;
+/// `docs/errors.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/errors.md")]
+struct ErrorsGuide;
+
 /// `docs/speech.md`, whose code is compiled by the doc tests.
 #[cfg(all(doctest, feature = "http-models"))]
 #[doc = include_str!("../docs/speech.md")]
@@ -50,6 +68,11 @@ struct SpeechGuide;
 #[cfg(all(doctest, feature = "http-models"))]
 #[doc = include_str!("../docs/encoders.md")]
 struct EncodersGuide;
+
+/// `docs/models.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "ollama"))]
+#[doc = include_str!("../docs/models.md")]
+struct ModelsGuide;
 
 /// `docs/telemetry.md`, whose code is compiled by the doc tests.
 #[cfg(all(doctest, feature = "otlp"))]
@@ -64,3 +87,13 @@ struct VespaGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/memory.md")]
 struct MemoryGuide;
+
+/// `docs/tenants.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/tenants.md")]
+struct TenantsGuide;
+
+/// `docs/in-your-service.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/in-your-service.md")]
+struct ServiceGuide;

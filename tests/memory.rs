@@ -6,19 +6,20 @@ mod world;
 
 use async_trait::async_trait;
 use cogniverse::{
-    Cogniverse, ErrorKind, MemoryOptions, Outcome, Result, SearchRequest,
+    Cogniverse, ErrorKind, MemoryOptions, Operation, Outcome, Result, SearchRequest, Suspend,
     agents::Verdict,
+    config::SystemConfig,
     embedded::{Durability, EmbeddedConfig},
     encoders::HashEncoder,
-    memory::{MemoryAction, MemoryManager, MemoryQuery, Remember, Revise, bounds::MAX_TEXT},
+    memory::{MemoryAction, MemoryManager, MemoryQuery, MemoryService, Remember, Revise, bounds::MAX_TEXT},
     sdk::{
-        AgentId, ChatAnswer, ChatMessage, ChatRequest, EncoderInfo, Error, FinishReason, LanguageModel, ManualClock,
-        Matrix, MemoryEventKind, MemoryId, MemoryOrigin, MemoryReach, MemoryScope, TextEmbedder, TextKind, Timestamp,
-        UserId, VectorKind, memory_store::ListMemories,
+        AgentId, ChatAnswer, ChatMessage, ChatRequest, EncoderInfo, Error, FinishReason, LanguageModel,
+        LanguageModelProvider, ManualClock, Matrix, MemoryEventKind, MemoryId, MemoryOrigin, MemoryReach, MemoryScope,
+        TextEmbedder, TextKind, Timestamp, UserId, VectorKind, memory_store::ListMemories,
     },
 };
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -81,6 +82,18 @@ impl LanguageModel for Scripted {
         _piece: &mut (dyn for<'p> FnMut(&'p str) + Send),
     ) -> Result<ChatAnswer> {
         self.chat(request).await
+    }
+}
+
+/// Gives each model that a tenant names, by its name.
+#[derive(Debug)]
+struct House(BTreeMap<&'static str, Arc<Scripted>>);
+
+#[async_trait]
+impl LanguageModelProvider for House {
+    async fn model(&self, name: &str, _: Option<&str>) -> Result<Arc<dyn LanguageModel>> {
+        let found = self.0.get(name).ok_or_else(|| Error::invalid(format!("no model {name:?} in the house")))?;
+        Ok(found.clone())
     }
 }
 
@@ -165,6 +178,43 @@ async fn texts(memory: &MemoryManager, reach: impl Into<MemoryReach>) -> Vec<Str
 async fn id_of(memory: &MemoryManager, text: &str) -> MemoryId {
     let all = memory.get_all(ListMemories::new(scope())).await.unwrap().memories;
     all.into_iter().find(|memory| memory.text == text).unwrap().id
+}
+
+#[tokio::test]
+async fn a_tenants_memory_thinks_by_the_model_that_its_configuration_names() {
+    let (small, large) = (Arc::new(Scripted::default()), Arc::new(Scripted::default()));
+    let house = House([("small", small.clone()), ("large", large.clone())].into());
+    let world = World::with(&["acme", "globex"], |builder| {
+        builder.text_embedder(Embedder::new("hash", 384)).language_model_provider("house", Arc::new(house))
+    })
+    .await;
+    let choose = async |of: &str, model: &str| {
+        let model = model.to_owned();
+        let config = world.cogniverse.operator().config();
+        config.update(&tenant(of), |config: &mut SystemConfig| config.llm_model.clone_from(&model)).await.unwrap();
+    };
+    choose("acme", "house/small").await;
+    choose("globex", "house/large").await;
+    let acme = world.cogniverse.memory(&tenant("acme")).await.unwrap();
+    let globex = world.cogniverse.memory(&tenant("globex")).await.unwrap();
+    let asked = || (small.asked().len(), large.asked().len());
+    small.then([Answer::Text(r#"{"facts":["acme likes tea"]}"#)]);
+    assert!(acme.add(Remember::text(scope(), "I like tea").inferring()).await.unwrap().inferred);
+    assert_eq!(asked(), (1, 0));
+    large.then([Answer::Text(r#"{"facts":["globex likes coffee"]}"#)]);
+    assert!(globex.add(Remember::text(scope(), "I like coffee").inferring()).await.unwrap().inferred);
+    assert_eq!(asked(), (1, 1));
+    // A change holds from the next turn on, for a memory that is open.
+    choose("acme", "house/large").await;
+    large.then([Answer::Text(r#"{"facts":[]}"#)]);
+    acme.add(Remember::text(scope(), "hello").inferring()).await.unwrap();
+    assert_eq!(asked(), (1, 2));
+    // Nothing is lost by a model that is not there, and the reason is said.
+    choose("acme", "elsewhere/large").await;
+    let report = acme.add(Remember::text(scope(), "I like rain").inferring()).await.unwrap();
+    assert!(report.problem.as_ref().unwrap().contains("language_model_provider"), "{report:?}");
+    assert!(texts(&acme, scope()).await.contains(&"I like rain".to_owned()));
+    assert_eq!(asked(), (1, 2));
 }
 
 /// The guide's section on memory, call by call.
@@ -383,8 +433,8 @@ async fn invariant_04_a_suspended_tenant_is_refused_at_once() {
     let test = Remembering::new().await;
     let acme = test.of("acme_corp").await;
     acme.add(Remember::text(scope(), "likes tea")).await.unwrap();
-    let tenants = test.world.cogniverse.tenants();
-    tenants.suspend(&tenant("acme_corp"), "unpaid", Duration::from_secs(60)).await.unwrap();
+    let cogniverse = &test.world.cogniverse;
+    cogniverse.suspend(&tenant("acme_corp"), Suspend::new("unpaid")).await.unwrap();
     let refused = [
         acme.add(Remember::text(scope(), "x")).await.unwrap_err(),
         acme.search(MemoryQuery::new(scope(), "tea")).await.unwrap_err(),
@@ -396,14 +446,14 @@ async fn invariant_04_a_suspended_tenant_is_refused_at_once() {
         assert_eq!(error.kind(), ErrorKind::FailedPrecondition, "{error}");
     }
     assert_eq!(test.of("globex_inc").await.stats().await.unwrap().total, 0);
-    tenants.reactivate(&tenant("acme_corp")).await.unwrap();
+    cogniverse.reactivate(&tenant("acme_corp")).await.unwrap();
     assert_eq!(acme.stats().await.unwrap().total, 1);
     let nobody = test.world.cogniverse.memory(&tenant("nobody")).await.unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
-async fn an_export_goes_elsewhere_and_a_cut_or_changed_one_nowhere() {
+async fn invariant_14_an_export_is_imported_elsewhere_and_a_damaged_one_refused() {
     let test = Remembering::new().await;
     let (acme, globex) = (test.of("acme_corp").await, test.of("globex_inc").await);
     for number in 0..20 {
@@ -471,7 +521,10 @@ async fn invariant_17_another_model_is_refused_until_reembedded() {
         assert!(hits[0].signals.semantic > 0.99);
         let history = memory.history(&scope(), &hits[0].memory.id).await.unwrap();
         assert_eq!(history.len(), 1, "the history is carried over");
-        assert!(cogniverse.schemas().deploy_all(&acme).await.is_ok(), "the tenant's dimensions stay its own");
+        assert!(
+            cogniverse.operator().schemas().deploy_all(&acme).await.is_ok(),
+            "the tenant's dimensions stay its own"
+        );
     }
 }
 
@@ -483,12 +536,50 @@ async fn an_empty_memory_takes_another_dimension() {
     {
         let cogniverse = open(&folder, Embedder::new("first", 384)).await;
         cogniverse.create_tenant(&acme, cogniverse::Template::Startup).await.unwrap();
-        cogniverse.schemas().deploy_all(&acme).await.unwrap();
+        cogniverse.operator().schemas().deploy_all(&acme).await.unwrap();
     }
     let cogniverse = open(&folder, Embedder::new("second", 64)).await;
     let memory = cogniverse.memory(&acme).await.unwrap();
     memory.add(Remember::text(scope(), "likes tea")).await.unwrap();
     assert_eq!(memory.stats().await.unwrap().total, 1);
+}
+
+/// Two services of one backend, whose models differ in their dimensions: what one has stored, the other's opening does not take
+/// away; and a search deploys nothing and drops nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_memory_is_not_lost_to_a_service_of_other_dimensions() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = tenant("acme_corp");
+    let small = open(&folder, Embedder::new("small", 64)).await;
+    small.create_tenant(&acme, cogniverse::Template::Startup).await.unwrap();
+    let operator = small.operator();
+    let large = MemoryService::new(
+        operator.guarded_backend(),
+        operator.schemas().clone(),
+        operator.gate().clone(),
+        Embedder::new("large", 384),
+    )
+    .unwrap();
+    for round in 0..30 {
+        let memory = small.memory(&acme).await.unwrap();
+        let before = operator.schemas().list(&acme).await.unwrap();
+        let grant = small.admit(&acme, Operation::Recall).await.unwrap();
+        assert!(large.find(&grant).await.unwrap().is_none(), "nothing is remembered");
+        assert_eq!(operator.schemas().list(&acme).await.unwrap(), before);
+        let text = format!("fact {round}");
+        let (added, opened) = tokio::join!(memory.add(Remember::text(scope(), &text)), large.open(&acme));
+        match (added, opened) {
+            (Ok(_), opened) => {
+                assert!(opened.is_err(), "round {round}");
+                assert_eq!(texts(&small.memory(&acme).await.unwrap(), scope()).await, [text]);
+                assert_eq!(large.find(&grant).await.unwrap_err().kind(), ErrorKind::FailedPrecondition);
+            }
+            (Err(_), opened) => assert_eq!(opened.unwrap().stats().await.unwrap().total, 0, "round {round}"),
+        }
+        for deployed in operator.schemas().list(&acme).await.unwrap() {
+            operator.backend().drop_schema(&deployed.schema).await.unwrap();
+        }
+    }
 }
 
 /// The agent recalls what a user said and did, where it is asked to, and says what.

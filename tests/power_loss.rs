@@ -1,4 +1,4 @@
-//! A loss of power at any moment: what was acknowledged is there, in all three files of a data folder (invariant 15).
+//! A loss of power at any moment: what was acknowledged is there, in all three files of a data folder ([invariant 15](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#15)).
 //!
 //! Killing a process shows nothing of this, as the kernel keeps what the process wrote. Here the process runs on a disk that takes
 //! back whatever was not synced (`power_loss/unsynced.c`).
@@ -68,7 +68,7 @@ async fn the_process_whose_power_goes() {
 /// The disk without power as a library to preload, or why there is none.
 fn disk(folder: &Path) -> Option<PathBuf> {
     let library = folder.join("unsynced.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power_loss/unsynced.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("power_loss/unsynced.c");
     let made =
         Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
     let made = made.is_ok_and(|status| status.success());
@@ -104,8 +104,8 @@ async fn what_was_acknowledged_survives_a_loss_of_power() {
     let acknowledged = lose_power(&library, &folder, false);
     assert_eq!(acknowledged, 3 * SEGMENTS as u64);
     let cogniverse = open(&folder, Durability::PowerLoss).await;
-    cogniverse.tenants().require_active(&tenant()).await.unwrap();
-    assert_eq!(cogniverse.backend().count(&schema(), None).await.unwrap(), acknowledged);
+    cogniverse.tenant(&tenant()).await.unwrap();
+    assert_eq!(cogniverse.operator().backend().count(&schema(), None).await.unwrap(), acknowledged);
 }
 
 /// What `ProcessCrash` says of itself; and that this disk does lose what is not synced.
@@ -116,8 +116,8 @@ async fn less_durability_may_lose_the_last_batches_and_still_opens() {
     let folder = home.path().join("less");
     let acknowledged = lose_power(&library, &folder, true);
     let cogniverse = open(&folder, Durability::ProcessCrash).await;
-    cogniverse.tenants().require_active(&tenant()).await.unwrap();
-    let there = cogniverse.backend().count(&schema(), None).await.unwrap();
+    cogniverse.tenant(&tenant()).await.unwrap();
+    let there = cogniverse.operator().backend().count(&schema(), None).await.unwrap();
     assert!(there < acknowledged, "{there} of {acknowledged}: the disk lost nothing");
     assert_eq!(there % SEGMENTS as u64, 0, "an ingestion is there whole or not at all");
 }

@@ -5,14 +5,13 @@
 mod world;
 
 use cogniverse::{
-    ErrorKind, Filter, Grouping, PageCursor, SearchRequest, SearchResponse, TimeRange,
-    agents::LeakPolicy,
+    ErrorKind, Filter, Grouping, PageCursor, SearchRequest, SearchResponse, Suspend, TimeRange,
+    guarded_backend::{GuardedBackend, LeakPolicy},
     sdk::{BaseSchema, FieldName, Matrix, TenantSchema},
 };
 use std::{
     collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 use world::{Probe, TEXT, World, leaky::Leaky, profile, strategy, tenant};
 
@@ -43,7 +42,7 @@ async fn invariant_16_what_is_unknown_is_named_with_what_exists() {
     let world = World::with(&["acme"], |b| b).await;
     let search = |request| async { world.cogniverse.search(request).await.unwrap_err() };
     let table = [
-        (ask("acne", "x"), ErrorKind::NotFound, "unknown tenant \"acne\"; there are: acme"),
+        (ask("acne", "x"), ErrorKind::NotFound, "tenant \"acne\" is not found or not allowed; create it"),
         (
             SearchRequest::new(tenant("acme"), profile("colpali"), "x"),
             ErrorKind::NotFound,
@@ -83,15 +82,15 @@ async fn invariant_04_a_suspended_tenant_is_refused_at_once_and_its_caches_are_e
         world.cogniverse.search(ask(name, "words")).await.unwrap();
     }
     assert_eq!(encoder.queries.load(Ordering::SeqCst), 2, "cached by tenant, not across tenants");
-    let tenants = world.cogniverse.tenants();
-    tenants.suspend(&tenant("acme"), "unpaid", Duration::from_secs(3600)).await.unwrap();
+    let suspension = world.cogniverse.suspend(&tenant("acme"), Suspend::new("unpaid")).await.unwrap();
+    assert_eq!(suspension.in_flight, []);
     let error = world.cogniverse.search(ask("acme", "words")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
     assert!(error.to_string().contains("unpaid") && error.to_string().contains("reactivate"), "{error}");
     let ingest = cogniverse::IngestRequest::new(tenant("acme"), profile(TEXT), cogniverse::IngestSource::Files(vec![]));
     assert_eq!(world.cogniverse.ingest(ingest).await.unwrap_err().kind(), ErrorKind::FailedPrecondition);
     world.cogniverse.search(ask("globex", "words")).await.unwrap();
-    tenants.reactivate(&tenant("acme")).await.unwrap();
+    world.cogniverse.reactivate(&tenant("acme")).await.unwrap();
     assert_eq!(world.cogniverse.search(ask("acme", "words")).await.unwrap().results.len(), 1);
     assert_eq!(
         encoder.queries.load(Ordering::SeqCst),
@@ -247,18 +246,14 @@ async fn invariant_05_a_leaking_backend_is_caught() {
         world.ingest(name, &[(&format!("of_{name}"), 0.0, 1.0, "words")]).await;
     }
     let base = cogniverse::SchemaName::parse(TEXT).unwrap();
-    let leaky =
-        Arc::new(Leaky { inner: world.cogniverse.backend().clone(), to: TenantSchema::new(&tenant("globex"), &base) });
+    let leaky = Arc::new(Leaky::new(
+        world.cogniverse.operator().backend().clone(),
+        TenantSchema::new(&tenant("globex"), &base),
+    ));
     let agent = |policy| {
-        let wired = &world.cogniverse;
-        cogniverse::VideoSearchAgent::builder(
-            leaky.clone(),
-            wired.config().clone(),
-            wired.schemas().clone(),
-            wired.tenants().clone(),
-        )
-        .on_leak(policy)
-        .build()
+        let operator = world.cogniverse.operator();
+        let leaky = GuardedBackend::new(leaky.clone(), operator.audit().clone()).with_leak_policy(policy);
+        cogniverse::VideoSearchAgent::builder(leaky, operator.schemas().clone(), operator.gate().clone()).build()
     };
     let strict = agent(LeakPolicy::Fail);
     let error = strict.search(ask("acme", "words")).await.unwrap_err();
@@ -281,8 +276,8 @@ async fn invariant_02_tenants_whose_names_meet_are_refused() {
     let wired =
         cogniverse::Cogniverse::builder().data_dir(folder.path()).schema_loader(Arc::new(loader)).open().await.unwrap();
     let base = |name: &str| cogniverse::SchemaName::parse(name).unwrap();
-    wired.schemas().deploy(&tenant("x_y"), &base("video")).await.unwrap();
-    let error = wired.schemas().deploy(&tenant("y"), &base("video_x")).await.unwrap_err();
+    wired.operator().schemas().deploy(&tenant("x_y"), &base("video")).await.unwrap();
+    let error = wired.operator().schemas().deploy(&tenant("y"), &base("video_x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains("x_y") && error.to_string().contains("video_x"), "{error}");
 }

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use cogniverse::{
     CogniverseBuilder, ErrorKind, IngestReport, IngestRequest, IngestSource, SearchRequest,
     config::Segmentation,
-    encoders::{OpenAiTranscriber, ServerConfig},
     ingestion::{
         CommandTranscriber, KeptTranscripts, ProgressEvent, ProgressSink, Speech, SpeechFailure, TranscriptSource,
         VideoStatus,
     },
     sdk::{Error, Result, TranscribeRequest, Transcriber, TranscriberInfo, Transcription},
 };
+use cogniverse_model_servers::{OpenAiTranscriber, ServerConfig};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -108,7 +108,7 @@ const TONES: &str = "aevalsrc=exprs='0.5*between(t,12,15)*sin(2*PI*440*t)+0.5*be
 async fn world(change: impl FnOnce(CogniverseBuilder) -> CogniverseBuilder) -> World {
     let world = World::with(&["acme", "globex"], change).await;
     for of in ["acme", "globex"] {
-        let config = world.cogniverse.config();
+        let config = world.cogniverse.operator().config();
         let known = config.get_profile(&tenant(of), &profile(TEXT)).await.unwrap().config.value;
         let cut = known.with_segmentation(Segmentation::chunks(5.0, 0.0));
         config.set_profile(&tenant(of), &profile(TEXT), cut).await.unwrap();

@@ -5,15 +5,16 @@
 mod world;
 
 use cogniverse::{
-    ErrorKind, Filter, SearchRequest, TimeRange,
+    ErrorKind, Filter, SearchRequest, Suspend, TimeRange,
     encoders::HashEncoder,
+    guarded_backend::GuardedBackend,
     memory::{MemoryQuery, MemoryService, Remember},
     sdk::{
         AgentId, FieldName, MemoryReach, MemoryScope, TenantSchema, TextEmbedder, VectorKind,
         schema_store::{DeployRequest, SchemaDeployment},
     },
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 use world::{TEXT, World, leaky::Leaky, profile, strategy, tenant};
 
 fn ask(of: &str, query: &str) -> SearchRequest {
@@ -26,17 +27,17 @@ async fn invariant_04_a_suspension_empties_what_is_known_of_schemas() {
     world.ingest("acme", &[("talk", 0.0, 1.0, "words")]).await;
     world.cogniverse.search(ask("acme", "words")).await.unwrap();
     let acme = tenant("acme");
-    world.cogniverse.tenants().suspend(&acme, "unpaid", Duration::from_secs(3600)).await.unwrap();
+    world.cogniverse.suspend(&acme, Suspend::new("unpaid")).await.unwrap();
     // Meanwhile its schema learns to rank in another way.
-    let deployed = world.cogniverse.schemas().list(&acme).await.unwrap();
+    let deployed = world.cogniverse.operator().schemas().list(&acme).await.unwrap();
     let deployed = deployed.into_iter().find(|deployed| deployed.schema.base().as_str() == TEXT).unwrap();
     let mut definition = (*deployed.definition).clone();
     let mut words = definition.rank_profiles.iter().find(|p| p.name.as_str() == "bm25_only").unwrap().clone();
     words.name = strategy("words_again");
     definition.rank_profiles.push(words);
     let deployment = SchemaDeployment { schema: deployed.schema, definition: Arc::new(definition) };
-    world.cogniverse.backend().deploy(DeployRequest::new(vec![deployment])).await.unwrap();
-    world.cogniverse.tenants().reactivate(&acme).await.unwrap();
+    world.cogniverse.operator().backend().deploy(DeployRequest::new(vec![deployment])).await.unwrap();
+    world.cogniverse.reactivate(&acme).await.unwrap();
     let answer = world.cogniverse.search(ask("acme", "words").with_strategy(strategy("words_again"))).await.unwrap();
     assert_eq!(answer.results.len(), 1);
 }
@@ -78,13 +79,21 @@ async fn invariant_17_one_vector_is_not_many_of_the_same_width() {
 async fn nothing_is_deployed_for_a_suspended_tenant() {
     let world = World::with(&["acme"], |b| b).await;
     let acme = tenant("acme");
-    world.cogniverse.tenants().suspend(&acme, "unpaid", Duration::from_secs(3600)).await.unwrap();
+    world.cogniverse.suspend(&acme, Suspend::new("unpaid")).await.unwrap();
     let other = profile("video_colqwen_omni_mv_chunk_30s");
     let error = world.cogniverse.deploy(&acme, &other).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
     assert!(error.to_string().contains("unpaid"), "{error}");
-    let bases: BTreeSet<String> =
-        world.cogniverse.schemas().list(&acme).await.unwrap().iter().map(|d| d.schema.base().to_string()).collect();
+    let bases: BTreeSet<String> = world
+        .cogniverse
+        .operator()
+        .schemas()
+        .list(&acme)
+        .await
+        .unwrap()
+        .iter()
+        .map(|d| d.schema.base().to_string())
+        .collect();
     assert_eq!(bases, BTreeSet::from([TEXT.to_owned()]));
 }
 
@@ -97,12 +106,14 @@ async fn invariant_05_memories_of_another_tenant_are_not_shown() {
         let memory = world.cogniverse.memory(&tenant(name)).await.unwrap();
         memory.add(Remember::text(scope(), format!("{name} likes short videos"))).await.unwrap();
     }
-    let globex = world.cogniverse.schemas().list(&tenant("globex")).await.unwrap();
+    let globex = world.cogniverse.operator().schemas().list(&tenant("globex")).await.unwrap();
     let memories = globex.iter().map(|d| d.schema.base()).find(|base| base.as_str() != TEXT).unwrap();
-    let leaky = Leaky { inner: world.cogniverse.backend().clone(), to: TenantSchema::new(&tenant("globex"), memories) };
+    let leaky =
+        Leaky::new(world.cogniverse.operator().backend().clone(), TenantSchema::new(&tenant("globex"), memories));
     let wired = &world.cogniverse;
-    let service =
-        MemoryService::new(Arc::new(leaky), wired.schemas().clone(), wired.tenants().clone(), embedder).unwrap();
+    let operator = wired.operator();
+    let leaky = GuardedBackend::new(Arc::new(leaky), operator.audit().clone());
+    let service = MemoryService::new(&leaky, operator.schemas().clone(), operator.gate().clone(), embedder).unwrap();
     let memory = service.open(&tenant("acme")).await.unwrap();
     let error = memory.search(MemoryQuery::new(MemoryReach::of(&scope()), "short videos")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unexpected, "{error:?}");

@@ -1,168 +1,155 @@
-//! The agent: one for all tenants and profiles.
+//! The video search agent.
 
 use crate::{
-    cursor::PageCursor,
+    cursor,
     encoding::QueryEncoders,
     fusion,
-    plan::{Plan, Planner},
+    plan::{Plan, Planner, join},
     recall::{self, Outcome, Recall},
-    request::{Grouping, LeakPolicy, SearchRequest},
-    response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult, Snippet},
+    request::{Grouping, SearchRequest},
+    response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult},
+    snippet::Snippet,
     telemetry,
 };
 use cogniverse_core::{
+    guarded_backend::GuardedBackend,
     memory::{MemoryReport, MemoryService},
     schemas::SchemaManager,
-    tenants::TenantRegistry,
+    tenants::{Gate, TenantGrant},
 };
-use cogniverse_foundation::{ConfigManager, telemetry::TenantTelemetry};
+use cogniverse_foundation::telemetry::TelemetryManager;
 use cogniverse_sdk::{
-    BackendHit, BackendHits, BackendQuery, Error, ErrorKind, FieldValue, Matrix, ProfileName, QueryEncoder, Result,
-    SearchBackend, StrategyName,
+    BackendHit, BackendHits, BackendQuery, Error, ErrorKind, FieldValue, Matrix, Operation, ProfileName, QueryEncoder,
+    Result, SearchBackend, StrategyName,
 };
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// Segments of each profile that are fused, or made into moments.
+/// The largest number of segments of each profile that are fused or merged into moments.
 const WINDOW: usize = 500;
 
-/// Searches the videos of any tenant in any profile. Cheap to clone; clones share caches.
+/// An agent that searches the videos of any tenant in any profile. Cheap to clone; clones share caches.
 #[derive(Debug, Clone)]
 pub struct VideoSearchAgent {
     inner: Arc<Inner>,
+    gate: Gate,
 }
 
 #[derive(Debug)]
 struct Inner {
-    backend: Arc<dyn SearchBackend>,
-    tenants: TenantRegistry,
+    backend: GuardedBackend,
     planner: Arc<Planner>,
     encoders: Arc<QueryEncoders>,
-    telemetry: Option<TenantTelemetry>,
+    telemetry: Option<TelemetryManager>,
     memory: Option<MemoryService>,
-    on_leak: LeakPolicy,
-    leaked: AtomicU64,
 }
 
-/// Puts an agent together. There is no place for a tenant or a profile: those come with each search.
+/// A builder of [`VideoSearchAgent`]. It takes no tenant and no profile: those come with each search.
 #[derive(Debug)]
 pub struct VideoSearchAgentBuilder {
-    backend: Arc<dyn SearchBackend>,
-    config: ConfigManager,
+    backend: GuardedBackend,
     schemas: SchemaManager,
-    tenants: TenantRegistry,
+    gate: Gate,
     encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
-    telemetry: Option<TenantTelemetry>,
+    telemetry: Option<TelemetryManager>,
     memory: Option<MemoryService>,
-    on_leak: LeakPolicy,
 }
 
 impl VideoSearchAgentBuilder {
-    /// Names a query encoder, as profiles name it.
+    /// Registers a query encoder under the name that profiles use.
     #[must_use]
     pub fn with_query_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn QueryEncoder>) -> Self {
         self.encoders.insert(name.into(), encoder);
         self
     }
 
-    /// Brings tenants' telemetry configuration to the pipeline before their spans begin.
+    /// Sets the telemetry pipeline, which says for each tenant whether spans may record its texts.
     #[must_use]
-    pub fn with_telemetry(mut self, telemetry: TenantTelemetry) -> Self {
+    pub fn with_telemetry(mut self, telemetry: TelemetryManager) -> Self {
         self.telemetry = Some(telemetry);
         self
     }
 
-    /// Where what users like is remembered (default: nowhere).
+    /// Sets the memory service that recalls users' preferences (default: none).
     #[must_use]
     pub fn with_memory(mut self, memory: MemoryService) -> Self {
         self.memory = Some(memory);
         self
     }
 
-    /// What to do with a hit of another tenant's schema (default: fail the search).
-    #[must_use]
-    pub fn on_leak(mut self, policy: LeakPolicy) -> Self {
-        self.on_leak = policy;
-        self
-    }
-
-    /// The agent. Its caches are registered with the tenants, which empty them when a tenant is suspended.
+    /// Builds the agent. Its caches are registered with the gate, which empties them of a tenant that is not served any
+    /// more.
     #[must_use]
     pub fn build(self) -> VideoSearchAgent {
-        let planner = Arc::new(Planner::new(self.config, self.schemas));
-        let encoders = Arc::new(QueryEncoders::new(self.encoders));
-        self.tenants.register_cache(planner.clone());
-        self.tenants.register_cache(encoders.clone());
-        let Self { backend, tenants, telemetry, memory, on_leak, .. } = self;
-        VideoSearchAgent {
-            inner: Arc::new(Inner {
-                backend,
-                tenants,
-                planner,
-                encoders,
-                telemetry,
-                memory,
-                on_leak,
-                leaked: AtomicU64::new(0),
-            }),
-        }
+        let Self { backend, schemas, gate, encoders, telemetry, memory } = self;
+        let planner = Arc::new(Planner::new(schemas, backend.clone()));
+        let encoders = Arc::new(QueryEncoders::new(encoders));
+        gate.register_cache(planner.clone());
+        gate.register_cache(encoders.clone());
+        VideoSearchAgent { inner: Arc::new(Inner { backend, planner, encoders, telemetry, memory }), gate }
     }
 }
 
-/// A profile's part of an answer.
+/// The hits to ask each profile for, and until when.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    skip: usize,
+    take: usize,
+    deadline: Option<Instant>,
+}
+
+impl Window {
+    fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// One profile's part of a response.
 struct Part {
     answer: ProfileAnswer,
     results: Vec<SearchResult>,
 }
 
 impl VideoSearchAgent {
-    /// Begins an agent on a backend, with whose configuration, schemas and tenants it works.
+    /// Creates a builder over a backend, schemas and a gate.
     #[must_use]
-    pub fn builder(
-        backend: Arc<dyn SearchBackend>,
-        config: ConfigManager,
-        schemas: SchemaManager,
-        tenants: TenantRegistry,
-    ) -> VideoSearchAgentBuilder {
-        VideoSearchAgentBuilder {
-            backend,
-            config,
-            schemas,
-            tenants,
-            encoders: BTreeMap::new(),
-            telemetry: None,
-            memory: None,
-            on_leak: LeakPolicy::default(),
-        }
+    pub fn builder(backend: GuardedBackend, schemas: SchemaManager, gate: Gate) -> VideoSearchAgentBuilder {
+        VideoSearchAgentBuilder { backend, schemas, gate, encoders: BTreeMap::new(), telemetry: None, memory: None }
+    }
+
+    /// Returns the same agent for the caller of a gate.
+    #[must_use]
+    pub fn for_caller(&self, gate: Gate) -> Self {
+        Self { inner: Arc::clone(&self.inner), gate }
     }
 
     /// Searches one tenant's videos.
     ///
     /// # Errors
     /// - `NotFound`: the tenant, profile, schema or strategy does not exist; the message lists what does.
-    /// - `FailedPrecondition`: the tenant is suspended, or the strategy needs an encoder that the profile does not have.
+    /// - `FailedPrecondition`: the tenant is suspended, also during the search, or the strategy needs an encoder that the profile does not have.
     /// - `InvalidInput`: the request, its filter, its vectors or its page cursor is wrong.
-    /// - whatever an encoder or the backend fails with; an error is never an empty answer.
+    /// - `Timeout`: the request's time limit, which bounds everything, is over.
+    /// - any error of an encoder or the backend: a failure is never reported as an empty result.
     ///
     /// # Cancellation
-    /// Dropping the future ends the search soon and leaves nothing behind.
+    /// A search whose future is dropped ends soon and leaves no state behind.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchResponse> {
-        if let Err(error) = self.inner.tenants.require_active(&request.tenant).await {
-            telemetry::refused(&error);
-            return Err(error.with_operation("search"));
-        }
-        if let Some(telemetry) = &self.inner.telemetry {
-            telemetry.apply(&request.tenant).await;
-        }
+        let grant = match self.gate.admit(&request.tenant, Operation::Search).await {
+            Ok(grant) => grant.with_timeout(request.timeout),
+            Err(error) => {
+                telemetry::refused(&error);
+                return Err(error.with_operation("search"));
+            }
+        };
         let span = telemetry::search(&request, self.says_content(&request));
-        let result = self.run(request).instrument(span.clone()).await;
+        let result = grant.run(self.run(&grant, request)).instrument(span.clone()).await;
         match &result {
             Ok(response) => {
                 span.record("search.hits", response.results.len());
@@ -173,46 +160,72 @@ impl VideoSearchAgent {
         result.map_err(|e| if e.operation().is_empty() { e.with_operation("search") } else { e })
     }
 
-    /// Remembers what became of a result, so that later searches of the user recall it.
+    /// Records a user's verdict on a result, so that later searches of the user recall it.
     ///
     /// # Errors
-    /// `FailedPrecondition` where the agent has no memory or the tenant is suspended; `InvalidInput` for a query or video id that
-    /// no memory can hold.
+    /// `FailedPrecondition` where the agent has no memory service or the tenant is suspended; `InvalidInput` for a
+    /// query or video id that a memory cannot hold.
     pub async fn record_outcome(&self, outcome: Outcome) -> Result<MemoryReport> {
-        recall::record(self.inner.memory.as_ref(), outcome).await.map_err(|e| e.with_operation("record_outcome"))
+        let memory = self.inner.memory.as_ref().map(|memory| memory.for_caller(self.gate.clone()));
+        recall::record(memory.as_ref(), outcome).await.map_err(|e| e.with_operation("record_outcome"))
     }
 
-    /// What is remembered, where it is asked for. A memory that fails is said and fails nothing.
-    async fn recall(&self, request: &SearchRequest) -> Option<Recall> {
+    /// Recalls memories where the request asks for it. A failure is reported in the response and does not fail the
+    /// search.
+    async fn recall(&self, grant: &TenantGrant, request: &SearchRequest) -> Option<Recall> {
         let options = request.memory.as_ref()?;
-        Some(recall::recall(self.inner.memory.as_ref(), &request.tenant, &request.query, options).await)
+        let memory = self.inner.memory.as_ref().map(|memory| memory.for_caller(self.gate.clone()));
+        Some(recall::recall(memory.as_ref(), grant, &request.query, options).await)
     }
 
-    /// Whether the tenant allows its texts in spans.
+    /// Returns whether the tenant allows its texts in spans.
     fn says_content(&self, request: &SearchRequest) -> bool {
         let telemetry = self.inner.telemetry.as_ref();
-        telemetry.is_some_and(|telemetry| telemetry.manager().records_content(&request.tenant))
+        telemetry.is_some_and(|telemetry| telemetry.records_content(&request.tenant))
     }
 
-    /// Hits of another tenant's schema that a backend answered, since the agent was built. Anything above 0 is a bug below.
+    /// Returns the number of hits and documents of other tenants' schemas that the guard dropped. Any number above 0
+    /// indicates a bug in the backend.
     #[must_use]
     pub fn leaked_hits(&self) -> u64 {
-        self.inner.leaked.load(Ordering::Relaxed)
+        self.inner.backend.leaked()
     }
 
-    async fn run(&self, request: SearchRequest) -> Result<SearchResponse> {
+    async fn run(&self, grant: &TenantGrant, request: SearchRequest) -> Result<SearchResponse> {
         request.check()?;
-        let offset = PageCursor::offset(&request)?;
-        let recall = self.recall(&request).await;
+        let offset = cursor::offset(&request, grant.generation())?;
+        let request = Arc::new(request);
+        let mut recall = pin!(self.recall(grant, &request));
+        let mut search = pin!(self.search_profiles(grant, &request, offset));
+        let mut recalled = None;
+        let mut response = loop {
+            tokio::select! {
+                found = &mut search => break found?,
+                found = &mut recall, if recalled.is_none() => recalled = Some(found),
+            }
+        };
+        response.recall = match recalled {
+            Some(recall) => recall,
+            None => recall.await,
+        };
+        Ok(response)
+    }
+
+    async fn search_profiles(
+        &self,
+        grant: &TenantGrant,
+        request: &Arc<SearchRequest>,
+        offset: usize,
+    ) -> Result<SearchResponse> {
         let mut plans = Vec::with_capacity(request.profiles.len());
         for profile in &request.profiles {
-            plans.push(self.inner.planner.plan(&request, profile, &self.inner.encoders).await?);
+            plans.push(self.inner.planner.plan(grant, request, profile, &self.inner.encoders).await?);
         }
-        let request = Arc::new(request);
         // One profile's segments are paged by the backend; what is fused or merged is paged here, over a fixed window.
         let direct = plans.len() == 1 && request.grouping == Grouping::Segments;
         let (skip, take) = if direct { (offset, request.top_k) } else { (0, WINDOW) };
-        let parts = self.search_all(&request, plans, skip, take).await?;
+        let window = Window { skip, take, deadline: grant.deadline() };
+        let parts = self.search_all(request, plans, window).await?;
         let (answers, lists): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.answer, part.results)).unzip();
         let (results, total) = if direct {
             let matched = answers.first().map_or(0, |answer| usize::try_from(answer.matched).unwrap_or(usize::MAX));
@@ -223,25 +236,28 @@ impl VideoSearchAgent {
             (fused.into_iter().skip(offset).take(request.top_k).collect(), total)
         };
         let end = offset + results.len();
-        let next = if end < total && !results.is_empty() { Some(PageCursor::at(end, &request)?) } else { None };
-        Ok(SearchResponse { tenant: request.tenant.clone(), results, next, profiles: answers, recall })
+        let next =
+            if end < total && !results.is_empty() { Some(cursor::at(end, request, grant.generation())?) } else { None };
+        Ok(SearchResponse { tenant: request.tenant.clone(), results, next, profiles: answers, recall: None })
     }
 
-    /// All profiles at once, in the order asked. One that fails fails the search: a list without it would not say so.
+    /// Searches all profiles concurrently, in request order. One failure fails the search, as a list without that
+    /// profile would look complete.
     async fn search_all(
         &self,
         request: &Arc<SearchRequest>,
-        plans: Vec<Plan>,
-        skip: usize,
-        take: usize,
+        mut plans: Vec<Plan>,
+        window: Window,
     ) -> Result<Vec<Part>> {
-        if let [plan] = plans.as_slice() {
-            return Ok(vec![self.search_one(request, plan.clone(), skip, take).await?]);
+        if plans.len() == 1
+            && let Some(plan) = plans.pop()
+        {
+            return Ok(vec![self.search_one(request, plan, window).await?]);
         }
         let mut running = JoinSet::new();
         for (place, plan) in plans.into_iter().enumerate() {
             let (agent, request) = (self.clone(), Arc::clone(request));
-            let search = async move { (place, agent.search_one(&request, plan, skip, take).await) };
+            let search = async move { (place, agent.search_one(&request, plan, window).await) };
             running.spawn(search.in_current_span());
         }
         let mut parts = BTreeMap::new();
@@ -252,37 +268,40 @@ impl VideoSearchAgent {
         Ok(parts.into_values().collect())
     }
 
-    async fn search_one(&self, request: &SearchRequest, plan: Plan, skip: usize, take: usize) -> Result<Part> {
+    async fn search_one(&self, request: &SearchRequest, plan: Plan, window: Window) -> Result<Part> {
         let span = telemetry::retrieve(request, &plan, self.says_content(request));
-        let part = self.retrieve(request, plan, skip, take).instrument(span.clone()).await;
+        let part = self.retrieve(request, plan, window).instrument(span.clone()).await;
         if let Err(error) = &part {
             span.in_scope(|| telemetry::failed(error));
         }
         part
     }
 
-    async fn retrieve(&self, request: &SearchRequest, mut plan: Plan, skip: usize, take: usize) -> Result<Part> {
-        let mut degraded = None;
+    async fn retrieve(&self, request: &SearchRequest, mut plan: Plan, window: Window) -> Result<Part> {
         let vectors = match self.vectors(request, &plan).await {
             Ok(vectors) => vectors,
-            Err(error) => {
-                let Some(fallback) = plan.fallback.take() else {
-                    return Err(error.with_context("profile", &plan.profile));
-                };
-                let reason = format!("the encoder failed: {}", error.chain());
-                tracing::warn!(tenant.id = %request.tenant, profile = %plan.profile, "searching by words alone: {reason}");
-                tracing::Span::current().record("search.degraded", reason.as_str());
-                degraded = Some(Degradation { wanted: plan.strategy.name().clone(), reason });
-                plan.strategy = fallback;
-                plan.encoder = None;
-                None
-            }
+            Err(error) if plan.fall_back(format!("the encoder failed: {}", error.chain())) => None,
+            Err(error) => return Err(error.with_context("profile", &plan.profile)),
         };
+        if let Some(Degradation { reason, .. }) = &plan.degraded {
+            tracing::warn!(tenant.id = %request.tenant, profile = %plan.profile, "searching by words alone: {reason}");
+        }
+        let mut filter = plan.filter.clone();
+        if plan.encoder.is_some() {
+            filter = join(filter, plan.comparable.clone());
+            if plan.left_out > 0 {
+                plan.degraded =
+                    Some(Degradation { wanted: plan.strategy.name().clone(), reason: plan.left_out_reason() });
+            }
+        }
+        if let Some(Degradation { reason, .. }) = &plan.degraded {
+            tracing::Span::current().record("search.degraded", reason.as_str());
+        }
         let inputs = plan.strategy.inputs();
         let mut query = BackendQuery::new(plan.schema.clone(), plan.strategy.name().clone())
-            .with_filter(plan.filter.clone())
-            .with_page(skip, take)
-            .with_timeout(request.timeout);
+            .with_filter(filter)
+            .with_page(window.skip, window.take)
+            .with_timeout(window.time_left());
         if inputs.text || !request.query.is_empty() {
             query = query.with_text(&request.query);
         }
@@ -294,10 +313,10 @@ impl VideoSearchAgent {
                 self.inner.planner.forget_schema(&plan.schema);
             }
         })?;
-        let BackendHits { hits, matched, coverage, .. } = self.without_leaks(found, &plan)?;
+        let BackendHits { hits, matched, coverage, .. } = found;
         let results: Vec<SearchResult> = hits
             .into_iter()
-            .zip(skip + 1..)
+            .zip(window.skip + 1..)
             .map(|(hit, rank)| result(hit, rank, &plan.profile, plan.strategy.name()))
             .collect();
         tracing::Span::current().record("search.matched", matched);
@@ -309,7 +328,7 @@ impl VideoSearchAgent {
             strategy: plan.strategy.name().clone(),
             encoder: plan.encoder.map(|encoder| encoder.info().model.clone()),
             matched,
-            degraded,
+            degraded: plan.degraded,
             coverage,
         };
         Ok(Part { answer, results })
@@ -330,24 +349,6 @@ impl VideoSearchAgent {
             (None, given) => Ok(given.clone().map(Arc::new)),
         }
     }
-
-    /// Checks every hit's tenant again (invariant 5).
-    fn without_leaks(&self, mut found: BackendHits, plan: &Plan) -> Result<BackendHits> {
-        let before = found.hits.len();
-        found.hits.retain(|hit| hit.schema == plan.schema);
-        let leaked = before - found.hits.len();
-        if leaked > 0 {
-            self.inner.leaked.fetch_add(leaked as u64, Ordering::Relaxed);
-            tracing::error!(tenant.id = %plan.schema.tenant(), schema = %plan.schema, leaked, "the backend answered with hits of another schema");
-            if self.inner.on_leak == LeakPolicy::Fail {
-                return Err(Error::unexpected(format!(
-                    "the backend answered {leaked} hits of another tenant's schema; they were dropped"
-                ))
-                .with_context("schema", &plan.schema));
-            }
-        }
-        Ok(found)
-    }
 }
 
 fn result(hit: BackendHit, rank: usize, profile: &ProfileName, strategy: &StrategyName) -> SearchResult {
@@ -355,10 +356,9 @@ fn result(hit: BackendHit, rank: usize, profile: &ProfileName, strategy: &Strate
     let seconds = |field: &str| document.get(field).and_then(FieldValue::as_f64).unwrap_or_default();
     let spoken = document.text("audio_transcript");
     let text = if spoken.is_empty() { document.text("segment_description") } else { spoken };
-    let snippets = hit.highlights.iter().map(|highlight| Snippet {
-        field: highlight.field.clone(),
-        text: document.text(highlight.field.as_str()).to_owned(),
-        matches: highlight.ranges.clone(),
+    let snippets = hit.highlights.iter().map(|highlight| {
+        let text = document.text(highlight.field.as_str()).to_owned();
+        Snippet::new(highlight.field.clone(), text, highlight.ranges.clone())
     });
     let evidence = Evidence {
         document_id: document.id.clone(),

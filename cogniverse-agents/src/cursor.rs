@@ -1,84 +1,80 @@
-//! Pages that belong to one tenant and one query (invariant 8).
+//! Pages of a search ([invariant 8](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#8)): which cursor belongs to which request.
 
-use crate::request::SearchRequest;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use cogniverse_sdk::{Error, Result, TenantId};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use crate::request::{Grouping, SearchRequest};
+use cogniverse_sdk::{Listing, PageCursor, ProfileName, Result, StrategyName, TenantId, TimeRange};
+use serde::Serialize;
 
-/// Where the next page begins: opaque, and refused for another tenant or another query.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageCursor(String);
-
-#[derive(Serialize, Deserialize)]
-struct Token {
-    tenant: TenantId,
-    query: String,
-    offset: usize,
+/// The request parameters that decide the order of results, which exclude the page size. Cursors of earlier releases
+/// are bound to their JSON: do not reorder the fields.
+#[derive(Serialize)]
+struct Bound<'r> {
+    tenant: &'r TenantId,
+    profiles: &'r [ProfileName],
+    query: &'r str,
+    strategy: Option<&'r StrategyName>,
+    filter: Option<serde_json::Value>,
+    time_range: Option<TimeRange>,
+    grouping: Grouping,
+    query_vectors: Option<(usize, Vec<u32>)>,
+    allow_degraded: bool,
+    /// Absent for the first, as before there were generations.
+    #[serde(skip_serializing_if = "is_first")]
+    generation: u64,
 }
 
-impl PageCursor {
-    /// From the text of one.
-    #[must_use]
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_first(generation: &u64) -> bool {
+    *generation == 1
+}
 
-    /// Its text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn at(offset: usize, request: &SearchRequest) -> Result<Self> {
-        let token = Token { tenant: request.tenant.clone(), query: fingerprint(request), offset };
-        let json = serde_json::to_vec(&token)
-            .map_err(|e| Error::unexpected("a page cursor cannot be written").with_source(e))?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(json)))
-    }
-
-    /// Where the request's page begins: 0 without a cursor.
-    pub(crate) fn offset(request: &SearchRequest) -> Result<usize> {
-        let Some(cursor) = &request.cursor else { return Ok(0) };
-        let token = URL_SAFE_NO_PAD.decode(&cursor.0).ok().and_then(|json| serde_json::from_slice::<Token>(&json).ok());
-        match token {
-            Some(token) if token.tenant == request.tenant && token.query == fingerprint(request) => Ok(token.offset),
-            Some(_) => {
-                Err(Error::invalid("the page cursor belongs to another tenant or another query; begin without it"))
-            }
-            None => Err(Error::invalid("the page cursor cannot be read; give it back as it came")),
+impl<'r> Bound<'r> {
+    fn of(request: &'r SearchRequest, generation: u64) -> Self {
+        let SearchRequest {
+            tenant,
+            profiles,
+            query,
+            strategy,
+            filter,
+            time_range,
+            grouping,
+            query_vectors,
+            allow_degraded,
+            top_k: _,
+            cursor: _,
+            timeout: _,
+            memory: _,
+        } = request;
+        Self {
+            tenant,
+            profiles,
+            query,
+            strategy: strategy.as_ref(),
+            filter: filter.as_ref().map(cogniverse_sdk::Filter::canonical),
+            time_range: *time_range,
+            grouping: *grouping,
+            query_vectors: query_vectors
+                .as_ref()
+                .map(|rows| (rows.width(), rows.cells().iter().map(|cell| cell.to_bits()).collect())),
+            allow_degraded: *allow_degraded,
+            generation,
         }
     }
 }
 
-/// Everything that decides the order of results; the size of a page does not.
-fn fingerprint(request: &SearchRequest) -> String {
-    let SearchRequest {
-        tenant,
-        profiles,
-        query,
-        strategy,
-        filter,
-        time_range,
-        grouping,
-        query_vectors,
-        allow_degraded,
-        top_k: _,
-        cursor: _,
-        timeout: _,
-        memory: _,
-    } = request;
-    let parts = format!(
-        "{tenant:?}{profiles:?}{query:?}{strategy:?}{filter:?}{time_range:?}{grouping:?}{query_vectors:?}{allow_degraded}"
-    );
-    URL_SAFE_NO_PAD.encode(Sha256::digest(parts))
+/// Returns the cursor of the page that starts at an offset.
+pub(crate) fn at(offset: usize, request: &SearchRequest, generation: u64) -> Result<PageCursor> {
+    PageCursor::seal(Listing::Search, &Bound::of(request, generation), &offset)
+}
+
+/// Returns the offset of the request's page: 0 without a cursor.
+pub(crate) fn offset(request: &SearchRequest, generation: u64) -> Result<usize> {
+    request.cursor.as_ref().map_or(Ok(0), |cursor| cursor.open(Listing::Search, &Bound::of(request, generation)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Grouping;
-    use cogniverse_sdk::{FieldName, Filter, Matrix, ProfileName, StrategyName, TimeRange};
+    use cogniverse_sdk::{FieldName, Filter, Matrix};
 
     fn request() -> SearchRequest {
         let (tenant, profile) = (TenantId::parse("acme").unwrap(), ProfileName::parse("frames").unwrap());
@@ -86,7 +82,7 @@ mod tests {
     }
 
     fn opens(cursor: &PageCursor, request: SearchRequest) -> bool {
-        PageCursor::offset(&request.with_cursor(cursor.clone())).is_ok()
+        offset(&request.with_cursor(cursor.clone()), 1).is_ok()
     }
 
     #[test]
@@ -113,13 +109,30 @@ mod tests {
             request().allowing_degraded(),
         ];
         for (of, owner) in others.iter().enumerate() {
-            let cursor = PageCursor::at(10, owner).unwrap();
-            for (at, other) in others.iter().enumerate() {
-                assert_eq!(opens(&cursor, other.clone()), of == at, "{owner:?} opened by {other:?}");
+            let cursor = at(10, owner, 1).unwrap();
+            for (place, other) in others.iter().enumerate() {
+                assert_eq!(opens(&cursor, other.clone()), of == place, "{owner:?} opened by {other:?}");
             }
         }
-        let cursor = PageCursor::at(10, &request()).unwrap();
+        let cursor = at(10, &request(), 2).unwrap();
+        assert!(!opens(&cursor, request()), "a cursor of another generation");
+        let cursor = at(10, &request(), 1).unwrap();
         let same = request().with_top_k(50).with_timeout(std::time::Duration::from_secs(1)).with_cursor(cursor);
-        assert_eq!(PageCursor::offset(&same).unwrap(), 10, "neither its size nor its timeout makes a page another's");
+        assert_eq!(offset(&same, 1).unwrap(), 10, "neither its size nor its timeout makes a page another's");
+    }
+
+    /// A cursor as the first release with this form wrote it. Were it refused, every customer's open page would break at an upgrade.
+    #[test]
+    fn a_release_keeps_the_cursors_of_the_one_before() {
+        let filter = Filter::equals(FieldName::parse("video_id").unwrap(), "v1").negate();
+        let request = request()
+            .with_strategy(StrategyName::parse("phased").unwrap())
+            .with_filter(filter)
+            .with_time_range(TimeRange::new(0.0, 60.5).unwrap())
+            .grouped_by(Grouping::Moments)
+            .with_query_vectors(Matrix::new(2, vec![0.5, -1.0]).unwrap());
+        let cursor = PageCursor::from_text("AQHNZZEZlAm5hRw9cDXLduBHMTBVCnH7FjOdoCqJEuggGz4y");
+        assert_eq!(at(10, &request, 1).unwrap(), cursor, "{}", at(10, &request, 1).unwrap());
+        assert_eq!(offset(&request.with_cursor(cursor), 1).unwrap(), 10);
     }
 }

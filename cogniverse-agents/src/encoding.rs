@@ -1,18 +1,19 @@
-//! Query encoders by name, and the cache of what they made.
+//! Query encoders by name, and the cache of their vectors.
 
 use cogniverse_core::tenants::TenantCache;
-use cogniverse_sdk::{Error, Matrix, QueryEncoder, Result, TenantId};
+use cogniverse_sdk::{EncoderInfo, Error, ErrorCode, Matrix, QueryEncoder, Result, TenantId};
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
-/// Queries whose vectors are kept, over all tenants.
+/// The number of queries whose vectors are cached, over all tenants.
 const CACHED_QUERIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
-/// Every key carries the tenant (invariant 4): what one tenant asked is never seen, or timed, by another.
-type Key = (TenantId, String, String);
+/// The cache key. It includes the tenant ([invariant 4](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#4)), so that no tenant can see, or measure by timing, what another
+/// asked, and the encoder's whole description, as one model may serve both single-vector and multi-vector encoders.
+type Key = (TenantId, EncoderInfo, String);
 
-/// Query encoders by the names that profiles use.
+/// The registered query encoders.
 #[derive(Debug)]
 pub(crate) struct QueryEncoders {
     by_name: BTreeMap<String, Arc<dyn QueryEncoder>>,
@@ -27,11 +28,12 @@ impl QueryEncoders {
     pub(crate) fn get(&self, name: &str) -> Result<&Arc<dyn QueryEncoder>> {
         self.by_name.get(name).ok_or_else(|| {
             let unknown = Error::unknown("query encoder", name, self.by_name.keys());
-            Error::new(unknown.kind(), format!("{}; register it where the agent is built", unknown.message()))
+            let message = format!("{}; register it where the agent is built", unknown.message());
+            Error::of(ErrorCode::EncoderUnknown, message)
         })
     }
 
-    /// The vectors of a query, made once per tenant, model and text.
+    /// Returns the vectors of a query, encoded once per tenant, encoder and text.
     pub(crate) async fn encode(
         &self,
         tenant: &TenantId,
@@ -39,18 +41,16 @@ impl QueryEncoders {
         text: &str,
     ) -> Result<Arc<Matrix<f32>>> {
         let info = encoder.info();
-        let key = (tenant.clone(), info.model.clone(), text.to_owned());
+        let key = (tenant.clone(), info.clone(), text.to_owned());
         if let Some(known) = self.cache.lock().get(&key) {
             return Ok(Arc::clone(known));
         }
         let rows = Arc::new(encoder.encode_query(text).await.map_err(|e| e.with_context("encoder", &info.model))?);
         if rows.width() != info.dims || rows.is_empty() {
-            return Err(Error::unexpected(format!(
-                "encoder {} promised vectors of {} cells and made {}",
-                info.model,
-                info.dims,
-                rows.width()
-            )));
+            return Err(Error::of(
+                ErrorCode::EncoderFailed,
+                format!("encoder {} promised vectors of {} cells and made {}", info.model, info.dims, rows.width()),
+            ));
         }
         self.cache.lock().put(key, Arc::clone(&rows));
         Ok(rows)
@@ -65,15 +65,19 @@ impl TenantCache for QueryEncoders {
             cache.pop(&key);
         }
     }
+
+    fn holds(&self, tenant: &TenantId) -> u64 {
+        self.cache.lock().iter().filter(|((owner, ..), _)| owner == tenant).count() as u64
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use cogniverse_sdk::{EncoderInfo, ErrorKind, VectorKind};
+    use cogniverse_sdk::{ErrorKind, VectorKind};
 
-    /// Says one thing of its vectors and makes others, if it is told to.
+    /// An encoder that can announce one shape and return another.
     #[derive(Debug)]
     struct Fixed {
         info: EncoderInfo,
@@ -111,6 +115,30 @@ mod tests {
             let made = encoders.encode(&tenant(), &encoder, "words").await.unwrap();
             assert_eq!(*made, rows(4, 2, cell), "{model}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_model_that_makes_one_vector_and_many_has_vectors_of_both_kinds_and_widths() {
+        let encoders = QueryEncoders::new(BTreeMap::new());
+        let table = [(VectorKind::Single, 4, 1), (VectorKind::Multi, 4, 3), (VectorKind::Multi, 8, 3)];
+        for (kind, dims, height) in table.iter().chain(&table) {
+            let encoder = encoder("model", *dims, *kind, rows(*dims, *height, 1.0));
+            let made = encoders.encode(&tenant(), &encoder, "words").await.unwrap();
+            assert_eq!((made.width(), made.len()), (*dims, *height), "{kind:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_tenant_is_forgotten_and_the_others_are_not() {
+        let encoders = QueryEncoders::new(BTreeMap::new());
+        let encoder = encoder("model", 4, VectorKind::Single, rows(4, 1, 1.0));
+        let other = TenantId::parse("other").unwrap();
+        for tenant in [&tenant(), &other] {
+            encoders.encode(tenant, &encoder, "words").await.unwrap();
+        }
+        encoders.forget_tenant(&tenant());
+        let known: Vec<TenantId> = encoders.cache.lock().iter().map(|((tenant, ..), _)| tenant.clone()).collect();
+        assert_eq!(known, [other]);
     }
 
     #[tokio::test]

@@ -1,13 +1,13 @@
-//! Many profiles in one list, by reciprocal rank (Cormack, Clarke and Büttcher, 2009).
+//! Fusion of several profiles' results by reciprocal rank (Cormack, Clarke and Büttcher, 2009).
 
 use crate::{moment, request::Grouping, response::SearchResult};
 use std::collections::HashMap;
 
-/// The constant of reciprocal rank fusion: how little the first places differ from the next.
+/// The constant of reciprocal rank fusion: the larger it is, the less the top ranks stand out.
 const RANK_CONSTANT: f64 = 60.0;
 
-/// Joins the lists of several profiles, each in the order of its ranks. What counts as the same thing is the stretch of
-/// video, never the segment's number: segment 7 of a frame profile and of a 30 s profile are different moments.
+/// Fuses the ranked lists of several profiles. Results are the same if their time ranges of a video are, whatever
+/// their segment numbers: segment 7 of a frame profile and of a 30 s profile are different moments.
 pub(crate) fn fuse(lists: Vec<Vec<SearchResult>>, grouping: Grouping) -> Vec<SearchResult> {
     let many = lists.len() > 1;
     let mut ranked: Vec<SearchResult> = lists.into_iter().flatten().collect();
@@ -42,7 +42,7 @@ fn best_rank(result: &SearchResult) -> usize {
     result.evidence.iter().map(|evidence| evidence.rank).min().unwrap_or(usize::MAX)
 }
 
-/// Each profile counts once, by its best rank.
+/// Sums `1 / (60 + rank)` over the profiles, each counted once by its best rank.
 fn reciprocal_rank(result: &SearchResult) -> f64 {
     let mut best = HashMap::new();
     for evidence in &result.evidence {
@@ -56,7 +56,7 @@ fn reciprocal_rank(result: &SearchResult) -> f64 {
     ranks.into_iter().map(|rank| 1.0 / (RANK_CONSTANT + rank as f64)).sum()
 }
 
-/// Joins results of one video and one stretch.
+/// Merges results with the same video and time range.
 fn join_equal(ranked: Vec<SearchResult>) -> Vec<SearchResult> {
     let mut joined: Vec<SearchResult> = Vec::new();
     let mut places = HashMap::new();
@@ -79,7 +79,7 @@ fn join_equal(ranked: Vec<SearchResult>) -> Vec<SearchResult> {
 }
 
 impl SearchResult {
-    /// A stretch without length says nothing of what is in it: there the segment's number must agree too.
+    /// Returns the segment number where the time range is empty: such results must agree in it too.
     fn segment_id_if_alone(&self) -> Option<i64> {
         (self.end_time <= self.start_time).then_some(self.segment_id)
     }
@@ -100,6 +100,20 @@ mod tests {
         assert!((fused[0].score - 2.0 / 62.0).abs() < 1e-12 && (fused[1].score - 1.0 / 61.0).abs() < 1e-12);
         // As segments, stretches of another length are other things.
         assert_eq!(fuse(vec![frames, chunks], Grouping::Segments).len(), 4);
+    }
+
+    /// A stretch without length is told apart by its number; one with a length is not.
+    #[test]
+    fn pictures_of_one_time_are_told_apart_by_their_numbers() {
+        let numbered = |profile: &str, number: i64, end: f64| {
+            let mut result = result(profile, 1, "v", 5.0, end);
+            result.segment_id = number;
+            result
+        };
+        let fuse = |a, b| fuse(vec![vec![a], vec![b]], Grouping::Segments).len();
+        assert_eq!(fuse(numbered("a", 1, 5.0), numbered("b", 2, 5.0)), 2);
+        assert_eq!(fuse(numbered("a", 1, 5.0), numbered("b", 1, 5.0)), 1);
+        assert_eq!(fuse(numbered("a", 1, 6.0), numbered("b", 2, 6.0)), 1);
     }
 
     /// Many segments of one moment in one profile are one vote, and that of the best.

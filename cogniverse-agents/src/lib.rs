@@ -1,6 +1,6 @@
 //! The profile-agnostic video search agent: built once, it serves every tenant and profile.
 //!
-//! Tenant and profile come with each call and cannot be given to the agent's builder:
+//! Tenant and profile are arguments of each call and cannot be given to the builder:
 //!
 //! ```compile_fail
 //! # use cogniverse_agents::VideoSearchAgentBuilder;
@@ -11,27 +11,32 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`request`], [`response`] | what a search asks and answers |
+//! | [`request`], [`parameters`], [`response`] | requests, built in code or read from a customer's JSON; responses |
+//! | `snippet` | highlights: ranges, marked text, HTML |
 //! | [`agent`] | the flow of a search, from the tenant's state to typed results |
-//! | `plan` | profile, schema, strategy and encoder of a search |
-//! | `encoding` | query encoders by name, and the cache of what they made |
-//! | `fusion`, `moment` | many profiles in one list; neighbouring hits as one moment |
-//! | [`recall`] | what is remembered of users, and what became of results |
-//! | [`cursor`] | pages that belong to one tenant and one query |
+//! | `plan` | the profile, schema, strategy and encoder of a search |
+//! | `encoding` | query encoders by name, and the cache of their vectors |
+//! | `fusion`, `moment` | fusion of several profiles; merging of adjacent hits into moments |
+//! | [`recall`] | memories recalled beside a search, and verdicts on results |
+//! | `cursor` | page cursors, bound to one tenant and one query |
 
 pub mod agent;
-pub mod cursor;
+mod cursor;
 mod encoding;
 mod fusion;
 mod moment;
+pub mod parameters;
 mod plan;
 pub mod recall;
 pub mod request;
 pub mod response;
+mod snippet;
 mod telemetry;
 
 pub use agent::{VideoSearchAgent, VideoSearchAgentBuilder};
-pub use cursor::PageCursor;
+pub use cogniverse_sdk::PageCursor;
+pub use parameters::SearchParameters;
 pub use recall::{MemoryOptions, Outcome, Recall, Recalled, Verdict};
-pub use request::{Grouping, LeakPolicy, SearchRequest};
-pub use response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult, Snippet};
+pub use request::{Grouping, SearchRequest};
+pub use response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult};
+pub use snippet::Snippet;

@@ -1,14 +1,15 @@
-//! Neighbouring hits of one video as one moment: what a person wants to watch.
+//! Merging of adjacent hits of a video into moments.
 
 use crate::response::SearchResult;
 use std::collections::HashMap;
 
-/// Seconds between two stretches that still count as adjacent.
+/// The largest gap, in seconds, between ranges that count as adjacent.
 const ADJACENT: f64 = 1.0;
-/// Adjacent stretches are not joined beyond this many seconds; overlapping ones always are.
+/// The largest length, in seconds, up to which adjacent ranges are merged; overlapping ones always are.
 const LONGEST: f64 = 120.0;
 
-/// Merges results of one video that overlap or adjoin. `ranked` is best first; a moment stands where its best result stood.
+/// Merges overlapping and adjacent results of one video. `ranked` is best first; a moment takes the place of its best
+/// result.
 pub(crate) fn merge(ranked: Vec<SearchResult>) -> Vec<SearchResult> {
     let mut moments: Vec<Option<SearchResult>> = Vec::new();
     let mut of_video: HashMap<String, Vec<usize>> = HashMap::new();
@@ -43,7 +44,7 @@ fn touches(a: &SearchResult, b: &SearchResult) -> bool {
     overlap || (gap <= ADJACENT && joined <= LONGEST)
 }
 
-/// The better one's score, strategy and text; both one's stretch and evidence.
+/// Merges two results: the better one's score, strategy and text, the union of ranges, and the evidence of both.
 fn join(mut better: SearchResult, other: SearchResult) -> SearchResult {
     better.start_time = better.start_time.min(other.start_time);
     better.end_time = better.end_time.max(other.end_time);
@@ -72,6 +73,22 @@ mod tests {
             moments.iter().map(|m| (m.video_id.as_str(), m.start_time, m.end_time, m.evidence.len())).collect();
         assert_eq!(spans, [("v", 0.0, 32.0, 4), ("w", 0.0, 10.0, 1), ("v", 40.0, 41.0, 1)]);
         assert_eq!(moments[0].evidence.iter().map(|e| e.rank).collect::<Vec<_>>(), [1, 2, 4, 5]);
+    }
+
+    #[test]
+    fn what_overlaps_is_one_moment_however_long_and_what_meets_is_not() {
+        let merged = |first: (f64, f64), second: (f64, f64)| {
+            merge(vec![result("p", 1, "v", first.0, first.1), result("p", 2, "v", second.0, second.1)]).len()
+        };
+        for ((a, b), moments) in [
+            (((0.0, 100.0), (99.0, 200.0)), 1),
+            (((0.0, 100.0), (100.0, 200.0)), 2),
+            (((0.0, 60.0), (61.0, 120.0)), 1),
+            (((0.0, 60.0), (61.1, 120.0)), 2),
+            (((0.0, 60.0), (61.0, 121.0)), 2),
+        ] {
+            assert_eq!((merged(a, b), merged(b, a)), (moments, moments), "{a:?} {b:?}");
+        }
     }
 
     #[test]

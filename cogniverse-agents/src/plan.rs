@@ -1,14 +1,16 @@
-//! Profile, schema, strategy and encoder of a search, decided and checked before anything is encoded.
+//! Search plans: profile, schema, strategy and encoder, checked before the query is encoded.
 
-use crate::{encoding::QueryEncoders, request::SearchRequest};
+use crate::{encoding::QueryEncoders, request::SearchRequest, response::Degradation};
 use cogniverse_core::{
-    schemas::{Schema, SchemaManager, Strategy},
-    tenants::TenantCache,
+    guarded_backend::GuardedBackend,
+    schemas::{Schema, SchemaManager, Strategy, provenance},
+    tenants::{TenantCache, TenantGrant},
+    text::check_words,
 };
-use cogniverse_foundation::{BackendProfile, ConfigManager};
+use cogniverse_foundation::BackendProfile;
 use cogniverse_sdk::{
-    EncoderInfo, Error, ErrorKind, FieldName, Filter, ProfileName, QueryEncoder, Result, StrategyName, TenantId,
-    TenantSchema, TensorShape, TensorType, VectorKind, filter::Range,
+    DocumentStore, EncoderInfo, Error, ErrorCode, FieldName, Filter, ProfileName, QueryEncoder, Result, StrategyName,
+    TenantId, TenantSchema, TensorShape, TensorType, VectorKind, filter::Range,
 };
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -18,16 +20,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What ranks where a profile has no encoder and names no strategy.
+/// The default strategy of a profile without an encoder.
 const WORDS_ONLY: &str = "bm25_only";
-/// What ranks where a profile has an encoder and names no strategy: the first of these that its schema has.
+/// The default strategies of a profile with an encoder; the first that its schema has is used.
 const WITH_ENCODER: [&str; 3] = ["phased", "float_float", "semantic_search"];
-/// How long a deployed schema is believed; the backend checks the strategy of every query all the same.
+/// The time for which a deployed schema is cached; the backend still checks the strategy of every query.
 const SCHEMA_TIME: Duration = Duration::from_secs(5);
-/// Deployed schemas that are kept.
+/// The number of cached schemas.
 const CACHED_SCHEMAS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
-/// How one profile is going to be searched.
+/// The plan of a search in one profile.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) profile: ProfileName,
@@ -35,31 +37,74 @@ pub(crate) struct Plan {
     pub(crate) schema: TenantSchema,
     pub(crate) strategy: Strategy,
     pub(crate) filter: Option<Filter>,
+    /// The filter for segments whose vectors the encoder can be compared with; `None` where the schema does not
+    /// record it.
+    pub(crate) comparable: Option<Filter>,
+    /// The number of the profile's segments that cannot be compared.
+    pub(crate) left_out: u64,
     pub(crate) encoder: Option<Arc<dyn QueryEncoder>>,
-    /// What stands in for the strategy if the encoder fails and the request allows it.
+    /// The strategy to use if the encoder fails and the request allows it.
     pub(crate) fallback: Option<Strategy>,
+    /// The reason a fallback strategy is already in use.
+    pub(crate) degraded: Option<Degradation>,
 }
 
-/// Makes plans.
+impl Plan {
+    /// Falls back to text search if the request allows it, and returns whether it did.
+    pub(crate) fn fall_back(&mut self, reason: String) -> bool {
+        let Some(fallback) = self.fallback.take() else { return false };
+        self.degraded = Some(Degradation { wanted: self.strategy.name().clone(), reason });
+        (self.strategy, self.encoder) = (fallback, None);
+        true
+    }
+
+    /// Returns the reason why a vector search does not cover all segments.
+    pub(crate) fn left_out_reason(&self) -> String {
+        let encoder = self.encoder.as_ref().map_or("the encoder", |encoder| &encoder.info().model);
+        format!(
+            "{} segments are left out: their vectors were made by another model than {encoder}, or do not say by which; ingest them again",
+            self.left_out
+        )
+    }
+}
+
+/// The factory of plans.
 #[derive(Debug)]
 pub(crate) struct Planner {
-    config: ConfigManager,
     schemas: SchemaManager,
+    backend: GuardedBackend,
     cache: Mutex<LruCache<TenantSchema, (Instant, Arc<Schema>)>>,
+    holdings: Mutex<LruCache<HoldingKey, (Instant, Holding)>>,
+}
+
+/// The cache key: schema, profile, and the encoder if one is used.
+type HoldingKey = (TenantSchema, ProfileName, Option<EncoderInfo>);
+
+/// The segments of a profile in a schema.
+#[derive(Debug, Clone, Default)]
+struct Holding {
+    /// The filter for the profile's segments; `None` where all are.
+    seen: Option<Filter>,
+    /// The number of segments whose vectors another encoder made.
+    left_out: u64,
+    /// The number of the profile's segments, if there are any and none has the encoder's vectors.
+    without_vectors: Option<u64>,
 }
 
 impl Planner {
-    pub(crate) fn new(config: ConfigManager, schemas: SchemaManager) -> Self {
-        Self { config, schemas, cache: Mutex::new(LruCache::new(CACHED_SCHEMAS)) }
+    pub(crate) fn new(schemas: SchemaManager, backend: GuardedBackend) -> Self {
+        let (cache, holdings) = (Mutex::new(LruCache::new(CACHED_SCHEMAS)), Mutex::new(LruCache::new(CACHED_SCHEMAS)));
+        Self { schemas, backend, cache, holdings }
     }
 
     pub(crate) async fn plan(
         &self,
+        grant: &TenantGrant,
         request: &SearchRequest,
         name: &ProfileName,
         encoders: &QueryEncoders,
     ) -> Result<Plan> {
-        let profile = self.config.get_profile(&request.tenant, name).await?;
+        let profile = grant.config().profile(name)?;
         let config = &profile.config.value;
         let schema_name = TenantSchema::new(&request.tenant, &config.schema);
         let schema = self.schema(&schema_name).await.map_err(|e| e.with_context("profile", name))?;
@@ -80,17 +125,35 @@ impl Planner {
                 .and_then(|()| config.check_encoder(encoder.info()))
                 .map_err(|e| e.with_context("profile", name).with_context("schema", schema.name()))?;
         }
+        if encoder.is_some() || strategy.inputs().text {
+            check_words(&request.query)?;
+        }
+        let info = encoder.as_ref().map(|encoder| encoder.info());
+        let holding = self.holding(grant, &schema_name, &schema, (name, info)).await?;
+        let filter = join(filter, holding.seen);
+        let comparable = info.map(|info| provenance::of_encoder(&schema, info)).transpose()?.flatten();
         let words = StrategyName::parse(WORDS_ONLY)?;
         let fallback = if request.allow_degraded { schema.strategy(&words).ok().cloned() } else { None };
-        Ok(Plan {
+        let mut plan = Plan {
             profile: name.clone(),
             config_version: profile.config.version,
             schema: schema_name,
             strategy,
             filter,
+            comparable,
+            left_out: holding.left_out,
             encoder,
             fallback,
-        })
+            degraded: None,
+        };
+        if let (Some(held), Some(encoder)) = (holding.without_vectors, &plan.encoder) {
+            let error = no_vectors(name, encoder.info(), held, holding.left_out);
+            if plan.fallback.is_none() {
+                return Err(error);
+            }
+            plan.fall_back(error.message().to_owned());
+        }
+        Ok(plan)
     }
 
     async fn schema(&self, name: &TenantSchema) -> Result<Arc<Schema>> {
@@ -104,7 +167,47 @@ impl Planner {
         Ok(schema)
     }
 
-    /// A schema that the backend no longer has is not believed any longer.
+    /// Returns the segments of the profile in a schema, cached like the schema, except that absence is never cached.
+    async fn holding(
+        &self,
+        grant: &TenantGrant,
+        name: &TenantSchema,
+        schema: &Schema,
+        (profile, encoder): (&ProfileName, Option<&EncoderInfo>),
+    ) -> Result<Holding> {
+        let key = (name.clone(), profile.clone(), encoder.cloned());
+        if let Some((since, holding)) = self.holdings.lock().get(&key)
+            && since.elapsed() < SCHEMA_TIME
+        {
+            return Ok(holding.clone());
+        }
+        let Some(of_profile) = provenance::of_profile(schema, profile)? else {
+            return Ok(Holding::default());
+        };
+        let count = async |filter: Option<Filter>| self.backend.count(name, filter.as_ref()).await;
+        let own = count(Some(of_profile)).await? > 0;
+        // Segments that do not say by which profile they were cut are of all of them: nothing that was stored before is lost.
+        let others = grant.config().profiles()?;
+        let others = others.filter(|other| other.name != *profile && other.config.value.schema == *name.base());
+        let others: Vec<ProfileName> = others.map(|other| other.name.clone()).collect();
+        let seen = if own { provenance::of_none_of(schema, &others)? } else { None };
+        let mut holding = Holding { seen, left_out: 0, without_vectors: None };
+        if let Some(info) = encoder
+            && let Some(others) = provenance::of_other_encoders(schema, info)?
+        {
+            holding.left_out = count(join(holding.seen.clone(), Some(others))).await?;
+            let comparable = provenance::of_encoder(schema, info)?;
+            if count(join(holding.seen.clone(), comparable)).await? == 0 {
+                // Of nothing at all, nothing is found and nothing is wrong. Neither is believed: the next ingest changes it.
+                let held = count(holding.seen.clone()).await?;
+                return Ok(Holding { without_vectors: (held > 0).then_some(held), ..holding });
+            }
+        }
+        self.holdings.lock().put(key, (Instant::now(), holding.clone()));
+        Ok(holding)
+    }
+
+    /// Forgets a cached schema that the backend no longer has.
     pub(crate) fn forget_schema(&self, name: &TenantSchema) {
         self.cache.lock().pop(name);
     }
@@ -118,6 +221,19 @@ impl TenantCache for Planner {
         for schema in own {
             cache.pop(&schema);
         }
+        drop(cache);
+        let mut holdings = self.holdings.lock();
+        let own: Vec<HoldingKey> =
+            holdings.iter().map(|(key, _)| key).filter(|(schema, ..)| schema.tenant() == tenant).cloned().collect();
+        for key in own {
+            holdings.pop(&key);
+        }
+    }
+
+    fn holds(&self, tenant: &TenantId) -> u64 {
+        let schemas = self.cache.lock().iter().filter(|(schema, _)| schema.tenant() == tenant).count();
+        let holdings = self.holdings.lock().iter().filter(|((schema, ..), _)| schema.tenant() == tenant).count();
+        (schemas + holdings) as u64
     }
 }
 
@@ -132,7 +248,7 @@ fn strategy_name(request: &SearchRequest, profile: &BackendProfile, schema: &Sch
     Ok(StrategyName::parse(name)?)
 }
 
-/// The request's filter, and that a segment overlaps the asked-for stretch.
+/// Combines the request's filter with its time range.
 fn filter(request: &SearchRequest) -> Result<Option<Filter>> {
     let Some(range) = &request.time_range else { return Ok(request.filter.clone()) };
     let begins = Range { lt: Some(range.end().into()), ..Range::default() };
@@ -145,9 +261,27 @@ fn filter(request: &SearchRequest) -> Result<Option<Filter>> {
     }))
 }
 
+/// Combines two optional filters with AND.
+pub(crate) fn join(first: Option<Filter>, second: Option<Filter>) -> Option<Filter> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(first.and(second)),
+        (first, second) => first.or(second),
+    }
+}
+
+fn no_vectors(profile: &ProfileName, encoder: &EncoderInfo, held: u64, others: u64) -> Error {
+    Error::of(
+        ErrorCode::SegmentsWithoutVectors,
+        format!(
+            "none of the {held} segments of profile \"{profile}\" has vectors that encoder {} made ({others} have another model's, or do not say whose); ingest them again with it, give the profile the encoder that made them, or use {WORDS_ONLY}",
+            encoder.model
+        ),
+    )
+}
+
 fn no_encoder(profile: &ProfileName, strategy: &Strategy) -> Error {
-    Error::new(
-        ErrorKind::FailedPrecondition,
+    Error::of(
+        ErrorCode::EncoderMissing,
         format!(
             "strategy \"{}\" needs query vectors and profile \"{profile}\" has no encoder; configure one, give query vectors, or use {WORDS_ONLY}",
             strategy.name()
@@ -155,7 +289,7 @@ fn no_encoder(profile: &ProfileName, strategy: &Strategy) -> Error {
     )
 }
 
-/// Dimensions and kind of the encoder's vectors against the strategy's inputs (invariant 17).
+/// Checks the dimensions and kind of the encoder's vectors against the strategy's inputs ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
 fn check_encoder(info: &EncoderInfo, strategy: &Strategy) -> Result<()> {
     let inputs = strategy.inputs();
     let fits = |tensor: &TensorType, dims: usize| {
@@ -168,12 +302,15 @@ fn check_encoder(info: &EncoderInfo, strategy: &Strategy) -> Result<()> {
         return Ok(());
     }
     let wanted: Vec<String> = [&inputs.float, &inputs.binary].into_iter().flatten().map(ToString::to_string).collect();
-    Err(Error::invalid(format!(
-        "encoder {} makes {:?} vectors of {} dimensions and strategy \"{}\" wants {}; choose another encoder or schema",
-        info.model,
-        info.kind,
-        info.dims,
-        strategy.name(),
-        wanted.join(" and ")
-    )))
+    Err(Error::of(
+        ErrorCode::EncoderMismatch,
+        format!(
+            "encoder {} makes {:?} vectors of {} dimensions and strategy \"{}\" wants {}; choose another encoder or schema",
+            info.model,
+            info.kind,
+            info.dims,
+            strategy.name(),
+            wanted.join(" and ")
+        ),
+    ))
 }

@@ -1,54 +1,57 @@
-//! What is remembered of users, and what became of results.
+//! Recall of users' memories beside a search, and verdicts on results.
 
-use cogniverse_core::memory::{MemoryManager, MemoryQuery, MemoryReport, MemoryService, Remember};
+use cogniverse_core::{
+    memory::{MemoryManager, MemoryQuery, MemoryReport, MemoryService, Remember},
+    tenants::TenantGrant,
+};
 use cogniverse_sdk::{
-    AgentId, Error, ErrorKind, MemoryId, MemoryReach, MemoryScope, Result, SessionId, TenantId, TimeRange, UserId,
+    AgentId, Error, ErrorCode, MemoryId, MemoryReach, MemoryScope, Result, SessionId, TenantId, TimeRange, UserId,
 };
 use std::time::Duration;
 
-/// The agent whose memories these are.
+/// The agent id under which these memories are stored.
 pub const AGENT: &str = "video_search";
-/// Memories that are recalled where nothing else is said.
+/// The default number of memories to recall.
 const RECALLED: usize = 5;
-/// Time that recalling may take from a search.
+/// The longest a recall may delay a search.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What to recall of a user beside a search.
+/// Options for recalling a user's memories beside a search.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MemoryOptions {
-    /// Of whom.
+    /// The user.
     pub user: UserId,
-    /// Of one session alone; none: of all, and of none.
+    /// The session to recall from; `None` for all sessions and memories without one.
     pub session: Option<SessionId>,
-    /// At most so many memories (default 5; from 1 to 100).
+    /// The largest number of memories (default 5; from 1 to 100).
     pub top_k: usize,
-    /// The least cosine (default 0.25).
+    /// The smallest cosine (default 0.25).
     pub threshold: f64,
 }
 
 impl MemoryOptions {
-    /// What is remembered of a user, in whatever session.
+    /// Recalls memories of a user in any session.
     #[must_use]
     pub fn of_user(user: UserId) -> Self {
         Self { user, session: None, top_k: RECALLED, threshold: 0.25 }
     }
 
-    /// Of one session alone.
+    /// Restricts the recall to one session.
     #[must_use]
     pub fn in_session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
         self
     }
 
-    /// Another number of memories.
+    /// Sets the largest number of memories.
     #[must_use]
     pub fn with_top_k(mut self, top_k: usize) -> Self {
         self.top_k = top_k;
         self
     }
 
-    /// Another least cosine.
+    /// Sets the smallest cosine.
     #[must_use]
     pub fn with_threshold(mut self, threshold: f64) -> Self {
         self.threshold = threshold;
@@ -56,38 +59,38 @@ impl MemoryOptions {
     }
 }
 
-/// What was recalled beside a search. It is told, and changes no result.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
+/// The memories recalled beside a search. They are informative and change no result.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Recall {
-    /// Best first.
+    /// The memories, best first.
     pub memories: Vec<Recalled>,
-    /// Why nothing, or less than there is, was recalled, where that is not because nothing fits.
+    /// The reason why nothing, or not everything, could be recalled; `None` for a complete recall.
     pub problem: Option<String>,
 }
 
-/// One memory that was recalled.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// A recalled memory.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Recalled {
-    /// Which.
+    /// The id.
     pub id: MemoryId,
-    /// What it says.
+    /// The text.
     pub text: String,
-    /// How well it fits, from 0 to 1.
+    /// The score, from 0 to 1.
     pub score: f64,
 }
 
-/// What a user made of a result.
+/// A user's verdict on a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// They watched it.
+    /// The user watched the video.
     Watched,
-    /// It was what they looked for.
+    /// The result was useful.
     Useful,
-    /// It was not.
+    /// The result was not useful.
     NotUseful,
 }
 
@@ -109,28 +112,28 @@ impl Verdict {
     }
 }
 
-/// What became of one result of a search.
+/// A user's verdict on one result of a search.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Whose search it was.
+    /// The tenant of the search.
     pub tenant: TenantId,
-    /// Who searched.
+    /// The user who searched.
     pub user: UserId,
-    /// In which session, where there is one.
+    /// The session, if there is one.
     pub session: Option<SessionId>,
-    /// What they looked for.
+    /// The query text.
     pub query: String,
     /// The video of the result.
     pub video_id: String,
-    /// Its stretch, where the result has one.
+    /// The time range of the result, if it has one.
     pub time: Option<TimeRange>,
-    /// What they made of it.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
 impl Outcome {
-    /// A user's verdict on a video that a query found.
+    /// Creates a verdict on a video that a query found.
     #[must_use]
     pub fn new(
         tenant: TenantId,
@@ -143,14 +146,14 @@ impl Outcome {
         Self { tenant, user, session: None, query, video_id, time: None, verdict }
     }
 
-    /// In a session.
+    /// Sets the session.
     #[must_use]
     pub fn in_session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
         self
     }
 
-    /// Of a stretch of the video.
+    /// Sets the time range within the video.
     #[must_use]
     pub fn at(mut self, time: TimeRange) -> Self {
         self.time = Some(time);
@@ -169,35 +172,36 @@ fn agent() -> Result<AgentId> {
 }
 
 fn absent() -> Error {
-    Error::new(ErrorKind::FailedPrecondition, "this agent has no memory; give the builder a text_embedder")
+    Error::of(ErrorCode::TextEmbedderMissing, "this agent has no memory; give the builder a text_embedder")
 }
 
 /// Never an error: a search does not fail because a memory does.
 pub(crate) async fn recall(
     memory: Option<&MemoryService>,
-    tenant: &TenantId,
+    grant: &TenantGrant,
     query: &str,
     options: &MemoryOptions,
 ) -> Recall {
-    let recalled = tokio::time::timeout(TIMEOUT, find(memory, tenant, query, options)).await;
+    let limit = grant.time_left().map_or(TIMEOUT, |left| left.min(TIMEOUT));
+    let recalled = tokio::time::timeout(limit, find(memory, grant, query, options)).await;
     let problem = match recalled {
         Ok(Ok(recall)) => return recall,
         Ok(Err(error)) => error.chain(),
-        Err(_) => format!("recalling took longer than {TIMEOUT:?}"),
+        Err(_) => format!("recalling took longer than {limit:?}"),
     };
-    tracing::warn!(tenant.id = %tenant, "nothing is recalled: {problem}");
+    tracing::warn!(tenant.id = %grant.tenant(), "nothing is recalled: {problem}");
     Recall { memories: Vec::new(), problem: Some(problem) }
 }
 
 async fn find(
     memory: Option<&MemoryService>,
-    tenant: &TenantId,
+    grant: &TenantGrant,
     query: &str,
     options: &MemoryOptions,
 ) -> Result<Recall> {
     let service = memory.ok_or_else(absent)?;
     // Nothing is deployed by a search: a tenant without memories has none to recall.
-    let Some(memory) = service.find(tenant).await? else { return Ok(Recall::default()) };
+    let Some(memory) = service.find(grant).await? else { return Ok(Recall::default()) };
     let scope = MemoryScope::new(agent()?).of_user(options.user.clone());
     let reach = match &options.session {
         Some(session) => MemoryReach::of(&scope.in_session(session.clone())),

@@ -1,17 +1,19 @@
-//! What a search asks.
+//! Search requests.
 
-use crate::{cursor::PageCursor, recall::MemoryOptions};
-use cogniverse_sdk::{Error, Filter, Matrix, ProfileName, Result, StrategyName, TenantId, TimeRange};
+use crate::recall::MemoryOptions;
+use cogniverse_sdk::{
+    Error, ErrorCode, Filter, Matrix, PageCursor, ProfileName, Result, StrategyName, TenantId, TimeRange,
+};
 use std::time::Duration;
 
-/// The most results a page may have.
+/// The largest number of results in a page.
 pub const MAX_TOP_K: usize = 1000;
-/// The most profiles one search may ask.
+/// The largest number of profiles in one search.
 pub const MAX_PROFILES: usize = 16;
-/// The longest query, in bytes: far beyond what a person writes.
+/// The longest query in bytes, far beyond what a person writes.
 pub const MAX_QUERY: usize = 16_384;
 
-/// A search of one tenant's videos.
+/// A request to search one tenant's videos.
 ///
 /// ```
 /// use cogniverse_agents::SearchRequest;
@@ -25,59 +27,49 @@ pub const MAX_QUERY: usize = 16_384;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SearchRequest {
-    /// Whose videos.
+    /// The tenant to search.
     pub tenant: TenantId,
-    /// In which profiles; several are fused by reciprocal rank.
+    /// The profiles to search; the results of several are fused by reciprocal rank.
     pub profiles: Vec<ProfileName>,
-    /// The user's words.
+    /// The query text, required where a strategy ranks by words or an encoder makes the query vectors.
     pub query: String,
-    /// Results a page (default 10, at most 1,000).
+    /// The number of results per page (default 10, at most 1,000).
     pub top_k: usize,
-    /// How to rank; none for each profile's default.
+    /// The strategy; `None` uses each profile's default.
     pub strategy: Option<StrategyName>,
-    /// Only segments that meet it.
+    /// A filter on the segments.
     pub filter: Option<Filter>,
-    /// Only segments that overlap it.
+    /// The time range that segments must overlap.
     pub time_range: Option<TimeRange>,
-    /// What a result is (default: a segment).
+    /// The unit of results (default: segments).
     pub grouping: Grouping,
-    /// Where the page before ended.
+    /// The cursor of the page to return; `None` for the first.
     pub cursor: Option<PageCursor>,
-    /// The query's vectors, where the caller has them; no encoder is asked then.
+    /// Query vectors to use instead of an encoder.
     pub query_vectors: Option<Matrix<f32>>,
-    /// Whether a search by words may stand in for an encoder that fails (default: no, it is an error).
+    /// Whether a text search may replace an encoder that fails (default `false`: the search fails).
     pub allow_degraded: bool,
-    /// Time to give up after; none: the strategy's own.
+    /// The timeout; `None` uses the strategy's own.
     pub timeout: Option<Duration>,
-    /// What to recall of a user beside the search (default: nothing). It does not change what is found.
+    /// Options to recall a user's memories beside the search (default: none). They do not change the results.
     pub memory: Option<MemoryOptions>,
 }
 
-/// What a result is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The unit of search results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Grouping {
-    /// A segment, as it is stored.
+    /// Segments, as they are stored.
     #[default]
     Segments,
-    /// Overlapping and adjacent segments of one video, merged: what a person wants to watch. Made of the best 500
-    /// segments of each profile.
+    /// Moments: overlapping and adjacent segments of one video, merged. Made of the best 500 segments of each
+    /// profile.
     Moments,
 }
 
-/// What to do with a hit that another tenant's schema answered (invariant 5). It is never shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum LeakPolicy {
-    /// Fail the search.
-    #[default]
-    Fail,
-    /// Drop the hit, count it and log it.
-    Drop,
-}
-
 impl SearchRequest {
-    /// Ten segments of one profile.
+    /// Creates a request for ten segments of one profile.
     #[must_use]
     pub fn new(tenant: TenantId, profile: ProfileName, query: impl Into<String>) -> Self {
         Self {
@@ -97,77 +89,77 @@ impl SearchRequest {
         }
     }
 
-    /// Asks another profile too.
+    /// Adds a profile to search.
     #[must_use]
     pub fn and_profile(mut self, profile: ProfileName) -> Self {
         self.profiles.push(profile);
         self
     }
 
-    /// Another number of results a page.
+    /// Sets the number of results per page.
     #[must_use]
     pub fn with_top_k(mut self, top_k: usize) -> Self {
         self.top_k = top_k;
         self
     }
 
-    /// Another way to rank.
+    /// Sets the strategy.
     #[must_use]
     pub fn with_strategy(mut self, strategy: StrategyName) -> Self {
         self.strategy = Some(strategy);
         self
     }
 
-    /// Only segments that meet the condition.
+    /// Sets the filter on the segments.
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = Some(filter);
         self
     }
 
-    /// Only segments that overlap a stretch of their video.
+    /// Sets the time range that segments must overlap.
     #[must_use]
     pub fn with_time_range(mut self, range: TimeRange) -> Self {
         self.time_range = Some(range);
         self
     }
 
-    /// What a result is.
+    /// Sets the unit of results.
     #[must_use]
     pub fn grouped_by(mut self, grouping: Grouping) -> Self {
         self.grouping = grouping;
         self
     }
 
-    /// The page after another.
+    /// Sets the cursor of the page to return.
     #[must_use]
     pub fn with_cursor(mut self, cursor: PageCursor) -> Self {
         self.cursor = Some(cursor);
         self
     }
 
-    /// Vectors in place of an encoder.
+    /// Sets query vectors to use instead of an encoder.
     #[must_use]
     pub fn with_query_vectors(mut self, vectors: Matrix<f32>) -> Self {
         self.query_vectors = Some(vectors);
         self
     }
 
-    /// Lets a search by words stand in for an encoder that fails; the answer says so.
+    /// Allows a text search to replace an encoder that fails; the response says so.
     #[must_use]
     pub fn allowing_degraded(mut self) -> Self {
         self.allow_degraded = true;
         self
     }
 
-    /// Time to give up after.
+    /// Sets the timeout.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Recalls what is remembered of a user for this query; the answer says what.
+    /// Recalls a user's memories for this query; the response lists them.
     #[must_use]
     pub fn with_memory(mut self, options: MemoryOptions) -> Self {
         self.memory = Some(options);
@@ -176,16 +168,12 @@ impl SearchRequest {
 
     pub(crate) fn check(&self) -> Result<()> {
         if self.top_k == 0 || self.top_k > MAX_TOP_K {
-            return Err(Error::invalid(format!(
-                "top_k is {}; give 1 to {MAX_TOP_K} and follow the page cursor",
-                self.top_k
-            )));
+            let message = format!("top_k is {}; give 1 to {MAX_TOP_K} and follow the page cursor", self.top_k);
+            return Err(Error::invalid(message).with_public_message("The number of results asked for is out of range."));
         }
         if self.query.len() > MAX_QUERY {
-            return Err(Error::invalid(format!(
-                "the query is {} bytes long; give at most {MAX_QUERY}",
-                self.query.len()
-            )));
+            let message = format!("the query is {} bytes long; give at most {MAX_QUERY}", self.query.len());
+            return Err(Error::of(ErrorCode::TextTooLong, message));
         }
         let mut seen = std::collections::HashSet::new();
         if let Some(twice) = self.profiles.iter().find(|profile| !seen.insert(*profile)) {

@@ -1,149 +1,121 @@
-//! What a search answers.
+//! Search responses.
 
-use crate::{cursor::PageCursor, recall::Recall};
+use crate::{recall::Recall, snippet::Snippet};
 use cogniverse_sdk::{
-    DocumentId, FieldName, ProfileName, SchemaName, StrategyName, TenantId, search_backend::Coverage,
+    DocumentId, PageCursor, ProfileName, SchemaName, StrategyName, TenantId, search_backend::Coverage,
 };
-use std::ops::Range;
+use serde::{Deserialize, Serialize};
 
-/// The answer to a search, with how it came about.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// The response to a search, with how it was computed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SearchResponse {
-    /// Whose videos these are.
+    /// The tenant that was searched.
     pub tenant: TenantId,
-    /// Best first.
+    /// The results, best first.
     pub results: Vec<SearchResult>,
-    /// Give this back for the next page; none at the end.
+    /// The cursor of the next page; `None` on the last one.
     pub next: Option<PageCursor>,
-    /// How each profile was searched, in the order asked.
+    /// The details of each profile's search, in request order.
     pub profiles: Vec<ProfileAnswer>,
-    /// What was recalled of the user, where that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The recalled memories, where the request asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recall: Option<Recall>,
 }
 
 impl SearchResponse {
-    /// Whether any profile was searched in a lesser way than asked (invariant 18).
+    /// Returns whether any profile fell back to a lesser search than requested ([invariant 18](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#18)).
     #[must_use]
     pub fn is_degraded(&self) -> bool {
         self.profiles.iter().any(|answer| answer.degraded.is_some())
     }
 
-    /// Whether any profile's answer speaks of a part of its segments only.
+    /// Returns whether any profile's answer covers only part of its segments.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.profiles.iter().any(|answer| answer.coverage != Coverage::Full)
     }
 }
 
-/// How one profile was searched.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// The details of one profile's search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProfileAnswer {
     /// The profile.
     pub profile: ProfileName,
-    /// The version of its configuration; 0 where it is the built-in one.
+    /// The version of the profile's configuration; 0 for a built-in profile.
     pub config_version: u64,
     /// The base schema.
     pub schema: SchemaName,
-    /// The strategy that ranked.
+    /// The strategy that was used.
     pub strategy: StrategyName,
-    /// The model that encoded the query, where one did.
+    /// The model that encoded the query; `None` where none did.
     pub encoder: Option<String>,
-    /// Segments that matched, shown or not.
+    /// The number of segments that matched, shown or not.
     pub matched: u64,
-    /// Why this is less than was asked for.
+    /// The fallback, where the search was degraded.
     pub degraded: Option<Degradation>,
-    /// How much of the profile's segments the answer speaks of.
+    /// The extent to which the profile's segments were searched.
     pub coverage: Coverage,
 }
 
-/// Why an answer is less than was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// A fallback from the requested search.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Degradation {
-    /// The strategy that was asked for.
+    /// The requested strategy.
     pub wanted: StrategyName,
-    /// What went wrong.
+    /// The cause.
     pub reason: String,
 }
 
-/// One result: a segment, or a moment made of several.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// A result: a segment, or a moment merged from several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SearchResult {
     /// The video.
     pub video_id: String,
-    /// Its title, where it has one.
+    /// The title; empty where the video has none.
     pub title: String,
-    /// Where the result begins, in seconds from the video's start.
+    /// The start, in seconds from the start of the video.
     pub start_time: f64,
-    /// Where it ends, in seconds.
+    /// The end, in seconds from the start of the video.
     pub end_time: f64,
-    /// The strategy's score; over several profiles the sum of `1 / (60 + rank)`. Comparable within one answer only.
+    /// The strategy's score; over several profiles the sum of `1 / (60 + rank)`. Scores of different responses are
+    /// not comparable.
     pub score: f64,
-    /// The strategy that found it; over several profiles, of the profile that ranked it best.
+    /// The strategy that found it; with several profiles, that of the profile that ranked it best.
     pub strategy: StrategyName,
-    /// The profile that found it; over several, the one that ranked it best.
+    /// The profile that found it; with several, the one that ranked it best.
     pub profile: ProfileName,
-    /// The best segment's number in its video.
+    /// The number of the best segment within the video.
     pub segment_id: i64,
-    /// What is said and seen there: the best segment's transcript, or its description where nothing is said.
+    /// The transcript of the best segment, or its description where it has no transcript.
     pub text: String,
-    /// Why it is here, best segment first.
+    /// The segments that support the result, best first.
     pub evidence: Vec<Evidence>,
 }
 
-/// A segment that speaks for a result.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// A segment that supports a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Evidence {
     /// The document.
     pub document_id: DocumentId,
     /// The profile that found it.
     pub profile: ProfileName,
-    /// Its place in that profile's list, from 1.
+    /// The rank in that profile's list, from 1.
     pub rank: usize,
-    /// Its score there.
+    /// The score in that profile.
     pub score: f64,
     /// The first phase's score, where a second phase replaced it.
     pub first_phase: Option<f64>,
-    /// Its own stretch, in seconds.
+    /// The start of the segment in seconds.
     pub start_time: f64,
-    /// Its own end, in seconds.
+    /// The end of the segment in seconds.
     pub end_time: f64,
-    /// The text fields in which the query's words stand.
+    /// The text fields that contain query words.
     pub snippets: Vec<Snippet>,
-}
-
-/// A text field in which the query's words stand.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[non_exhaustive]
-pub struct Snippet {
-    /// The field.
-    pub field: FieldName,
-    /// Its whole text.
-    pub text: String,
-    /// Byte ranges of the words, in order.
-    pub matches: Vec<Range<usize>>,
-}
-
-impl Snippet {
-    /// The text with each word between two marks, such as `**`.
-    #[must_use]
-    pub fn marked(&self, before: &str, after: &str) -> String {
-        let (mut marked, mut last) = (String::new(), 0);
-        for range in &self.matches {
-            let (Some(gap), Some(word)) = (self.text.get(last..range.start), self.text.get(range.clone())) else {
-                continue;
-            };
-            marked.extend([gap, before, word, after]);
-            last = range.end;
-        }
-        marked.push_str(self.text.get(last..).unwrap_or_default());
-        marked
-    }
 }
 
 #[cfg(test)]
@@ -175,12 +147,5 @@ pub(crate) mod tests {
             text: String::new(),
             evidence: vec![evidence],
         }
-    }
-
-    #[test]
-    fn marks_stand_around_words() {
-        let field = FieldName::parse("audio_transcript").unwrap();
-        let snippet = Snippet { field, text: "a café, then tea".into(), matches: vec![2..7, 14..17] };
-        assert_eq!(snippet.marked("[", "]"), "a [café], then [tea]");
     }
 }

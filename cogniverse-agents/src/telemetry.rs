@@ -1,20 +1,23 @@
-//! The spans of this crate, in OpenInference's words where it has them.
+//! Spans of this crate, with OpenInference's attributes where they exist.
 
 use crate::{plan::Plan, request::SearchRequest, response::SearchResult};
+pub(crate) use cogniverse_foundation::telemetry::failed;
 use cogniverse_sdk::Error;
 use serde_json::{Map, Value};
 use tracing::{Span, field::Empty};
 
-/// One search of one tenant: the agent's whole answer.
+/// Span: one search of one tenant.
 const SEARCH: &str = "cogniverse.search";
-/// A search that was refused before it was known whether its tenant exists: of the system, as nobody may make projects by asking.
+/// Span: a search refused before its tenant is known to exist. It belongs to the system, so that requests cannot
+/// create projects.
 const REFUSED: &str = "cogniverse.search.refused";
-/// One profile's part of it.
+/// Span: the retrieval of one profile.
 const RETRIEVE: &str = "cogniverse.search.retrieve";
-/// A query's vectors.
+/// Span: the encoding of a query.
 const ENCODE: &str = "cogniverse.search.encode";
 
-/// Texts go to `tracing` only where the tenant allows it (`content`): any subscriber may write them to a log.
+/// Opens the span of a search. Texts go to `tracing` only where the tenant allows it (`content`), as any subscriber
+/// may log them.
 pub(crate) fn search(request: &SearchRequest, content: bool) -> Span {
     let profiles: Vec<&str> = request.profiles.iter().map(|profile| profile.as_str()).collect();
     let span = tracing::info_span!(
@@ -74,8 +77,8 @@ pub(crate) fn encode(request: &SearchRequest, model: &str, content: bool) -> Spa
     span
 }
 
-/// What was found, as a JSON array that a layer spreads over OpenInference's attributes; with its texts where the tenant allows
-/// it.
+/// Records the results as a JSON array, which a layer expands into OpenInference attributes; texts are included where
+/// the tenant allows it.
 pub(crate) fn found(results: &[SearchResult], content: bool) {
     let span = Span::current();
     if span.is_disabled() {
@@ -90,9 +93,4 @@ pub(crate) fn found(results: &[SearchResult], content: bool) {
         Value::Object(fields)
     });
     span.record("retrieval.documents", Value::Array(documents.collect()).to_string());
-}
-
-/// Says in the current span that the work failed, and as what.
-pub(crate) fn failed(error: &Error) {
-    tracing::error!(exception.r#type = ?error.kind(), "{}", error.chain());
 }

@@ -1,9 +1,10 @@
-//! From videos and segment files to stored documents: resumable, reported per video.
+//! Resumable ingestion of videos and segments files, with a report per video.
 
 mod document;
 mod encoding;
 mod ffmpeg;
 mod fingerprint;
+mod flights;
 mod frames;
 mod pipeline;
 mod precomputed;

@@ -1,4 +1,4 @@
-//! Schemas, tenants and ingestion: what a search needs before it can run.
+//! Schemas, tenants, ingestion, memory and language models: everything that a search builds on.
 //!
 //! ```
 //! use cogniverse_core::schemas::{EmbeddedSchemaLoader, Schema};
@@ -16,15 +16,25 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`schemas`] | base schemas: loading, understanding, bringing them to tenants |
-//! | [`ingestion`], [`transcript`] | from videos and segment files to stored documents |
-//! | [`text`] | words: terms and highlights |
-//! | [`tenants`] | who exists, and whether it may be served |
-//! | [`memory`] | what agents remember |
+//! | [`schemas`] | base schemas: loading, compiling, deploying to tenants |
+//! | [`ingestion`], [`transcript`] | ingestion of videos and segments files |
+//! | [`text`] | text analysis: terms and highlights |
+//! | [`tenants`] | tenants' records, and the gate that admits every call |
+//! | [`lifecycle`] | creation, suspension, reactivation and erasure of tenants |
+//! | [`guarded_backend`] | the guard around a backend, which verifies whose each answer is |
+//! | [`memory`] | memories of agents |
 
+#[doc(hidden)]
+pub mod failpoint;
+mod files;
+pub mod guarded_backend;
 pub mod ingestion;
+pub mod lifecycle;
 pub mod memory;
+pub mod models;
 pub mod schemas;
 pub mod tenants;
 pub mod text;
 pub mod transcript;
+
+pub use cogniverse_foundation::worker;

@@ -1,21 +1,21 @@
-//! What agents remember, tenant by tenant.
+//! Memories of agents, per tenant.
 //!
-//! [`MemoryService`] opens tenants' memories; a [`MemoryManager`] is the memory of one. It embeds what is remembered, lets a
-//! language model draw facts where that is asked for, and keeps memories in a [`cogniverse_sdk::MemoryStore`]: the tenant's own
-//! schema `agent_memories` on the search backend. Each call names a scope within the tenant, and an id means nothing without
-//! one: the scope is part of a memory's address.
+//! [`MemoryService`] opens tenants' memories; a [`MemoryManager`] holds those of one tenant. It embeds texts, lets a
+//! language model extract facts on request, and keeps memories in a [`cogniverse_sdk::MemoryStore`]: the tenant's own
+//! schema `agent_memories` on the search backend. Each call names a scope within the tenant, and an id means nothing
+//! without one: the scope is part of a memory's address.
 //!
-//! History lives in the same schema as the memories: one feed then carries a memory and the entry of its history, a backup
-//! carries both, and erasing the tenant's schemas erases both.
+//! Histories are in the same schema: a single feed writes a memory with its history entry, a backup includes both,
+//! and erasing the tenant's schemas erases both.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `service`, `manager` | opening tenants' memories; the calls |
-//! | `remembering`, `inference`, `prompt`, `decision` | from what was said to memories |
+//! | `remembering`, `inference`, `prompt`, `decision` | from messages to memories |
 //! | `backend_store`, `lookup`, `document`, `condition`, `cursor` | memories as documents of a backend |
-//! | `in_memory` | memories in memory |
-//! | [`bounds`], `rules`, `identity` | what may be remembered, and what makes two memories one |
-//! | `reembed`, `transfer` | another model; another place |
+//! | `in_memory` | a store in main memory |
+//! | [`bounds`], `rules`, `identity` | limits, and the identity of memories |
+//! | `reembed`, `transfer` | re-embedding; export and import |
 
 mod backend_store;
 pub mod bounds;
@@ -27,6 +27,7 @@ mod embedding;
 mod identity;
 mod in_memory;
 mod inference;
+mod known_texts;
 mod lookup;
 mod manager;
 mod prompt;
@@ -35,9 +36,12 @@ mod remembering;
 mod report;
 mod request;
 mod rules;
+mod schemas;
 mod service;
 mod telemetry;
 mod transfer;
+
+pub(crate) use schemas::STAGE_BASE;
 
 pub use backend_store::BackendMemoryStore;
 pub use in_memory::InMemoryMemoryStore;

@@ -1,4 +1,4 @@
-//! Base schemas: where they come from, what they mean, and whose they are.
+//! Base schemas: loading, compiling and deploying.
 
 pub mod deployment;
 mod description;
@@ -8,13 +8,16 @@ mod loader;
 mod lower;
 mod manager;
 pub(crate) mod memory_schema;
+pub mod provenance;
 mod query;
 mod schema;
 mod strategy;
 
+pub(crate) use memory_schema::BASE as MEMORY_BASE;
+
 pub use description::{FieldDescription, SchemaDescription, StrategyDescription};
 pub use difference::SchemaDifference;
-pub use loader::{EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader};
+pub use loader::{EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader, WithShippedSchemas};
 pub use manager::{SchemaHealth, SchemaManager};
 pub use query::{MAX_QUERY_TEXT, MAX_QUERY_VECTORS, MAX_WINDOW};
 pub use schema::Schema;

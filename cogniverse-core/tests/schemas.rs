@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
 
 fn shipped_folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/schemas")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas")
 }
 
 mod embedded {
@@ -204,7 +204,18 @@ fn differences_say_what_documents_would_feel() {
     let mut ranking = base();
     ranking.rank_profiles.remove(0);
     assert_eq!(schema.difference(&ranking), SchemaDifference::Ranking(vec!["rank profile bm25_only is new".into()]));
-    let mut fields = base();
-    fields.document.fields.remove(0);
-    assert_eq!(schema.difference(&fields), SchemaDifference::Documents(vec!["field video_id is new".into()]));
+    // What documents are searched or ranked by is made of them; any other field they may go without.
+    let without = |name: &str| {
+        let mut fields = base();
+        fields.document.fields.retain(|field| field.name.as_str() != name);
+        schema.difference(&fields)
+    };
+    assert_eq!(without("video_id"), SchemaDifference::Ranking(vec!["field video_id is new".into()]));
+    for name in ["video_title", "embedding"] {
+        assert_eq!(without(name), SchemaDifference::Documents(vec![format!("field {name} is new")]));
+    }
+    let mut more = base();
+    more.document.fields.push(more.document.fields[0].clone());
+    more.document.fields.last_mut().unwrap().name = FieldName::parse("other").unwrap();
+    assert_eq!(schema.difference(&more), SchemaDifference::Documents(vec!["field other is gone".into()]));
 }

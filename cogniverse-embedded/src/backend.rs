@@ -1,4 +1,4 @@
-//! The backend: what it holds, how calls reach a store, and `SchemaStore`.
+//! The backend, its access to stores, and its `SchemaStore` implementation.
 
 use crate::{
     catalog::{BegunDrop, Catalog},
@@ -6,14 +6,20 @@ use crate::{
     error,
     folder::DataFolder,
     index::FloatCache,
+    layout::Layout,
     open_stores::OpenStores,
     record::Verification,
     tenant_store::{FILE, TenantStore},
 };
 use async_trait::async_trait;
-use cogniverse_core::schemas::{Schema, deployment};
+use cogniverse_core::worker::blocking;
+use cogniverse_core::{
+    failpoint,
+    schemas::{Schema, deployment},
+};
 use cogniverse_sdk::{
-    Clock, DeployedSchema, Error, ErrorKind, Result, Retry, SchemaStore, SystemClock, TenantId, TenantSchema,
+    Clock, DeployedSchema, Error, ErrorCode, ErrorKind, Result, Retry, SchemaStore, SystemClock, TenantId,
+    TenantSchema,
     schema_store::{DeployReport, DeployRequest, SchemaAction, SchemaDeployment},
 };
 use parking_lot::Mutex;
@@ -24,14 +30,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::spawn_blocking,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The default search backend: one folder on this machine, held by one process.
+/// The default search backend: one folder on this machine, locked by one process.
 ///
-/// Cheap to clone; the folder is released when the last clone is gone.
+/// Cheap to clone; the folder is unlocked when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct EmbeddedBackend {
     inner: Arc<Inner>,
@@ -42,42 +45,43 @@ struct Inner {
     config: EmbeddedConfig,
     catalog: Catalog,
     stores: Arc<OpenStores>,
-    /// Held by whoever deploys or drops: what is decided stands until it is done.
+    /// Serializes deployments and drops, so that a decision holds until it is applied.
     deploying: Mutex<()>,
     float_cache: FloatCache,
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
-    /// Declared last: the lock goes when everything else is closed.
+    /// The lock. Declared last, so that it is released after everything else is closed.
     folder: DataFolder,
 }
 
-/// What the backend holds at this moment.
+/// The resources that the backend currently holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resources {
-    /// Tenant schemas with open files.
+    /// The number of tenant schemas with open files.
     pub open_schemas: usize,
-    /// Bytes of float vectors in memory.
+    /// The number of bytes of float vectors in memory.
     pub float_cache_bytes: usize,
-    /// Searches that a thread works on, given up or not.
+    /// The number of searches that occupy a thread, abandoned ones included.
     pub running_searches: usize,
 }
 
 impl EmbeddedBackend {
-    /// Opens the data folder, or makes it, and ends the drops that were interrupted. Whatever else lies in it is let be; see
+    /// Opens the data folder, or creates it, and completes interrupted drops. Unknown files in it are left alone; see
     /// [`EmbeddedBackend::strays`].
     ///
     /// # Errors
-    /// `Conflict` where another process holds the folder; `Unavailable` where it cannot be written; `Corrupt`.
+    /// `Conflict` where another process holds the folder; `Unavailable` where it cannot be written; `Corrupt` where
+    /// its files are damaged.
     pub async fn open(config: EmbeddedConfig) -> Result<Self> {
         Self::open_with_clock(config, Arc::new(SystemClock)).await
     }
 
-    /// As [`EmbeddedBackend::open`], with another clock.
+    /// Behaves as [`EmbeddedBackend::open`], with another clock.
     ///
     /// # Errors
-    /// As [`EmbeddedBackend::open`].
+    /// Those of [`EmbeddedBackend::open`].
     pub async fn open_with_clock(config: EmbeddedConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         config.validate()?;
         blocking(move || {
@@ -85,7 +89,7 @@ impl EmbeddedBackend {
             let catalog = Catalog::open(folder.catalog())?;
             finish_drops(&folder, &catalog)?;
             for stray in strays(&folder, &catalog)? {
-                tracing::warn!(path = %stray.display(), "nothing in the catalog refers to this; it is let be");
+                tracing::warn!(path = %stray.display(), "the catalog has no record of this path; it is left alone");
             }
             let inner = Inner {
                 stores: Arc::new(OpenStores::new(config.open_schemas(), config.max_running_searches)),
@@ -105,11 +109,11 @@ impl EmbeddedBackend {
         .await
     }
 
-    /// Opens every schema of a tenant, so that its next search need not; returns how many there are. A restart leaves all of
-    /// them closed, and opening takes time that grows with their documents.
+    /// Opens every schema of a tenant ahead of its next search, and returns how many there are. After a restart all
+    /// schemas are closed, and opening one takes time proportional to its documents.
     ///
     /// # Errors
-    /// As any call on a schema that cannot be opened; `Timeout` where one is not open after the configured time.
+    /// The error of any schema that cannot be opened; `Timeout` where one is not open after the configured time.
     pub async fn warm(&self, tenant: &TenantId) -> Result<usize> {
         let schemas = self.list_schemas(tenant).await?;
         for deployed in &schemas {
@@ -118,25 +122,25 @@ impl EmbeddedBackend {
         Ok(schemas.len())
     }
 
-    /// What lies in the folder of tenants and is not the catalog's, by path: files of others, and folders that were put back.
-    /// Nothing of it is used or removed.
+    /// Returns the paths under the tenants' folder that the catalog does not know: foreign files and folders that
+    /// were restored by hand. They are neither used nor removed.
     ///
     /// # Errors
-    /// Where the folder or the catalog cannot be read.
+    /// `Unavailable` or `Corrupt` where the folder or the catalog cannot be read.
     pub async fn strays(&self) -> Result<Vec<PathBuf>> {
         let inner = Arc::clone(&self.inner);
         blocking(move || strays(&inner.folder, &inner.catalog)).await
     }
 
-    /// Reads everything of a tenant schema and checks it: SQLite's own structures, the checksum of every document and of
-    /// every vector. Searches and feeds go on meanwhile.
+    /// Reads a whole tenant schema and verifies it: SQLite's own structures and the checksums of every document and
+    /// vector. Searches and feeds continue meanwhile.
     ///
-    /// SQLite's log of recent writes has checksums of its own, and a torn end of it is cut off in silence, as it must be after
-    /// a loss of power: a log that was removed or cut by somebody else takes its writes along unnoticed.
+    /// SQLite's write-ahead log has its own checksums, and SQLite silently ignores a torn tail, as it must after a
+    /// loss of power. Writes in a log that was deleted or truncated by others are therefore lost undetected.
     ///
     /// # Errors
-    /// `NotFound` for a schema that is not deployed; `Corrupt` for a file that is lost, another's, or not to be read at all.
-    /// Damage of what is in it is no error here but what the answer says, also where it keeps the schema from opening.
+    /// `NotFound` for a schema that is not deployed; `Corrupt` for a file that is lost, foreign or unreadable. Damage
+    /// inside the file is part of the answer, not an error, even where it prevents the schema from opening.
     pub async fn verify(&self, schema: &TenantSchema) -> Result<Verification> {
         let opened = self.with_store("verify", schema.clone(), |store| {
             let moment = store.moment()?;
@@ -158,14 +162,47 @@ impl EmbeddedBackend {
         }
     }
 
-    /// Closes a tenant's files and forgets its vectors; the next call opens them again. Stores in use stay open; returns
-    /// how many.
+    /// Closes a tenant's files and drops its cached vectors; the next call opens them again. Stores in use stay open;
+    /// returns how many.
     #[must_use]
     pub fn close_tenant(&self, tenant: &TenantId) -> usize {
         self.inner.stores.close_tenant(tenant)
     }
 
-    /// What is held at this moment.
+    /// Returns the number of a tenant's schemas with open files.
+    #[must_use]
+    pub fn open_schemas_of(&self, tenant: &TenantId) -> usize {
+        self.inner.stores.count_of(tenant)
+    }
+
+    /// Returns the number of files in a tenant's folder and their size in bytes. Links are counted and not followed.
+    ///
+    /// # Errors
+    /// `Unavailable` where the folder cannot be read.
+    pub async fn size_of(&self, tenant: &TenantId) -> Result<(u64, u64)> {
+        let folder = self.inner.folder.tenant(tenant);
+        blocking(move || size_of(&folder)).await
+    }
+
+    /// Returns what lies in a tenant's folder.
+    pub(crate) async fn strays_of(&self, tenant: &TenantId) -> Result<Vec<PathBuf>> {
+        let folder = self.inner.folder.tenant(tenant);
+        blocking(move || if is_folder(&folder)? { read_dir(&folder) } else { Ok(Vec::new()) }).await
+    }
+
+    /// Removes a tenant's folder where nothing is in it.
+    pub(crate) async fn remove_empty_folder(&self, tenant: &TenantId) -> Result<()> {
+        let folder = self.inner.folder.tenant(tenant);
+        blocking(move || match fs::remove_dir(&folder) {
+            Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+                Err(error::io(&folder, e))
+            }
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// Returns the resources currently held.
     #[must_use]
     pub fn resources(&self) -> Resources {
         Resources {
@@ -179,11 +216,11 @@ impl EmbeddedBackend {
         }
     }
 
-    /// A place among those who wait, or a refusal where too many do.
+    /// Reserves a place in the waiting queue, or refuses where it is full.
     pub(crate) fn waiting_place(&self, schema: &TenantSchema) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.inner.waiting).try_acquire_owned().map_err(|_| {
-            Error::new(
-                ErrorKind::RateLimited,
+            Error::of(
+                ErrorCode::SearchQueueFull,
                 format!("{} searches wait already; try again later", self.inner.config.max_waiting_searches),
             )
             .with_retry(Retry::After(None))
@@ -191,13 +228,13 @@ impl EmbeddedBackend {
         })
     }
 
-    /// A place among the running searches. It belongs to the thread that works: a caller who gives up makes no room for one
-    /// more.
+    /// Reserves one of the running searches' places. The working thread owns it, so that an abandoned call frees no
+    /// place early.
     pub(crate) async fn running_place(&self, schema: &TenantSchema, limit: Duration) -> Result<OwnedSemaphorePermit> {
         match tokio::time::timeout(limit, Arc::clone(&self.inner.running).acquire_owned()).await {
             Ok(running) => running.map_err(|e| Error::unexpected("the search queue is closed").with_source(e)),
-            Err(_) => Err(Error::new(
-                ErrorKind::Timeout,
+            Err(_) => Err(Error::of(
+                ErrorCode::SearchTimeout,
                 format!(
                     "the search got no turn within {limit:?}, as others are running; try again, or give it more time"
                 ),
@@ -207,12 +244,12 @@ impl EmbeddedBackend {
         }
     }
 
-    /// The schema's store, opened where it is not. `limit` is the time that the caller gives to the whole call.
+    /// Returns the schema's store, opening it if needed. `limit` is the timeout of the whole call.
     pub(crate) async fn store(&self, schema: &TenantSchema, limit: Option<Duration>) -> Result<Arc<TenantStore>> {
         self.inner.open(schema, limit).await
     }
 
-    /// Runs `work` on a blocking thread with an open store.
+    /// Runs `work` with an open store on a blocking thread.
     pub(crate) async fn on_store<T, F>(&self, store: Arc<TenantStore>, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -228,7 +265,7 @@ impl EmbeddedBackend {
         .await
     }
 
-    /// Runs `work` on a blocking thread with the schema's store, opened where it is not.
+    /// Runs `work` with the schema's store, opened if needed, on a blocking thread.
     pub(crate) async fn with_store<T, F>(&self, operation: &'static str, schema: TenantSchema, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -260,7 +297,7 @@ impl Inner {
         Ok(store)
     }
 
-    /// What each deployment would do, checked against the catalog.
+    /// Compares each deployment with the catalog and returns its effect.
     fn actions(&self, request: &DeployRequest) -> Result<Vec<SchemaAction>> {
         let wanted = deployment::compile_request(request)?;
         let action = |(deployment, wanted): (&SchemaDeployment, &Schema)| {
@@ -280,24 +317,54 @@ impl Inner {
             changes.push((deployment.schema.clone(), Arc::clone(&deployment.definition), action.clone()));
         }
         self.catalog.apply(&changes, self.clock.now())?;
+        failpoint::reach("deploy.recorded");
         for (schema, definition, action) in &changes {
             // Who opens it from here on reads the new definition; who was opening it is waited for.
             if matches!(action, SchemaAction::Changed { .. })
                 && let Some(store) = self.stores.opened(schema)
             {
-                store.set_schema(Arc::new(Schema::compile(Arc::clone(definition))?));
+                let schema = Arc::new(Schema::compile(Arc::clone(definition))?);
+                // An index of other fields is made as the store is opened anew; who has it ends with the fields it began with.
+                match *store.layout() == Layout::of(&schema) {
+                    true => store.set_schema(schema),
+                    false => drop(self.stores.remove(store.name())),
+                }
             }
         }
         Ok(deployment::report(request, actions))
     }
 
-    /// The record of the drop comes first and goes last: whatever interrupts it, it can be asked for again, and the next
-    /// opening ends it.
+    /// Drops a schema. The record of the drop is written first and deleted last, so that an interrupted drop can be
+    /// repeated and is completed by the next open.
     fn drop_schema(&self, schema: &TenantSchema) -> Result<()> {
         let _deploying = self.deploying.lock();
+        self.drop_while_deploying(schema)
+    }
+
+    /// Drops an empty schema. Deployments are locked out, and writes from the check on.
+    fn drop_empty(&self, schema: &TenantSchema) -> Result<bool> {
+        let _deploying = self.deploying.lock();
+        let store = self.stores.opened(schema).ok_or_else(|| {
+            let message = "the schema was redeployed during this call; try again";
+            Error::new(ErrorKind::Unavailable, message).with_retry(Retry::After(None)).with_context("schema", schema)
+        })?;
+        if !store.set_dropped_if_empty()? {
+            return Ok(false);
+        }
+        // Where the drop was begun it will be ended, now or by the next opening: nobody may write any more.
+        self.drop_while_deploying(schema).inspect_err(|_| {
+            if self.catalog.require(schema).is_ok() {
+                store.set_kept();
+            }
+        })?;
+        Ok(true)
+    }
+
+    fn drop_while_deploying(&self, schema: &TenantSchema) -> Result<()> {
         match self.catalog.require(schema) {
             Ok(deployment) => {
                 self.catalog.begin_drop(&deployment)?;
+                failpoint::reach("drop.recorded");
                 if let Some(store) = self.stores.remove(schema) {
                     store.set_dropped();
                 }
@@ -317,7 +384,8 @@ impl Inner {
     }
 }
 
-/// Ends what interrupted drops began. One that cannot be ended now, such as on a read-only disk, does not stop the opening.
+/// Completes interrupted drops. One that cannot be completed now, such as on a read-only disk, does not prevent the
+/// opening.
 fn finish_drops(folder: &DataFolder, catalog: &Catalog) -> Result<()> {
     for begun in catalog.drops()? {
         tracing::warn!(schema = %begun.schema, generation = begun.generation, "ending an interrupted drop");
@@ -337,10 +405,13 @@ fn finish_drop(folder: &DataFolder, catalog: &Catalog, begun: &BegunDrop) -> Res
         // The tenant's folder goes with its last schema; while another is in it, this is refused and right.
         let _ = fs::remove_dir(&tenant);
     }
-    catalog.end_drop(begun.generation)
+    failpoint::reach("drop.removed");
+    catalog.end_drop(begun.generation)?;
+    failpoint::reach("drop.ended");
+    Ok(())
 }
 
-/// Whether there is a folder at a path, and no link to one.
+/// Returns whether a path is a folder and not a symbolic link.
 fn is_folder(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(found.is_dir()),
@@ -349,8 +420,8 @@ fn is_folder(path: &Path) -> Result<bool> {
     }
 }
 
-/// What lies in the folder of tenants and is neither a deployment nor on its way out. A store that is newer than anything
-/// in the catalog says that the catalog is an old one: that is an error (invariant 9).
+/// Returns what the tenants' folder holds besides deployments and pending drops. A store newer than everything in the
+/// catalog proves that the catalog was restored from an old copy: that is an error ([invariant 9](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#9)).
 fn strays(folder: &DataFolder, catalog: &Catalog) -> Result<Vec<PathBuf>> {
     let deployments = catalog.all()?.into_iter().map(|d| (d.deployed.schema, d.generation));
     let dropped = catalog.drops()?.into_iter().map(|d| (d.schema, d.generation));
@@ -387,14 +458,25 @@ fn strays(folder: &DataFolder, catalog: &Catalog) -> Result<Vec<PathBuf>> {
     Ok(strays)
 }
 
+fn size_of(path: &Path) -> Result<(u64, u64)> {
+    if !is_folder(path)? {
+        return Ok((0, 0));
+    }
+    let (mut files, mut bytes) = (0, 0);
+    for found in read_dir(path)? {
+        let more = match is_folder(&found)? {
+            true => size_of(&found)?,
+            false => (1, fs::symlink_metadata(&found).map_err(|e| error::io(&found, e))?.len()),
+        };
+        (files, bytes) = (files + more.0, bytes + more.1);
+    }
+    Ok((files, bytes))
+}
+
 fn read_dir(path: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(path)
         .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>());
     entries.map_err(|e| error::io(path, e))
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    spawn_blocking(work).await.map_err(|e| Error::unexpected("a worker thread ended early").with_source(e))?
 }
 
 #[async_trait]
@@ -414,8 +496,37 @@ impl SchemaStore for EmbeddedBackend {
         blocking(move || Ok(inner.catalog.list(&tenant)?.into_iter().map(|d| d.deployed).collect())).await
     }
 
+    /// Reads the current state, as the catalog is a local file.
+    async fn served(&self, schema: &TenantSchema) -> Result<DeployedSchema> {
+        let (inner, schema) = (Arc::clone(&self.inner), schema.clone());
+        blocking(move || Ok(inner.catalog.require(&schema)?.deployed)).await
+    }
+
     async fn drop_schema(&self, schema: &TenantSchema) -> Result<()> {
         let (inner, schema) = (Arc::clone(&self.inner), schema.clone());
         blocking(move || inner.drop_schema(&schema)).await
+    }
+
+    async fn finish_drops(&self, tenant: &TenantId) -> Result<()> {
+        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+        blocking(move || {
+            let _deploying = inner.deploying.lock();
+            for begun in inner.catalog.drops()?.iter().filter(|begun| begun.schema.tenant() == &tenant) {
+                finish_drop(&inner.folder, &inner.catalog, begun)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn drop_empty_schema(&self, schema: &TenantSchema) -> Result<bool> {
+        let held = self.inner.open(schema, None).await?;
+        let (inner, schema) = (Arc::clone(&self.inner), schema.clone());
+        blocking(move || {
+            let dropped = inner.drop_empty(&schema);
+            drop(held);
+            dropped
+        })
+        .await
     }
 }

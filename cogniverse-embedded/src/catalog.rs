@@ -1,9 +1,9 @@
-//! Which tenant schemas are deployed: one small SQLite file, read whole on open.
+//! The catalog of deployed tenant schemas: one small SQLite file, read in full on open.
 
 use crate::error;
 use cogniverse_core::schemas::deployment;
 use cogniverse_sdk::{
-    BaseSchema, DeployedSchema, Error, ErrorKind, KeptFile, Result, SchemaName, TenantId, TenantSchema, Timestamp,
+    BaseSchema, DeployedSchema, Error, ErrorCode, KeptFile, Result, SchemaName, TenantId, TenantSchema, Timestamp,
     schema_store::SchemaAction,
 };
 use parking_lot::Mutex;
@@ -13,23 +13,23 @@ use std::{
     sync::Arc,
 };
 
-/// The layout of the file; a newer one is refused.
+/// The format version of the file; newer ones are refused.
 const FORMAT: i64 = 2;
 
-/// A deployment as recorded.
+/// A recorded deployment.
 #[derive(Debug, Clone)]
 pub(crate) struct Deployment {
     pub(crate) deployed: DeployedSchema,
     /// Distinguishes this deployment from an earlier one of the same pair.
     pub(crate) generation: i64,
-    /// Whether its file was made: from then on a missing file is damage, not a new schema.
+    /// Whether its file was created: from then on a missing file is damage, not a new schema.
     pub(crate) initialized: bool,
-    /// What its file calls itself, given before it was made: another store's file in its place is noticed. None where an
-    /// earlier version made it.
+    /// The identity stored in its file, assigned before the file is created, so that another file in its place is
+    /// detected. `None` where an earlier release created it.
     pub(crate) store: Option<String>,
 }
 
-/// A schema that is being dropped: its folder is removed, and then this record.
+/// A pending drop: the folder is removed first, then this record.
 #[derive(Debug, Clone)]
 pub(crate) struct BegunDrop {
     pub(crate) schema: TenantSchema,
@@ -53,8 +53,8 @@ impl Catalog {
             .and_then(|c| Self::prepare(&c, !made).map(|format| (c, format)));
         let (connection, format) = connection.map_err(|e| error::sqlite(&path, e))?;
         if format > FORMAT {
-            return Err(Error::new(
-                ErrorKind::FailedPrecondition,
+            return Err(Error::of(
+                ErrorCode::StorageFormatNewer,
                 format!(
                     "{} has format {format} and this version knows {FORMAT}; use a newer cogniverse",
                     path.display()
@@ -68,7 +68,7 @@ impl Catalog {
         Ok(Self { path, kept, connection: Mutex::new(connection) })
     }
 
-    /// The format that the file had; 0 where it had none.
+    /// Migrates the file and returns the format that it had; 0 for a new file.
     fn prepare(connection: &Connection, new: bool) -> rusqlite::Result<i64> {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
@@ -123,14 +123,16 @@ impl Catalog {
         row.map(|row| self.read(row)).transpose()
     }
 
-    /// The deployment, or an error that lists the tenant's others.
+    /// Returns the deployment, or an error that lists the tenant's other schemas.
     pub(crate) fn require(&self, schema: &TenantSchema) -> Result<Deployment> {
         if let Some(found) = self.get(schema)? {
             return Ok(found);
         }
         let existing = self.list(schema.tenant())?;
         let names = existing.iter().map(|d| d.deployed.schema.base().clone());
-        Err(Error::unknown("deployed schema", schema.base(), names).with_context("tenant", schema.tenant()))
+        Err(Error::unknown("deployed schema", schema.base(), names)
+            .with_code(ErrorCode::SchemaNotDeployed)
+            .with_context("tenant", schema.tenant()))
     }
 
     pub(crate) fn list(&self, tenant: &TenantId) -> Result<Vec<Deployment>> {
@@ -166,7 +168,7 @@ impl Catalog {
         Ok(Deployment { deployed, generation, initialized, store })
     }
 
-    /// Records all changes or none. A physical name that another pair holds is refused (invariant 2).
+    /// Records all changes or none. A physical name that another pair holds is refused ([invariant 2](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#2)).
     pub(crate) fn apply(
         &self,
         changes: &[(TenantSchema, Arc<BaseSchema>, SchemaAction)],
@@ -216,7 +218,7 @@ impl Catalog {
         self.kept.check()
     }
 
-    /// Who holds a physical name, where it is another pair.
+    /// Refuses a physical name that another pair holds.
     pub(crate) fn check_name(&self, schema: &TenantSchema) -> Result<()> {
         let holder = self.select("WHERE physical = ?1", [schema.physical_name()])?;
         match holder.first().map(|d| &d.deployed.schema) {
@@ -225,7 +227,7 @@ impl Catalog {
         }
     }
 
-    /// Records that the deployment's file was made, and what it calls itself.
+    /// Records that the deployment's file was created, with its identity.
     pub(crate) fn set_initialized(&self, generation: i64, store: &str) -> Result<()> {
         self.execute(
             "UPDATE deployments SET initialized = 1, store = ?2 WHERE generation = ?1",
@@ -233,7 +235,7 @@ impl Catalog {
         )
     }
 
-    /// In one transaction the deployment goes and the record of its drop comes.
+    /// Replaces the deployment with the record of its drop, in one transaction.
     pub(crate) fn begin_drop(&self, deployment: &Deployment) -> Result<()> {
         let schema = &deployment.deployed.schema;
         let mut connection = self.connection.lock();
@@ -249,7 +251,7 @@ impl Catalog {
         self.kept.check()
     }
 
-    /// Drops that were begun and not ended.
+    /// Returns the pending drops.
     pub(crate) fn drops(&self) -> Result<Vec<BegunDrop>> {
         let connection = self.connection.lock();
         let rows = connection
@@ -277,7 +279,7 @@ impl Catalog {
         self.kept.check()
     }
 
-    /// The largest generation that was ever given out, those of dropped schemas included.
+    /// Returns the largest generation ever assigned, including those of dropped schemas.
     pub(crate) fn last_generation(&self) -> Result<i64> {
         let connection = self.connection.lock();
         let last = connection

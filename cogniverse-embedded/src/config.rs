@@ -3,44 +3,44 @@
 use cogniverse_sdk::{Error, Result};
 use std::{path::PathBuf, thread::available_parallelism, time::Duration};
 
-/// How much of a machine's trouble a stored document survives.
+/// The failures that a stored document survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// A killed process, a crash of the machine and a loss of power: each feed batch waits for the disk.
+    /// A killed process, a machine crash and a loss of power: each feed batch is synced to disk.
     #[default]
     PowerLoss,
-    /// A killed process. A loss of power may take the last batches away; the store still opens.
+    /// A killed process. A loss of power may lose the latest batches; the store still opens.
     ProcessCrash,
 }
 
-/// Files of an open schema: its writer's three, and two for each connection that reads.
+/// The number of files of an open schema: three of the writer and two for each reading connection.
 const FILES_PER_SCHEMA: usize = 8;
 
-/// Settings of the embedded backend. Each has a default; only the folder must be given.
+/// Settings of the embedded backend. Only the folder is required.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EmbeddedConfig {
-    /// The folder that holds everything. Made where it does not exist.
+    /// The data folder, created if it does not exist.
     pub data_dir: PathBuf,
-    /// Tenant schemas kept open at once; the least recently used beyond this are closed (default 256, and fewer where the
-    /// process may open few files: one has up to eight open).
+    /// The largest number of open tenant schemas; the least recently used are closed beyond it (default 256, or fewer
+    /// where the process may open few files: a schema has up to eight open).
     pub max_open_schemas: usize,
-    /// Searches that run at once; more wait in order (default: twice the number of cores).
+    /// The largest number of concurrent searches; others wait in order (default: twice the number of cores).
     pub max_running_searches: usize,
-    /// Searches that may wait; more are refused as `RateLimited` (default 4,096).
+    /// The largest number of waiting searches; others are refused as `RateLimited` (default 4,096).
     pub max_waiting_searches: usize,
-    /// Bytes of float vectors kept in memory over all schemas; beyond it they are read from disk (default 1 GiB).
+    /// The memory for float vectors over all schemas, in bytes; vectors beyond it are read from disk (default 1 GiB).
     pub float_cache_bytes: usize,
-    /// Time that a call waits for a schema that is being opened (default: 60 s). The opening goes on after it; a search's own
-    /// limit begins when the schema is open, and a limit that its caller gave counts from the call.
+    /// The longest that a call waits for a schema to open (default 60 s). The opening continues after that. A
+    /// search's default timeout starts when the schema is open; an explicit one starts with the call.
     pub open_timeout: Duration,
-    /// What a stored document survives (default: a loss of power).
+    /// The failures that a stored document survives (default: a loss of power).
     pub durability: Durability,
 }
 
 impl EmbeddedConfig {
-    /// The defaults for a folder.
+    /// Creates the default settings for a folder.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let cores = available_parallelism().map_or(2, std::num::NonZero::get);
@@ -91,7 +91,7 @@ impl EmbeddedConfig {
         self
     }
 
-    /// Schemas that may be open, with half of the process's files left for everything else.
+    /// Returns the number of schemas that may be open, reserving half of the process's files for other uses.
     pub(crate) fn open_schemas(&self) -> usize {
         self.max_open_schemas.min((files_of_process() / 2 / FILES_PER_SCHEMA).max(1))
     }
@@ -104,7 +104,7 @@ impl EmbeddedConfig {
     }
 }
 
-/// Files that the process may have open.
+/// Returns the number of files that the process may open.
 #[cfg(unix)]
 fn files_of_process() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;

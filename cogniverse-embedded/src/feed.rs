@@ -4,10 +4,10 @@ use crate::{backend::EmbeddedBackend, index::Snapshot, record::StoredDocument, t
 use async_trait::async_trait;
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
-    Document, DocumentOutcome, DocumentStore, Error, ErrorKind, FeedReport, FieldName, Filter, Result, TenantSchema,
+    Document, DocumentOutcome, DocumentStore, Error, ErrorCode, ErrorKind, FeedReport, FieldName, Filter,
+    OwnedDocument, Result, TenantSchema,
     document_store::{
-        Continuation, DeleteRequest, DeleteTarget, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitPage,
-        VisitRequest,
+        DeleteRequest, DeleteTarget, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
     },
     schema::FieldType,
 };
@@ -26,15 +26,18 @@ impl DocumentStore for EmbeddedBackend {
         self.with_store("update", request.schema, move |store| update(store, request.updates)).await
     }
 
-    async fn get(&self, request: GetRequest) -> Result<Vec<Option<Document>>> {
+    async fn get(&self, request: GetRequest) -> Result<Vec<Option<OwnedDocument>>> {
         let GetRequest { schema, ids, vectors, .. } = request;
         self.with_store("get", schema, move |store| {
             store.read(|connection| {
                 let moment = connection.unchecked_transaction().map_err(store.record().sqlite())?;
-                let read = |id| match store.record().find(&moment, id)? {
-                    Some(stored) if vectors => store.record().complete(&moment, stored).map(Some),
-                    Some(stored) => Ok(Some(Document { id: stored.id, fields: stored.fields })),
-                    None => Ok(None),
+                let read = |id| {
+                    let document = match store.record().find(&moment, id)? {
+                        Some(stored) if vectors => store.record().complete(&moment, stored)?,
+                        Some(stored) => Document { id: stored.id, fields: stored.fields },
+                        None => return Ok(None),
+                    };
+                    Ok(Some(OwnedDocument::new(store.name().clone(), document)))
                 };
                 ids.iter().map(read).collect()
             })
@@ -55,11 +58,12 @@ impl DocumentStore for EmbeddedBackend {
         self.with_store("count", schema.clone(), move |store| {
             // The index would go on to count what is lost.
             store.record().check_file()?;
+            let moment = store.moment()?;
             match filter {
-                None => Ok(store.snapshot().len() as u64),
+                None => Ok(moment.snapshot.len() as u64),
                 Some(filter) => {
                     store.schema().check_filter(&filter)?;
-                    Ok(matching_rows(&store.snapshot(), &filter)?.len() as u64)
+                    Ok(matching_rows(&moment.snapshot, &filter)?.len() as u64)
                 }
             }
         })
@@ -98,7 +102,8 @@ fn update(store: &TenantStore, updates: Vec<DocumentUpdate>) -> Result<FeedRepor
                 continue;
             }
             let Some(mut stored) = writer.find(&id)? else {
-                let missing = Error::new(ErrorKind::NotFound, format!("no document \"{id}\" to update; put it first"));
+                let missing =
+                    Error::of(ErrorCode::DocumentUnknown, format!("no document \"{id}\" to update; put it first"));
                 outcomes.push(DocumentOutcome::refused(id, missing));
                 continue;
             };
@@ -169,7 +174,18 @@ fn matching_rows(snapshot: &Snapshot, filter: &Filter) -> Result<Vec<i64>> {
     Ok(rows)
 }
 
-/// In order of id, which an update does not change: a document that is there throughout comes exactly once.
+/// The position of a visit.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Position {
+    /// After a document of the file of this identity, so that a schema that was deployed anew refuses it.
+    In(String, String),
+    /// After a document, as the first release wrote it.
+    After(String),
+}
+
+/// Visits documents in id order, which updates do not change, so that a document present throughout is returned
+/// exactly once.
 fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     if !(1..=MAX_PAGE).contains(&request.page_size) {
         return Err(Error::invalid(format!(
@@ -180,9 +196,14 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     if let Some(filter) = &request.filter {
         store.schema().check_filter(filter)?;
     }
-    let after = match &request.continuation {
-        Some(continuation) => continuation.open(request)?,
+    let after = match request.position()? {
         None => String::new(),
+        Some(Position::After(id)) => id,
+        Some(Position::In(name, id)) if name == store.store_name() => id,
+        Some(Position::In(..)) => {
+            let message = "the schema was dropped and deployed again since this page cursor; start again without it";
+            return Err(Error::of(ErrorCode::PageCursorOtherRequest, message).with_context("schema", store.name()));
+        }
     };
     let moment = store.moment()?;
     let (connection, record) = (moment.connection()?, store.record());
@@ -198,18 +219,21 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     let more = page.len() == wanted;
     page.truncate(request.page_size);
     let next = match page.last() {
-        Some(last) if more => Some(Continuation::seal(request, &last.id)?),
+        Some(last) if more => Some(request.seal(&(store.store_name(), last.id.as_str()))?),
         _ => None,
     };
-    let read = |stored: StoredDocument| match request.vectors {
-        true => record.complete(connection, stored),
-        false => Ok(Document { id: stored.id, fields: stored.fields }),
+    let read = |stored: StoredDocument| {
+        let document = match request.vectors {
+            true => record.complete(connection, stored)?,
+            false => Document { id: stored.id, fields: stored.fields },
+        };
+        Ok(OwnedDocument::new(store.name().clone(), document))
     };
     Ok(VisitPage::new(page.into_iter().map(read).collect::<Result<_>>()?, next))
 }
 
-/// The rows of the first documents after an id that meet a filter, by id. The index knows them: nothing is read for those
-/// that do not.
+/// Returns the rows of the first documents after an id that match a filter, in id order. The in-memory index decides,
+/// so documents that do not match are not read.
 fn first_matching(snapshot: &Snapshot, filter: &Filter, after: &str, wanted: usize) -> Result<Vec<i64>> {
     let mut first: BinaryHeap<(&str, i64)> = BinaryHeap::new();
     for view in snapshot.blocks() {

@@ -1,22 +1,22 @@
-//! The data folder: where things lie in it, and that one process has it.
+//! The data folder: its layout and its lock.
 
 use crate::error;
-use cogniverse_sdk::{Error, ErrorKind, Result, TenantId, TenantSchema};
+use cogniverse_sdk::{Error, ErrorCode, Result, TenantId, TenantSchema};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
 };
 
-/// A data folder that this process holds until the value is dropped or the process ends, however it ends.
+/// A data folder, locked by this process until the value is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     root: PathBuf,
-    /// The folder itself where the platform can lock one, and the file `LOCK` in it, which versions before this one look at.
+    /// The locks on the folder, where the platform supports it, and on its file `LOCK`, which earlier releases check.
     locks: Vec<File>,
 }
 
 impl DataFolder {
-    /// Makes and locks the folder.
+    /// Creates and locks the folder.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(|e| error::io(root, e))?;
         let path = root.join("LOCK");
@@ -54,14 +54,14 @@ impl DataFolder {
         self.tenants().join(tenant.file_name())
     }
 
-    /// The folder of one deployment. The generation makes it another folder when a schema is dropped and deployed
-    /// again, so that what a crash left of the old one is never taken for the new one.
+    /// Returns the folder of a deployment. It includes the generation, so that remains of a dropped schema are never
+    /// mistaken for its successor.
     pub(crate) fn deployment(&self, schema: &TenantSchema, generation: i64) -> PathBuf {
         self.tenant(schema.tenant()).join(format!("{}.{generation}", schema.base()))
     }
 }
 
-/// A child of the process has the open files until its program begins; unlocking lets go of theirs too.
+/// Unlocks explicitly: a child process shares the open files until it calls `exec`.
 impl Drop for DataFolder {
     fn drop(&mut self) {
         for lock in &self.locks {
@@ -71,8 +71,8 @@ impl Drop for DataFolder {
 }
 
 fn in_use(root: &Path) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
+    Error::of(
+        ErrorCode::DataFolderInUse,
         format!(
             "the data folder {} is in use by another process or another backend of this one; close it, or use another folder",
             root.display()
@@ -99,18 +99,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = DataFolder::open(dir.path()).unwrap();
         let error = DataFolder::open(dir.path()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(error.code(), ErrorCode::DataFolderInUse);
         assert!(error.to_string().contains("in use by another process"), "{error}");
         // Whoever removes the file does not unlock the folder.
         fs::remove_file(dir.path().join("LOCK")).unwrap();
         if cfg!(unix) {
-            assert_eq!(DataFolder::open(dir.path()).unwrap_err().kind(), ErrorKind::Conflict);
+            assert_eq!(DataFolder::open(dir.path()).unwrap_err().code(), ErrorCode::DataFolderInUse);
         }
         drop(first);
         DataFolder::open(dir.path()).unwrap();
     }
 
-    /// Between fork and exec a child has every open file of its parent, locks and all.
+    /// Between fork and exec a child shares every open file of its parent, locks included.
     #[test]
     fn a_folder_is_free_at_once_also_while_programs_start() {
         let dir = tempfile::tempdir().unwrap();

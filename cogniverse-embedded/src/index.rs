@@ -1,7 +1,8 @@
-//! The derived, in-memory side of a tenant schema: immutable blocks of documents and a snapshot of them.
+//! The in-memory index of a tenant schema: immutable blocks of documents and snapshots of them.
 //!
-//! A search takes one [`Snapshot`] and holds no lock while it scans. A writer makes the next one: it marks replaced
-//! documents dead, adds a block, and merges small blocks so that their number grows with the logarithm of the corpus.
+//! A search takes one [`Snapshot`] and holds no lock while it scans. A writer creates the next one: it marks replaced
+//! documents dead, adds a block, and merges small blocks, so that their number is logarithmic in the size of the
+//! corpus.
 
 mod bits;
 mod block;

@@ -1,4 +1,4 @@
-//! What of a schema the index holds, and in which order.
+//! The indexed fields of a schema, in index order.
 
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
@@ -6,16 +6,16 @@ use cogniverse_sdk::{
     schema::{FieldType, Indexing},
 };
 
-/// The fields of a schema by what the index does with them. Made once per opened schema.
+/// The fields of a schema by their use in the index, computed once per open schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// Attribute fields that filters may name.
     pub(crate) attributes: Vec<(FieldName, FieldType)>,
-    /// Text fields that BM25 scores.
+    /// The text fields that BM25 scores.
     pub(crate) texts: Vec<FieldName>,
-    /// int8 tensors: packed sign bits.
+    /// The int8 tensors, which hold packed sign bits.
     pub(crate) bits: Vec<TensorField>,
-    /// float and bfloat16 tensors.
+    /// The float and bfloat16 tensors.
     pub(crate) floats: Vec<TensorField>,
 }
 
@@ -31,7 +31,7 @@ impl TensorField {
         self.tensor.shape() == TensorShape::Single
     }
 
-    /// Bytes of one stored vector.
+    /// Returns the number of bytes in a stored vector.
     pub(crate) fn row_bytes(&self) -> usize {
         self.tensor.size()
             * match self.tensor.cell() {

@@ -1,9 +1,8 @@
-//! The default search backend: one folder on this machine, nothing to install.
+//! The default search backend: one folder on this machine, without any server.
 //!
-//! Each tenant schema has a SQLite file of its own as the system of record; a feed batch is one transaction. The index
-//! (words, attributes, packed sign bits) is derived from it, held in memory as immutable blocks, and scanned by SIMD
-//! kernels that are picked at run time. A search takes one snapshot and no lock. Schemas that nobody uses hold no file and
-//! no thread.
+//! Each tenant schema has a SQLite file as its system of record; a feed batch is one transaction. The index (terms,
+//! attributes, packed sign bits) is derived from it, held in memory as immutable blocks, and scanned by SIMD kernels
+//! selected at run time. A search takes one snapshot and no lock. Idle schemas hold no open file and no thread.
 //!
 //! ```
 //! use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
@@ -20,11 +19,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `config`, `backend` | settings; the backend and its schema side |
-//! | `feed`, `search` | its document side; its search |
-//! | `folder`, `catalog` | the data folder; which tenant schemas are deployed |
-//! | `open_stores`, `tenant_store`, `record` | the opened schemas; one of them; its SQLite file |
-//! | `layout`, `index` | what of a schema is indexed; blocks and snapshots |
+//! | `config`, `backend` | settings; the backend and its `SchemaStore` |
+//! | `feed`, `search` | its `DocumentStore`; its search |
+//! | `files` | what lies in a tenant's folder, for its erasure |
+//! | `folder`, `catalog` | the data folder; the catalog of deployed tenant schemas |
+//! | `returned` | release of free memory after stores are closed |
+//! | `open_stores`, `tenant_store`, `record` | the open stores; one store; its SQLite file |
+//! | `layout`, `index` | the indexed fields of a schema; blocks and snapshots |
 //! | `rank` | matching and scoring |
 //! | [`kernel`] | the scoring kernels, the only place with `unsafe` |
 
@@ -33,6 +34,7 @@ mod catalog;
 mod config;
 mod error;
 mod feed;
+mod files;
 mod folder;
 mod index;
 #[doc(hidden)]
@@ -41,10 +43,12 @@ mod layout;
 mod open_stores;
 mod rank;
 mod record;
+mod returned;
 mod search;
 mod tenant_store;
 mod tensor_cells;
 
 pub use backend::{EmbeddedBackend, Resources};
 pub use config::{Durability, EmbeddedConfig};
+pub use files::EmbeddedFiles;
 pub use record::{Damage, Verification};

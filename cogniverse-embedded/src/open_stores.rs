@@ -1,7 +1,8 @@
-//! The opened tenant schemas: at most so many, the least recently used closed first.
+//! The open stores of tenant schemas, bounded, with eviction of the least recently used.
 
-use crate::tenant_store::TenantStore;
-use cogniverse_sdk::{Error, ErrorKind, Result, Retry, TenantId, TenantSchema};
+use crate::{returned::give_back, tenant_store::TenantStore};
+use cogniverse_core::worker;
+use cogniverse_sdk::{Error, ErrorCode, Result, Retry, TenantId, TenantSchema};
 use lru::LruCache;
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -13,12 +14,12 @@ use tokio::{
     task::spawn_blocking,
 };
 
-/// The opened tenant schemas, by the pair and never by the physical name.
+/// The open stores, keyed by the (tenant, base) pair and never by the physical name.
 #[derive(Debug)]
 pub(crate) struct OpenStores {
     limit: usize,
     slots: Mutex<LruCache<TenantSchema, Slot>>,
-    /// Openings that run at once; more wait.
+    /// Limits concurrent openings; others wait.
     openings: Arc<Semaphore>,
 }
 
@@ -28,10 +29,11 @@ enum Slot {
     Opening(Arc<Flight>),
 }
 
-/// One opening for all who ask meanwhile. It goes on when they no longer wait, and the next one finds it done.
+/// An opening shared by all concurrent callers. It continues after they give up, so that the next caller finds it
+/// done.
 #[derive(Debug)]
 struct Flight {
-    /// It keeps no store open: the slots alone do.
+    /// A weak reference: only the slots keep stores open.
     done: watch::Sender<Option<Result<Weak<TenantStore>, Arc<Error>>>>,
     ended: Mutex<bool>,
     end: Condvar,
@@ -48,12 +50,13 @@ impl Flight {
         self.end.notify_all();
     }
 
-    /// Whether the schema's place is its own: of one that was dropped meanwhile it may be gone, or another opening's.
+    /// Returns whether the schema's slot is still this opening's; the schema may have been dropped or reopened
+    /// meanwhile.
     fn is_in(&self, slots: &LruCache<TenantSchema, Slot>, schema: &TenantSchema) -> bool {
         matches!(slots.peek(schema), Some(Slot::Opening(own)) if std::ptr::eq(&**own, self))
     }
 
-    /// Blocking.
+    /// Waits for the opening. Blocking.
     fn wait(&self) {
         let mut ended = self.ended.lock();
         while !*ended {
@@ -71,7 +74,7 @@ impl OpenStores {
         }
     }
 
-    /// The store of a schema, opened once however many ask. Waits for an opening as long as `patience`.
+    /// Returns the store of a schema, opened once for all concurrent callers. Waits for an opening up to `patience`.
     pub(crate) async fn get(
         self: &Arc<Self>,
         schema: &TenantSchema,
@@ -101,8 +104,8 @@ impl OpenStores {
             }
         };
         tokio::time::timeout(patience, opened).await.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Timeout,
+            Err(Error::of(
+                ErrorCode::SchemaOpening,
                 format!(
                     "the schema was not opened within {patience:?}; it is being opened still: try again, or warm the tenant up beforehand"
                 ),
@@ -113,13 +116,20 @@ impl OpenStores {
         })
     }
 
-    /// Begins an opening, unless another call began one meanwhile.
+    /// Starts an opening unless another call did meanwhile.
     fn lead(
         self: &Arc<Self>,
         schema: &TenantSchema,
         open: impl Fn() -> Result<TenantStore> + Send + 'static,
     ) -> Arc<Flight> {
         let flight = Arc::new(Flight::new());
+        let runtime = match worker::runtime() {
+            Ok(runtime) => runtime,
+            Err(e) => {
+                flight.finish(Err(Arc::new(e)));
+                return flight;
+            }
+        };
         {
             let mut slots = self.slots.lock();
             match slots.get(schema) {
@@ -134,7 +144,7 @@ impl OpenStores {
         let places = Arc::clone(&self.openings);
         // However the task ends, those who wait are told.
         let landing = Landing { stores: Arc::clone(self), schema: schema.clone(), flight: Some(Arc::clone(&flight)) };
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             let Ok(place) = places.acquire_owned().await else { return };
             let _ = spawn_blocking(move || {
                 let result = landing.stores.open_with_room(&open);
@@ -147,7 +157,7 @@ impl OpenStores {
         flight
     }
 
-    /// Opens; where the process has no more files to give, those of a store that nobody uses are closed for it.
+    /// Opens a store; if the process has no file descriptors left, closes an idle store first.
     fn open_with_room(&self, open: &impl Fn() -> Result<TenantStore>) -> Result<TenantStore> {
         loop {
             match open() {
@@ -157,7 +167,7 @@ impl OpenStores {
         }
     }
 
-    /// Closes the least recently used store that nobody uses.
+    /// Closes the least recently used idle store.
     pub(crate) fn close_one(&self) -> bool {
         let closed = {
             let mut slots = self.slots.lock();
@@ -167,8 +177,8 @@ impl OpenStores {
         closed.is_some()
     }
 
-    /// Takes out what is beyond the limit and not in use; dropped by the caller, after the lock: closing a file writes to
-    /// it. A store in use is never closed: a second one of the same file would not see its writes.
+    /// Removes idle stores beyond the limit. The caller drops them after it releases the lock, as closing a file
+    /// writes to it. A store in use is never closed: a second one of the same file would not see its writes.
     #[must_use]
     fn evict(&self, slots: &mut LruCache<TenantSchema, Slot>) -> Vec<Slot> {
         let (mut busy, mut closed) = (0, Vec::new());
@@ -184,7 +194,7 @@ impl OpenStores {
         closed
     }
 
-    /// The store of a schema where it is open; an opening is waited for. Blocking.
+    /// Returns the store of a schema if it is open, waiting for an opening under way. Blocking.
     pub(crate) fn opened(&self, schema: &TenantSchema) -> Option<Arc<TenantStore>> {
         loop {
             let flight = match self.slots.lock().peek(schema)? {
@@ -195,7 +205,7 @@ impl OpenStores {
         }
     }
 
-    /// Takes a schema out, after its opening where it is being opened. Blocking.
+    /// Removes the store of a schema, waiting for an opening under way. Blocking.
     pub(crate) fn remove(&self, schema: &TenantSchema) -> Option<Arc<TenantStore>> {
         loop {
             let mut slots = self.slots.lock();
@@ -212,7 +222,12 @@ impl OpenStores {
         }
     }
 
-    /// Closes every store of a tenant that is not in use; returns how many stay open.
+    /// Returns the number of a tenant's stores that are open or being opened.
+    pub(crate) fn count_of(&self, tenant: &TenantId) -> usize {
+        self.slots.lock().iter().filter(|(schema, _)| schema.tenant() == tenant).count()
+    }
+
+    /// Closes every idle store of a tenant and returns how many stay open.
     pub(crate) fn close_tenant(&self, tenant: &TenantId) -> usize {
         let (mut open, mut closed) = (0, Vec::new());
         let mut slots = self.slots.lock();
@@ -225,22 +240,25 @@ impl OpenStores {
             }
         }
         drop(slots);
-        drop(closed);
+        if !closed.is_empty() {
+            drop(closed);
+            give_back();
+        }
         open
     }
 
-    /// How many are open or being opened.
+    /// Returns the number of stores that are open or being opened.
     pub(crate) fn len(&self) -> usize {
         self.slots.lock().len()
     }
 }
 
-/// Nobody uses the store. Asked under the lock of all slots, where uses begin.
+/// Returns whether nobody uses the store. Called under the lock of all slots, where each use begins.
 fn is_idle(slot: &Slot) -> bool {
     matches!(slot, Slot::Open(store) if Arc::strong_count(store) == 1)
 }
 
-/// The end of an opening: its result is shown, or its place is given back.
+/// The end of an opening: publishes the result, or frees the slot on drop.
 struct Landing {
     stores: Arc<OpenStores>,
     schema: TenantSchema,
@@ -281,12 +299,29 @@ impl Drop for Landing {
     }
 }
 
-/// The same error for another who waited.
+/// Clones an error for another waiter.
 fn again(error: &Arc<Error>) -> Error {
-    let copy = Error::new(error.kind(), error.message()).with_retry(error.retry());
+    let copy = Error::of(error.code(), error.message()).with_retry(error.retry());
     let copy = error.context().fold(copy, |copy, (key, value)| copy.with_context(key, value));
     match std::error::Error::source(&**error) {
         Some(source) => copy.with_source(source.to_string()),
         None => copy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogniverse_sdk::ErrorCode;
+
+    #[test]
+    fn every_caller_who_waited_is_told_the_same() {
+        let source = std::io::Error::other("the system says no");
+        let first = Error::of(ErrorCode::DiskFull, "the disk is full")
+            .with_retry(Retry::After(None))
+            .with_context("schema", "acme")
+            .with_source(source);
+        let (first, second) = (serde_json::json!(first), serde_json::json!(again(&Arc::new(first))));
+        assert_eq!(first, second);
     }
 }

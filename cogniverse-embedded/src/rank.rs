@@ -1,4 +1,4 @@
-//! Ranking: which documents match, their score, and the best of them.
+//! Matching and ranking of documents.
 
 mod bm25;
 mod execute;

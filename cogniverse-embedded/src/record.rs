@@ -1,7 +1,7 @@
 //! The system of record of one tenant schema: a SQLite file in which a feed batch is one transaction.
 //!
-//! What is derived (terms, packed bits) is stored beside the document it comes from, in the same transaction, with the
-//! version of the code that derived it. Nothing can be half-written, and opening derives anew only what is outdated.
+//! Derived data (terms, packed bits) is stored with its document in one transaction, along with the version of the
+//! code that derived it. Nothing can be partially written, and an open re-derives only what is outdated.
 
 mod format;
 mod sums;
@@ -28,9 +28,9 @@ use std::{
     time::Duration,
 };
 
-/// What [`Record::stored`] reads.
+/// The columns that [`Record::stored`] reads.
 const DOCUMENT: &str = "SELECT row, id, fields, terms, tensors, sum FROM documents";
-/// Documents read at once when the index is built.
+/// The number of documents read at once when the index is built.
 const LOAD_BATCH: i64 = 8192;
 
 /// The file of one tenant schema.
@@ -43,7 +43,7 @@ pub(crate) struct Record {
     kept: Option<KeptFile>,
 }
 
-/// A document as it stands in the file, without its tensors.
+/// A document as stored, without its tensors.
 pub(crate) struct StoredDocument {
     pub(crate) row: i64,
     pub(crate) id: DocumentId,
@@ -62,7 +62,7 @@ impl StoredDocument {
 pub(crate) struct Tensors(pub(crate) Vec<FieldName>);
 
 impl Tensors {
-    /// Which of the layout's float fields are among them.
+    /// Returns which of the layout's float fields are included.
     pub(crate) fn floats(&self, layout: &Layout) -> Vec<bool> {
         layout.floats.iter().map(|field| self.0.contains(&field.name)).collect()
     }
@@ -79,19 +79,19 @@ impl std::fmt::Display for Tensors {
     }
 }
 
-/// Where a document's vectors are, whose they are, and which there must be.
+/// The location of a document's vectors, with the expected owner and presence.
 pub(crate) struct Place<'a> {
     pub(crate) row: i64,
     pub(crate) id: &'a DocumentId,
     pub(crate) tensors: &'a Tensors,
 }
 
-/// What a transaction changed, for the index.
+/// The changes of a transaction, for the index.
 #[derive(Debug, Default)]
 pub(crate) struct Change {
     pub(crate) removed: Vec<i64>,
     pub(crate) added: Vec<IndexedDocument>,
-    /// The moment that begins when the transaction is committed.
+    /// The number of the write that the commit creates.
     pub(crate) moment: i64,
 }
 
@@ -114,24 +114,24 @@ impl Record {
         |e| error::sqlite(&self.path, e)
     }
 
-    /// From here on the path must name this file.
+    /// Sets the file that the path must keep naming.
     pub(crate) fn keep(&mut self, kept: KeptFile) {
         self.kept = Some(kept);
     }
 
-    /// Whether the path still names the file that was opened.
+    /// Checks that the path still names the file that was opened.
     pub(crate) fn check_file(&self) -> Result<()> {
         let context =
             |e: Error| e.with_context("tenant", self.schema.tenant()).with_context("schema", self.schema.base());
         self.kept.as_ref().map_or(Ok(()), |kept| kept.check().map_err(context))
     }
 
-    /// A connection for reading or writing.
+    /// Opens a connection for reading or writing.
     pub(crate) fn connect(&self) -> Result<Connection> {
         self.connect_with(OpenFlags::empty())
     }
 
-    /// As [`Record::connect`], for a file that is not there yet. The folder must exist.
+    /// Behaves as [`Record::connect`], for a file that does not exist yet. The folder must exist.
     pub(crate) fn create(&self) -> Result<Connection> {
         self.connect_with(OpenFlags::SQLITE_OPEN_CREATE)
     }
@@ -153,14 +153,14 @@ impl Record {
         connect().map_err(self.sqlite())
     }
 
-    /// The size of SQLite's log of recent writes; 0 where there is none.
+    /// Returns the size of SQLite's write-ahead log; 0 where there is none.
     pub(crate) fn log_bytes(&self) -> u64 {
         let mut log = self.path.as_os_str().to_owned();
         log.push("-wal");
         std::fs::metadata(log).map_or(0, |found| found.len())
     }
 
-    /// Moves the log into the file and empties it. Waits for readers as long as for a lock; false where they take longer.
+    /// Checkpoints and truncates the log. Waits for readers up to the lock timeout; `false` where they take longer.
     pub(crate) fn empty_log(&self, writer: &Connection) -> Result<bool> {
         let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         Ok(busy.map_err(self.sqlite())? == 0)
@@ -182,7 +182,7 @@ impl Record {
         Ok(documents)
     }
 
-    /// Reads a row of [`DOCUMENT`] and checks its sum.
+    /// Reads a row of [`DOCUMENT`] and verifies its checksum.
     fn stored(&self, row: &rusqlite::Row<'_>) -> Result<StoredDocument> {
         let number: i64 = row.get(0).map_err(self.sqlite())?;
         let id = row.get_ref(1).map_err(self.sqlite())?;
@@ -205,7 +205,7 @@ impl Record {
         Ok(StoredDocument { row: number, id, fields, tensors })
     }
 
-    /// The number of the last write. Reading it fixes what a transaction of the connection sees.
+    /// Returns the number of the last write. Reading it fixes the view of the connection's transaction.
     pub(crate) fn moment(&self, connection: &Connection) -> Result<i64> {
         let mut select = connection
             .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'moment'")
@@ -213,14 +213,14 @@ impl Record {
         Ok(select.query_row([], |row| row.get(0)).optional().map_err(self.sqlite())?.unwrap_or(0))
     }
 
-    /// Whether any document has a vector of a tensor field.
+    /// Returns whether any document has a vector of a tensor field.
     pub(crate) fn has_cells(&self, connection: &Connection, field: &FieldName) -> Result<bool> {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", table(field));
         let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
         select.query_row([], |row| row.get(0)).map_err(self.sqlite())
     }
 
-    /// The whole index, from what is stored.
+    /// Loads the whole index from stored terms and bits.
     pub(crate) fn load(&self, connection: &Connection) -> Result<Snapshot> {
         let mut snapshot = Snapshot::empty(Arc::clone(&self.layout)).at(self.moment(connection)?);
         let mut after = 0;
@@ -234,7 +234,7 @@ impl Record {
         Ok(snapshot)
     }
 
-    /// That the index by which documents are found and visited has each document of the table once, in order.
+    /// Checks that SQLite's index by id lists every document of the table once, in order.
     fn check_order(&self, connection: &Connection) -> Result<()> {
         let fold = |sql: &str, ordered: bool| -> Result<(u64, u64)> {
             let mut select = connection.prepare(sql).map_err(self.sqlite())?;
@@ -318,7 +318,7 @@ impl Record {
         rows.collect::<rusqlite::Result<_>>().map_err(self.sqlite())
     }
 
-    /// The cells of a document's field: there where they must be, and as they were written.
+    /// Checks that the cells of a document's field are present as recorded and undamaged.
     fn checked(
         &self,
         field: &TensorField,
@@ -335,7 +335,7 @@ impl Record {
         }
     }
 
-    /// Refuses cells that are not as they were written.
+    /// Refuses cells whose checksum does not match.
     pub(crate) fn check_cells(&self, field: &TensorField, id: &DocumentId, cells: &[u8], sum: i64) -> Result<()> {
         let whole = cells.len().is_multiple_of(field.row_bytes());
         if whole && i64::from(sums::cells(id, &field.name, cells)) == sum {
@@ -344,12 +344,12 @@ impl Record {
         Err(self.damaged(format!("the vectors \"{}\" of document {id} are not as they were written", field.name)))
     }
 
-    /// What a document has and the file lacks.
+    /// Returns the error of cells that should exist.
     pub(crate) fn missing(&self, field: &TensorField, id: &DocumentId) -> Error {
         self.damaged(format!("the vectors \"{}\" of document {id} are missing", field.name))
     }
 
-    /// Calls `each` with the row, the cells and their sum of every vector between two rows, in order of row.
+    /// Calls `each` with the row, cells and checksum of every vector between two rows, in row order.
     pub(crate) fn for_cells(
         &self,
         connection: &Connection,
@@ -365,13 +365,13 @@ impl Record {
             let number = row.get(0).map_err(self.sqlite())?;
             let cells = row.get_ref(1).map_err(self.sqlite())?;
             let cells =
-                cells.as_blob().map_err(|_| self.damaged(format!("row {number} of {} is no blob", field.name)))?;
+                cells.as_blob().map_err(|_| self.damaged(format!("row {number} of {} is not a blob", field.name)))?;
             each(number, cells, row.get(2).map_err(self.sqlite())?)?;
         }
         Ok(())
     }
 
-    /// Bytes of the vectors between two rows.
+    /// Returns the number of bytes of the vectors between two rows.
     pub(crate) fn cell_bytes(
         &self,
         connection: &Connection,
@@ -385,7 +385,7 @@ impl Record {
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
-    /// The stored cells of one document; none where it has none.
+    /// Returns the stored cells of one document; `None` where it has none.
     pub(crate) fn cells(
         &self,
         connection: &Connection,
@@ -398,12 +398,12 @@ impl Record {
         self.checked(field, place, found.map_err(self.sqlite())?)
     }
 
-    /// The document of a row, where it is still there.
+    /// Returns the document of a row, if it still exists.
     pub(crate) fn document(&self, connection: &Connection, row: i64) -> Result<Option<StoredDocument>> {
         self.select_one(connection, "WHERE row = ?1", params![row])
     }
 
-    /// The document of an id.
+    /// Returns the document of an id.
     pub(crate) fn find(&self, connection: &Connection, id: &DocumentId) -> Result<Option<StoredDocument>> {
         self.select_one(connection, "WHERE id = ?1", params![id.as_str()])
     }
@@ -422,7 +422,7 @@ impl Record {
         }
     }
 
-    /// Documents with larger ids, in order of id.
+    /// Returns the documents after an id, in id order.
     pub(crate) fn page(&self, connection: &Connection, after: &str, limit: usize) -> Result<Vec<StoredDocument>> {
         let mut select = connection
             .prepare_cached(&format!("{DOCUMENT} WHERE id > ?1 ORDER BY id LIMIT ?2"))
@@ -436,7 +436,7 @@ impl Record {
         Ok(documents)
     }
 
-    /// A stored document with its tensors as they were put (bfloat16 as truncated).
+    /// Returns a stored document with its tensors as put, except that bfloat16 is truncated.
     pub(crate) fn complete(&self, connection: &Connection, stored: StoredDocument) -> Result<Document> {
         let mut tensors = Fields::new();
         for field in self.layout.tensors() {
@@ -450,7 +450,7 @@ impl Record {
         Ok(document)
     }
 
-    /// What `work` changes in a transaction, which the caller commits: all of it is stored then, or nothing is.
+    /// Runs `work` in a transaction that the caller commits: either all of its changes are stored or none.
     pub(crate) fn change(
         &self,
         transaction: &Transaction<'_>,
@@ -469,12 +469,13 @@ impl Record {
     }
 }
 
-/// The table of a tensor field, quoted.
+/// Returns the quoted table name of a tensor field.
 fn table(field: &FieldName) -> String {
     format!("\"{}\"", table_name(field))
 }
 
-/// Field names are `[A-Za-z0-9_]` and tell cases apart; the names of tables do not: a capital is its small letter after `^`.
+/// Returns the table name of a field. Field names are `[A-Za-z0-9_]` and case-sensitive, table names are not: a
+/// capital becomes `^` and its small letter.
 fn table_name(field: &FieldName) -> String {
     let mut name = String::from("vectors_");
     for letter in field.as_str().chars() {

@@ -1,4 +1,4 @@
-//! `SearchBackend`: a search of one tenant schema.
+//! The `SearchBackend` implementation.
 
 use crate::{
     backend::EmbeddedBackend,
@@ -66,7 +66,7 @@ fn run(store: &TenantStore, prepared: &Prepared) -> Result<BackendHits> {
     Ok(BackendHits::new(hits, ranked.matched))
 }
 
-/// Tells the thread that nobody waits for its answer any more.
+/// Tells the working thread, on drop, that its caller has gone.
 #[derive(Default)]
 struct CancelOnDrop(Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! One opened tenant schema: its record, its index, its connections.
+//! The open store of one tenant schema: record, index and connections.
 
 use crate::{
     catalog::Deployment,
@@ -10,7 +10,7 @@ use crate::{
     record::{Change, Record, StoredDocument, Verification, Writer},
 };
 use cogniverse_core::schemas::Schema;
-use cogniverse_sdk::{Error, KeptFile, Result, TenantSchema};
+use cogniverse_sdk::{Error, ErrorCode, KeptFile, Result, TenantSchema};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use std::{
@@ -22,21 +22,21 @@ use std::{
     },
 };
 
-/// How often a reader tries to meet a moment before it holds writers up for one commit.
+/// The number of attempts of a reader to get a consistent view before it blocks commits once.
 const ATTEMPTS: usize = 4;
-/// Reader connections that stay open between calls.
+/// The number of idle read connections kept open.
 const IDLE_READERS: usize = 2;
-/// Bytes of SQLite's log beyond which it is emptied after a write: many times what SQLite lets it grow to by itself, as that write
-/// waits for the searches under way.
+/// The size of SQLite's log, in bytes, beyond which it is truncated after a write: well above SQLite's own limit, as
+/// the truncation waits for running searches.
 const MAX_LOG: u64 = 64 << 20;
-/// The file of documents in a deployment's folder.
+/// The name of the file of documents in a deployment's folder.
 pub(crate) const FILE: &str = "documents.sqlite";
 
-/// An opened tenant schema. It holds file handles and memory, no thread.
+/// The open store of a tenant schema. It holds file handles and memory, but no thread.
 #[derive(Debug)]
 pub(crate) struct TenantStore {
     name: TenantSchema,
-    /// What the file calls itself.
+    /// The identity stored in the file.
     store: String,
     schema: RwLock<Arc<Schema>>,
     layout: Arc<Layout>,
@@ -44,18 +44,18 @@ pub(crate) struct TenantStore {
     float_cache: FloatCache,
     snapshot: RwLock<Arc<Snapshot>>,
     writer: Mutex<Connection>,
-    /// Held from a commit until what it stored is shown.
+    /// Held from a commit until its snapshot is published.
     publishing: Mutex<()>,
     readers: Mutex<Vec<Connection>>,
-    /// Where files come from when the process has no more to give.
+    /// Other stores, which may be closed to free file descriptors.
     others: Weak<OpenStores>,
-    /// The size of the log at which it is emptied.
+    /// The log size at which it is truncated next.
     log_limit: AtomicU64,
     dropped: AtomicBool,
 }
 
 impl TenantStore {
-    /// Opens the deployment's file, or makes it where the deployment is new. Blocking.
+    /// Opens the deployment's file, or creates it for a new deployment. Blocking.
     pub(crate) fn open(
         folder: &Path,
         deployment: &Deployment,
@@ -95,7 +95,7 @@ impl TenantStore {
         })
     }
 
-    /// Reads all of a deployment's file that can be read, without opening it as a store. Blocking.
+    /// Verifies a deployment's file as far as it can be read, without opening it as a store. Blocking.
     pub(crate) fn verify_closed(folder: &Path, deployment: &Deployment) -> Result<Verification> {
         let name = deployment.deployed.schema.clone();
         let layout = Layout::of(&Schema::compile(Arc::clone(&deployment.deployed.definition))?);
@@ -115,7 +115,7 @@ impl TenantStore {
         Arc::clone(&self.schema.read())
     }
 
-    /// Takes over other rank profiles; the fields are the same.
+    /// Applies changed rank profiles; the fields are the same.
     pub(crate) fn set_schema(&self, schema: Arc<Schema>) {
         *self.schema.write() = schema;
     }
@@ -132,12 +132,12 @@ impl TenantStore {
         &self.float_cache
     }
 
-    /// All documents at this moment.
+    /// Returns the current snapshot.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.read())
     }
 
-    /// Runs `work` with a connection for reading. Blocking.
+    /// Runs `work` with a read connection. Blocking.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let connection = self.reader()?;
         let result = work(&connection);
@@ -151,7 +151,7 @@ impl TenantStore {
         idle.map_or_else(|| self.connect(), Ok)
     }
 
-    /// One more connection, for which files of a store that nobody uses are closed where the process has no more to give.
+    /// Opens another connection, closing an idle store where the process has no file descriptors left.
     fn connect(&self) -> Result<Connection> {
         loop {
             match self.record.connect() {
@@ -170,10 +170,10 @@ impl TenantStore {
         }
     }
 
-    /// The index and the record as they are together at one moment. Blocking.
+    /// Returns a consistent view of index and record. Blocking.
     ///
-    /// A writer commits first and shows the new index then; between the two the record is one moment ahead. A reader that
-    /// begins there tries again, and holds the next commit up when that does not end: it ends always.
+    /// A writer commits before it publishes the new snapshot, so that the record is briefly one write ahead. A reader
+    /// that starts in between retries, and finally blocks the next commit, so that it always succeeds.
     pub(crate) fn moment(&self) -> Result<Moment<'_>> {
         for _ in 0..ATTEMPTS {
             let moment = Moment::begin(self)?;
@@ -191,7 +191,7 @@ impl TenantStore {
         Ok(moment)
     }
 
-    /// Runs one transaction and shows what it changed. Writers of one schema take turns. Blocking.
+    /// Runs one transaction and publishes its changes. Writers of one schema take turns. Blocking.
     pub(crate) fn write(&self, work: impl FnOnce(&Snapshot, &mut Writer<'_>) -> Result<()>) -> Result<()> {
         let mut connection = self.writer.lock();
         self.check_not_dropped()?;
@@ -220,9 +220,8 @@ impl TenantStore {
         Ok(())
     }
 
-    /// Keeps SQLite's log from growing without end. SQLite begins it anew by itself where nobody reads, and with searches one
-    /// over the other somebody always does: beyond a size those under way are waited for. What was written is stored
-    /// whatever becomes of it.
+    /// Bounds SQLite's log. SQLite restarts the log only at a moment without readers, which overlapping searches
+    /// never leave: beyond a size, this waits for the running ones. The write is stored whatever the outcome.
     fn bound_log(&self, writer: &Connection) {
         let size = self.record.log_bytes();
         if size < self.log_limit.load(Ordering::Relaxed) {
@@ -240,16 +239,37 @@ impl TenantStore {
         self.log_limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Waits for the writer at work and refuses all later ones.
+    /// Waits for the active writer and refuses all later ones.
     pub(crate) fn set_dropped(&self) {
         let _writer = self.writer.lock();
         self.dropped.store(true, Ordering::Release);
     }
 
-    /// A schema that was dropped while a call was under way answers nothing more.
+    /// Behaves as [`TenantStore::set_dropped`] if the store is empty, and returns whether it is.
+    pub(crate) fn set_dropped_if_empty(&self) -> Result<bool> {
+        let writer = self.writer.lock();
+        self.check_not_dropped()?;
+        let known = self.snapshot();
+        let empty = match self.record.moment(&writer)? == known.moment() {
+            true => known.len() == 0,
+            false => self.record.load(&writer)?.len() == 0,
+        };
+        if empty {
+            self.dropped.store(true, Ordering::Release);
+        }
+        Ok(empty)
+    }
+
+    /// Reverts [`TenantStore::set_dropped`] after a drop that failed.
+    pub(crate) fn set_kept(&self) {
+        self.dropped.store(false, Ordering::Release);
+    }
+
+    /// Fails calls on a schema that was dropped meanwhile.
     pub(crate) fn check_not_dropped(&self) -> Result<()> {
         if self.dropped.load(Ordering::Acquire) {
             return Err(Error::unknown("deployed schema", self.name.base(), Vec::<String>::new())
+                .with_code(ErrorCode::SchemaNotDeployed)
                 .with_context("tenant", self.name.tenant())
                 .with_context("reason", "it was dropped during this call"));
         }
@@ -257,14 +277,14 @@ impl TenantStore {
     }
 }
 
-/// One moment of a store: its index, and a transaction that reads the record as it was then.
+/// A consistent view of a store: its index, and a transaction that reads the record of the same write.
 #[derive(Debug)]
 pub(crate) struct Moment<'s> {
     pub(crate) store: &'s TenantStore,
     pub(crate) snapshot: Arc<Snapshot>,
-    /// The number of the record's last write that the transaction sees.
+    /// The number of the last write that the transaction sees.
     recorded: i64,
-    /// None once the moment is over.
+    /// The connection; `None` once the view is released.
     connection: Option<Connection>,
 }
 
@@ -285,7 +305,7 @@ impl<'s> Moment<'s> {
         self.connection.as_ref().ok_or_else(|| Error::unexpected("a moment of a store is read after its end"))
     }
 
-    /// The document of a row that the index names.
+    /// Returns the document of a row that the index names.
     pub(crate) fn document(&self, row: i64) -> Result<StoredDocument> {
         let record = &self.store.record;
         record
@@ -324,7 +344,7 @@ mod tests {
         TenantStore::open(folder, &deployment, Durability::ProcessCrash, FloatCache::new(1 << 30), Weak::new()).unwrap()
     }
 
-    /// What a later search read into memory lacks the vectors of documents that an earlier one still sees.
+    /// Vectors that a later search cached lack documents that an earlier search still sees.
     #[test]
     fn vectors_that_a_later_search_kept_are_not_an_earlier_ones() {
         let folder = tempfile::tempdir().unwrap();
@@ -344,7 +364,7 @@ mod tests {
         assert_eq!(found(&before), 10);
     }
 
-    /// Whoever came by the store before it was dropped writes nothing more to it.
+    /// A store obtained before its schema was dropped refuses every write.
     #[test]
     fn a_dropped_store_refuses_every_write() {
         let folder = tempfile::tempdir().unwrap();
@@ -357,7 +377,7 @@ mod tests {
         assert_eq!(store.snapshot().len(), 1);
     }
 
-    /// What a commit stored that said it had failed is found by the next search, and not forgotten by the next write.
+    /// A commit that was reported as failed but stored is found by the next search and kept by the next write.
     #[test]
     fn a_commit_that_was_taken_for_failed_is_not_lost() {
         let folder = tempfile::tempdir().unwrap();

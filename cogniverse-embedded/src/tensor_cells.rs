@@ -1,4 +1,4 @@
-//! Stored cells of tensors: bfloat16 and float little-endian, packed bits as they are.
+//! Stored cells of tensors: bfloat16 and float32 little-endian, packed bits unchanged.
 
 use crate::layout::TensorField;
 use cogniverse_sdk::{
@@ -6,7 +6,7 @@ use cogniverse_sdk::{
     quantize::{from_bf16, to_bf16},
 };
 
-/// The bytes of a tensor that was checked against its type; floats as bfloat16 where `half`.
+/// Encodes a tensor, already checked against its type; floats as bfloat16 where `half`.
 pub(crate) fn encode(tensor: &Tensor, half: bool) -> Vec<u8> {
     let floats = |cells: &[f32]| -> Vec<u8> {
         if half {
@@ -23,7 +23,7 @@ pub(crate) fn encode(tensor: &Tensor, half: bool) -> Vec<u8> {
     }
 }
 
-/// The tensor of stored bytes; none where they do not make whole rows.
+/// Decodes a tensor; `None` where the bytes are not whole rows.
 pub(crate) fn decode(bytes: &[u8], field: &TensorField) -> Option<Tensor> {
     if bytes.is_empty() || !bytes.len().is_multiple_of(field.row_bytes()) {
         return None;

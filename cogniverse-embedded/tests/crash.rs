@@ -1,4 +1,4 @@
-//! kill -9 in the middle of a feed, again and again: the store opens, and holds whole batches only (invariant 15).
+//! kill -9 in the middle of a feed, again and again: the store opens, and holds whole batches only ([invariant 15](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#15)).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 

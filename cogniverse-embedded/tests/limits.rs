@@ -4,7 +4,7 @@
 
 use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendQuery, DocumentStore, Error, ErrorKind, Matrix, SearchBackend,
+    BackendQuery, DocumentStore, Error, ErrorCode, Matrix, SearchBackend,
     contract::fixture::{axis, deploy, document, schema_of, strategy},
     document_store::PutRequest,
 };
@@ -46,7 +46,7 @@ async fn invariant_23_searches_beyond_the_bound_are_refused() {
         match search.await.unwrap() {
             Ok(hits) => answered += usize::from(hits.matched == 4000),
             Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::RateLimited, "{error}");
+                assert_eq!(error.code(), ErrorCode::SearchQueueFull, "{error}");
                 refused += 1;
             }
         }
@@ -72,7 +72,7 @@ async fn invariant_23_float_vectors_stay_within_their_budget() {
 }
 
 fn is_full(error: &Error) -> bool {
-    error.kind() == ErrorKind::Unavailable && error.to_string().contains("is full; free space")
+    error.code() == ErrorCode::DiskFull && error.to_string().contains("is full; free space")
 }
 
 /// Not a test of its own: runs where a small disk is mounted for it alone.
@@ -119,7 +119,7 @@ async fn on_a_small_disk() {
     // The same disk, read-only.
     assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(mount).status().unwrap().success());
     let error = EmbeddedBackend::open(EmbeddedConfig::new(&store)).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Unavailable && error.to_string().contains("write permission"), "{error}");
+    assert!(error.code() == ErrorCode::StorageNotWritable && error.to_string().contains("write permission"), "{error}");
     assert!(Command::new("mount").args(["-o", "remount,rw"]).arg(mount).status().unwrap().success());
     let backend = EmbeddedBackend::open(EmbeddedConfig::new(&store)).await.unwrap();
     assert_eq!(backend.search(words()).await.unwrap().matched, stored + 1);

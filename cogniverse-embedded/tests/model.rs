@@ -204,7 +204,7 @@ async fn run(operations: Vec<(usize, Operation)>) {
             document.fields.remove(&field("embedding"));
             document
         };
-        let stored: Vec<Document> = page.documents.into_iter().map(rounded).collect();
+        let stored: Vec<Document> = page.documents.into_iter().map(|found| rounded(found.document)).collect();
         assert_eq!(stored, world.documents.values().cloned().map(rounded).collect::<Vec<_>>());
     }
 }

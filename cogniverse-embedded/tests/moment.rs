@@ -4,8 +4,8 @@
 
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendHits, BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Filter, Matrix, Result, SchemaStore,
-    SearchBackend, Tensor,
+    BackendHits, BackendQuery, Document, DocumentStore, ErrorCode, ErrorKind, FieldValue, Filter, Matrix, Result,
+    SchemaStore, SearchBackend, Tensor,
     contract::fixture::{axis, deploy, document, field, id, row, schema, schema_of, strategy},
     document::Fields,
     document_store::{DeleteRequest, DocumentUpdate, PutRequest, UpdateRequest},
@@ -136,7 +136,7 @@ async fn a_document_without_vectors_is_no_answer_to_vectors() {
     };
     for ranking in ["float_float", "phased"] {
         let error = backend.search(query(ranking)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::FailedPrecondition, "{error:?}");
+        assert_eq!(error.code(), ErrorCode::SegmentsWithoutVectors, "{error:?}");
         assert!(error.to_string().contains("none of 5 documents") && error.to_string().contains("ingest again"));
     }
     put(&backend, vec![document("v", 1, "words", axis(1))]).await;
@@ -246,9 +246,11 @@ async fn a_search_under_way_answers_nothing_of_a_schema_that_is_dropped() {
 /// Work of filters and words counts as well, and none of it is without a bound.
 #[tokio::test]
 async fn filters_and_words_end_with_the_time_and_are_bounded() {
+    const BATCHES: u64 = 12;
     let folder = tempfile::tempdir().unwrap();
     let backend = open(folder.path(), 1 << 30, 1).await;
-    for batch in 0..4 {
+    // So many that the scan takes most of the time: the check of so large a filter comes before it, and is not counted.
+    for batch in 0..BATCHES {
         put(&backend, (0..2000).map(|n| document(&format!("v{batch}"), n, "words", axis(0))).collect()).await;
     }
     let words = || BackendQuery::new(schema_of("acme"), strategy("bm25_only")).with_text("words");
@@ -269,7 +271,7 @@ async fn filters_and_words_end_with_the_time_and_are_bounded() {
     let ids = (0..9000).map(|n| FieldValue::from(format!("v{n}").as_str())).collect();
     let listed =
         words().with_filter(Some(Filter::In(field("video_id"), ids))).with_timeout(Some(Duration::from_secs(5)));
-    assert_eq!(backend.search(listed).await.unwrap().matched, 8000);
+    assert_eq!(backend.search(listed).await.unwrap().matched, BATCHES * 2000);
     // Many distinct words are many look-ups and not their square.
     assert_eq!(backend.search(words().with_text(many.join(" "))).await.unwrap().matched, 0);
     let error = backend.search(words().with_text("word ".repeat(20_000))).await.unwrap_err();
@@ -330,7 +332,7 @@ async fn the_log_is_bounded_while_searches_go_on() {
         .collect();
     let log = folder.path().join("tenants/acme/contract_video.1/documents.sqlite-wal");
     let (tag, mut largest) = (FieldValue::Strings(vec!["x".repeat(40_000)]), 0);
-    for _ in 0..200 {
+    for _ in 0..300 {
         let again = (0..20).map(|n| document("again", n, "words", axis(0)).with(field("tags"), tag.clone()));
         put(&backend, again.collect()).await;
         largest = largest.max(std::fs::metadata(&log).unwrap().len());
@@ -339,5 +341,6 @@ async fn the_log_is_bounded_while_searches_go_on() {
     for search in searches {
         search.await.unwrap();
     }
-    assert!(largest < 100 << 20, "the log grew to {} MiB", largest >> 20);
+    // Twice the bound, and what one write adds: a turn that waited in vain for a slow reader is tried again one bound later.
+    assert!(largest < 150 << 20, "the log grew to {} MiB", largest >> 20);
 }

@@ -1,4 +1,4 @@
-//! Vectors that were made before.
+//! A cache of vectors, and encoders that use it.
 
 use async_trait::async_trait;
 use cogniverse_sdk::{EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder};
@@ -7,14 +7,14 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::{fmt, sync::Arc};
 
-/// What a text or picture is to a model.
+/// The role of a text or picture for a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Role {
     Query,
     Segment,
 }
 
-/// What makes a vector: the model with its revision, its kind and dimensions, the role, and the content's SHA-256.
+/// A cache key: the model with its revision, kind and dimensions, the role, and the content's SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     info: EncoderInfo,
@@ -22,11 +22,11 @@ struct Key {
     content: [u8; 32],
 }
 
-/// A bounded store of vectors; what was used least recently goes first. One serves any number of encoders.
+/// A bounded cache of vectors with eviction of the least recently used. Any number of encoders may share one.
 ///
-/// It has no tenant in its key, and needs none: a vector is a function of model and content alone, both of which are in the
-/// key, and whoever gets a vector from it has given the content that it is made of. An encoder that answers one tenant
-/// otherwise than another must say so in [`EncoderInfo::model`], or do without it.
+/// The key needs no tenant: a vector depends only on the model and the content, both of which are part of the key,
+/// and a caller must have the content to look it up. An encoder whose vectors depend on the tenant must say so in
+/// [`EncoderInfo::model`], or not be cached.
 pub struct VectorCache {
     inner: Mutex<Inner>,
     max_bytes: usize,
@@ -39,17 +39,17 @@ struct Inner {
     missed: u64,
 }
 
-/// What a cache did.
+/// Statistics of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
-    /// Texts and segments whose vectors are held.
+    /// The number of cached texts and segments.
     pub entries: usize,
-    /// Bytes of vectors that are held.
+    /// The size of the cached vectors in bytes.
     pub bytes: usize,
-    /// Answers given from it.
+    /// The number of cache hits.
     pub found: u64,
-    /// Answers that the model had to give.
+    /// The number of cache misses.
     pub missed: u64,
 }
 
@@ -60,14 +60,14 @@ impl fmt::Debug for VectorCache {
 }
 
 impl VectorCache {
-    /// Holds vectors of at most so many bytes together.
+    /// Creates a cache of at most `max_bytes` bytes of vectors.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         let inner = Inner { vectors: LruCache::unbounded(), bytes: 0, found: 0, missed: 0 };
         Self { inner: Mutex::new(inner), max_bytes }
     }
 
-    /// What it did.
+    /// Returns the statistics.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         let inner = self.inner.lock();
@@ -103,7 +103,7 @@ impl VectorCache {
     }
 }
 
-/// An encoder that is asked once for the same: by the content of texts and pictures, not by their names.
+/// An encoder with a cache, keyed by the content of texts and pictures rather than by their names.
 #[derive(Debug)]
 pub struct CachedEncoder<E: ?Sized> {
     cache: Arc<VectorCache>,
@@ -111,7 +111,7 @@ pub struct CachedEncoder<E: ?Sized> {
 }
 
 impl<E: ?Sized> CachedEncoder<E> {
-    /// An encoder before a cache.
+    /// Wraps an encoder with a cache.
     #[must_use]
     pub fn new(inner: Arc<E>, cache: Arc<VectorCache>) -> Self {
         Self { cache, inner }
@@ -185,7 +185,7 @@ impl<E: SegmentEncoder + ?Sized> SegmentEncoder for CachedEncoder<E> {
     }
 }
 
-/// The content of a segment: each part with its length before it, so that no two contents read the same.
+/// Hashes the content of a segment, each part prefixed by its length so that no two contents collide.
 async fn fingerprint(segment: &SegmentContent) -> Option<[u8; 32]> {
     let mut hasher = Sha256::new();
     let mut add = |part: &[u8]| {

@@ -1,6 +1,7 @@
-//! Rows that lie near each other, by Ward's method.
+//! Hierarchical clustering by Ward's method.
 
-/// At most `wanted` clusters of rows, each the numbers of its rows in order; clusters in order of their first row.
+/// Returns at most `wanted` clusters as lists of row numbers in ascending order; clusters are ordered by their first
+/// row.
 ///
 /// The tree of merges is found by chains of nearest neighbours, which for Ward's distance gives the tree that merging the
 /// nearest pair each time gives (F. Murtagh, "A survey of recent advances in hierarchical clustering algorithms", 1983), in
@@ -30,7 +31,7 @@ pub(crate) fn clusters(rows: &[Vec<f32>], wanted: usize) -> Vec<Vec<usize>> {
     found
 }
 
-/// The first row of the cluster that a row is in.
+/// Returns the first row of the cluster that a row belongs to.
 fn root(parents: &[usize], mut row: usize) -> usize {
     while let Some(parent) = parents.get(row).copied().filter(|parent| *parent != row) {
         row = parent;
@@ -38,7 +39,7 @@ fn root(parents: &[usize], mut row: usize) -> usize {
     row
 }
 
-/// Two clusters, by a row of each, and how far apart they are.
+/// A merge of two clusters, each given by one of its rows, with their distance.
 struct Merge {
     a: usize,
     b: usize,
@@ -47,9 +48,9 @@ struct Merge {
 
 struct Tree {
     count: usize,
-    /// Squared distances, row by row.
+    /// The squared distances, row by row.
     distances: Vec<f32>,
-    /// Rows of the cluster that stands at a place; 0 where it was merged into another.
+    /// The number of rows of the cluster at each position; 0 where it was merged into another.
     sizes: Vec<f32>,
 }
 
@@ -68,7 +69,7 @@ impl Tree {
         self.sizes.get(place).copied().unwrap_or(0.0)
     }
 
-    /// The nearest cluster to one; the one before it in the chain where it is as near, so that the chain ends.
+    /// Returns the nearest cluster, preferring the previous one in the chain on a tie, so that the chain ends.
     fn nearest(&self, place: usize, before: Option<usize>) -> Option<usize> {
         let mut best = before.map(|other| (other, self.distance(place, other)));
         for other in (0..self.count).filter(|other| *other != place && self.size(*other) > 0.0) {
@@ -100,7 +101,7 @@ impl Tree {
         merges
     }
 
-    /// Puts `b` into `a`, and says how far the others are from it now (Lance and Williams's recurrence for Ward).
+    /// Merges `b` into `a` and updates the distances (Lance and Williams's recurrence for Ward).
     fn merge(&mut self, a: usize, b: usize) -> Merge {
         let (height, size_a, size_b) = (self.distance(a, b), self.size(a), self.size(b));
         for other in (0..self.count).filter(|other| *other != a && *other != b) {
@@ -141,7 +142,7 @@ mod tests {
         assert!(clusters(&[], 3).is_empty());
     }
 
-    /// The nearest pair merged again and again, from Ward's definition: the growth of the sum of squares.
+    /// A reference implementation that follows Ward's definition: the growth of the sum of squares.
     fn plainly(rows: &[Vec<f32>], wanted: usize) -> Vec<Vec<usize>> {
         let mut found: Vec<Vec<usize>> = (0..rows.len()).map(|row| vec![row]).collect();
         let mean = |members: &[usize]| -> Vec<f64> {

@@ -1,4 +1,4 @@
-//! ColPali from a folder, by candle, on the processor.
+//! The ColPali model, run on the CPU by candle.
 
 mod files;
 mod model;
@@ -6,24 +6,24 @@ mod picture;
 
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    EncoderInfo, Error, ErrorKind, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind,
+    EncoderInfo, Error, ErrorCode, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind,
 };
 use model::Model;
 use std::{fmt, path::Path, sync::Arc};
 use tokio::{sync::Mutex, task::spawn_blocking};
 
-/// ColPali: SigLIP's patches and Gemma's tokens, each as a vector of (mostly) 128 cells of length 1. Queries and pictures meet in
-/// one space, so text finds frames that no word describes.
+/// A ColPali encoder: SigLIP's patches and Gemma's tokens, each as a unit vector of (usually) 128 cells. Queries and
+/// pictures share one space, so that text finds frames that no words describe.
 ///
 /// The folder is one of `vidore/colpali-v1.2-merged`'s or `vidore/colpali-v1.3-hf`'s layout: `config.json`, `tokenizer.json`,
 /// `*.safetensors`, and optionally `preprocessor_config.json`. Weights are held as 32-bit floats: 12 GB for the 3B model, and as
 /// much again while it loads.
 ///
-/// A segment with pictures is encoded by its pictures, their vectors in order of time; one without is encoded by its text. Text
-/// of any length is encoded: what is longer than the model's window goes through it in pieces.
+/// A segment with pictures is encoded by its pictures, in time order; one without is encoded by its text. Text of any
+/// length is encoded; what exceeds the model's window is split.
 pub struct ColPaliEncoder {
     info: EncoderInfo,
-    /// Gemma keeps state while it runs, and uses every core: one at a time.
+    /// The model, which is stateful and uses every core, so only one encoding runs at a time.
     model: Arc<Mutex<Model>>,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Debug for ColPaliEncoder {
     }
 }
 
-/// What is encoded.
+/// The content to encode.
 enum Content {
     Query(String),
     Text(String),
@@ -41,10 +41,10 @@ enum Content {
 }
 
 impl ColPaliEncoder {
-    /// Loads a folder. Blocking, and slow for the 3B model.
+    /// Loads a model folder. Blocking, and slow for the 3B model.
     ///
     /// # Errors
-    /// `NotFound` that names a missing file; `InvalidInput` where a file is not of this model.
+    /// `NotFound` that names a missing file; `InvalidInput` where a file does not belong to this model.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let (model, name) = Model::open(folder.as_ref())?;
         let info = EncoderInfo { model: name, dims: model.dims(), kind: VectorKind::Multi };
@@ -60,7 +60,7 @@ impl ColPaliEncoder {
         })
         .await
         .map_err(|e| Error::unexpected("an encoding ended early").with_source(e))??;
-        crate::rows::check(&rows, &self.info)?;
+        self.info.check_rows(&rows)?;
         Ok(rows)
     }
 }
@@ -104,6 +104,6 @@ impl SegmentEncoder for ColPaliEncoder {
 
 fn picture_file(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|e| {
-        Error::new(ErrorKind::Unavailable, format!("the picture {} cannot be read", path.display())).with_source(e)
+        Error::of(ErrorCode::FileUnreadable, format!("the picture {} cannot be read", path.display())).with_source(e)
     })
 }

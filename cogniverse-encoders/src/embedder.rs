@@ -1,6 +1,6 @@
-//! Any text embedder as an encoder of queries and segments.
+//! Adaptation of text embedders to encoders.
 
-use crate::rows::{check, unit};
+use crate::rows::unit;
 use async_trait::async_trait;
 use cogniverse_sdk::{
     EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, TextEmbedder, TextKind,
@@ -8,13 +8,13 @@ use cogniverse_sdk::{
 };
 use std::sync::Arc;
 
-/// Texts of one call, unless another number is set.
+/// The default number of texts per call.
 const BATCH: usize = 64;
 
-/// A [`TextEmbedder`] as a [`QueryEncoder`] and a [`SegmentEncoder`]: queries go as [`TextKind::Query`], the texts of segments
-/// as [`TextKind::Document`], so that the embedder's own prefixes come before them.
+/// An adapter of a [`TextEmbedder`] to [`QueryEncoder`] and [`SegmentEncoder`]. Queries are embedded as
+/// [`TextKind::Query`] and segments as [`TextKind::Document`], so that the embedder's own prefixes apply.
 ///
-/// So there is one client of OpenAI's embeddings route, and one of Ollama's: those of the crates that embed.
+/// It lets profiles use the embedders of `cogniverse-ollama` and `cogniverse-openai`.
 #[derive(Debug, Clone)]
 pub struct EmbedderEncoder {
     embedder: Arc<dyn TextEmbedder>,
@@ -24,10 +24,10 @@ pub struct EmbedderEncoder {
 }
 
 impl EmbedderEncoder {
-    /// An embedder's vectors as they come.
+    /// Wraps an embedder.
     ///
     /// # Errors
-    /// `InvalidInput` for an embedder that does not make one vector a text, or one without dimensions.
+    /// `InvalidInput` for an embedder that makes several vectors per text, or one without dimensions.
     pub fn new(embedder: Arc<dyn TextEmbedder>) -> Result<Self> {
         let info = embedder.info().clone();
         if info.kind != VectorKind::Single || info.dims == 0 {
@@ -39,7 +39,8 @@ impl EmbedderEncoder {
         Ok(Self { embedder, info, batch: BATCH, unit: false })
     }
 
-    /// Brings every vector to length 1, as schemas that compare angles expect it. It becomes part of the model's name.
+    /// Normalizes every vector to length 1, as schemas with angular distance expect. This becomes part of the model's
+    /// name.
     #[must_use]
     pub fn with_unit_length(mut self) -> Self {
         if !self.unit {
@@ -49,7 +50,7 @@ impl EmbedderEncoder {
         self
     }
 
-    /// Texts of one call to the embedder (default 64).
+    /// Sets the number of texts per call to the embedder (default 64).
     #[must_use]
     pub fn with_batch(mut self, texts: usize) -> Self {
         self.batch = texts.max(1);
@@ -72,7 +73,7 @@ impl EmbedderEncoder {
                     rows.len()
                 )));
             }
-            check(&rows, &self.info)?;
+            self.info.check_rows(&rows)?;
             for row in rows.rows() {
                 let mut row = row.to_vec();
                 if self.unit {

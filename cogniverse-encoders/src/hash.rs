@@ -1,4 +1,4 @@
-//! Vectors from spelling alone.
+//! Vectors derived from spelling.
 
 use async_trait::async_trait;
 use cogniverse_sdk::{
@@ -7,18 +7,19 @@ use cogniverse_sdk::{
     text_embedder::{check_texts, checked_rows},
 };
 
-/// Gives each word a unit vector made from its letters: the same word the same vector, other words nearly orthogonal ones.
+/// An encoder that derives a unit vector from each word's letters: equal words get equal vectors, different words
+/// nearly orthogonal ones.
 ///
-/// For tests, and to see a profile work without a model: it knows spelling, not meaning.
+/// It is meant for tests and for trying a profile without a model: it reflects spelling, not meaning.
 #[derive(Debug)]
 pub struct HashEncoder {
     rows_info: EncoderInfo,
-    /// As a [`TextEmbedder`] it gives one vector a text, whatever its kind.
+    /// The description as a [`TextEmbedder`], with one vector per text.
     text_info: EncoderInfo,
 }
 
 impl HashEncoder {
-    /// Vectors of `dims` cells; one a word, or their mean.
+    /// Creates an encoder of `dims` cells, with one vector per word or their mean.
     #[must_use]
     pub fn new(dims: usize, kind: VectorKind) -> Self {
         let rows_info = EncoderInfo { model: format!("hash-{dims}"), dims: dims.max(1), kind };
@@ -54,12 +55,12 @@ fn mean(rows: &[Vec<f32>], dims: usize) -> Vec<f32> {
     unit(mean)
 }
 
-/// FNV-1a.
+/// Hashes by FNV-1a.
 fn seed(word: &str) -> u64 {
     word.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// A number from -1 to 1 (SplitMix64).
+/// Returns a pseudo-random number from -1 to 1 (SplitMix64).
 #[expect(clippy::cast_precision_loss, reason = "24 random bits")]
 fn next(state: &mut u64) -> f32 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

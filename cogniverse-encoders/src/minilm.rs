@@ -1,11 +1,11 @@
-//! all-MiniLM-L6-v2 from a folder, by candle, on the processor.
+//! The all-MiniLM-L6-v2 model, run on the CPU by candle.
 
 use async_trait::async_trait;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
 use cogniverse_sdk::{
-    EncoderInfo, Error, ErrorKind, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind,
+    EncoderInfo, Error, ErrorCode, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind,
 };
 use std::{
     fmt, fs,
@@ -16,23 +16,23 @@ use std::{
 use tokenizers::Tokenizer;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-/// Texts that go through the model together.
+/// The number of texts in one batch of the model.
 const BATCH: usize = 16;
-/// Encodings that run at once: the model itself uses every core.
+/// The number of concurrent encodings: the model itself uses every core.
 const RUNNING: usize = 2;
 
-/// What becomes of a text's token vectors.
+/// The pooling of a text's token vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pooling {
-    /// Their mean, as a unit vector: one vector a text.
+    /// The mean as a unit vector: one vector per text.
     Mean,
-    /// Each as a unit vector: one vector a token, the two that frame the text included, as in late interaction.
+    /// Each as a unit vector: one vector per token, including the two special tokens, as in late interaction.
     Tokens,
 }
 
-/// all-MiniLM-L6-v2: 384 dimensions. Text of any length is encoded; what is longer than the model's window goes through it
-/// in pieces.
+/// An all-MiniLM-L6-v2 encoder with 384 dimensions. Text of any length is encoded; what exceeds the model's window is
+/// split.
 pub struct MiniLmEncoder {
     info: EncoderInfo,
     model: Arc<Model>,
@@ -44,9 +44,9 @@ struct Model {
     tokenizer: Tokenizer,
     pooling: Pooling,
     dims: usize,
-    /// Tokens of a text that fit the model beside the two that frame it.
+    /// The number of tokens that fit the model beside the two special ones.
     window: usize,
-    /// The tokens that frame a text.
+    /// The special tokens at the start and end of a text.
     frame: (u32, u32),
     padding: u32,
 }
@@ -58,18 +58,21 @@ impl fmt::Debug for MiniLmEncoder {
 }
 
 impl MiniLmEncoder {
-    /// Loads `config.json`, `tokenizer.json` and `model.safetensors` of a folder. Blocking, about 0.2 s.
+    /// Loads `config.json`, `tokenizer.json` and `model.safetensors` from a folder. Blocking; takes about 0.2 s.
     ///
     /// # Errors
-    /// `NotFound` that names a missing file and the remedy; `InvalidInput` where a file is not of this model.
+    /// `NotFound` that names a missing file and the remedy; `InvalidInput` where a file does not belong to this
+    /// model.
     pub fn open(folder: impl AsRef<Path>, pooling: Pooling) -> Result<Self> {
         let folder = folder.as_ref();
         let (config_text, tokenizer_text) = (read(folder, "config.json")?, read(folder, "tokenizer.json")?);
         let weights = read(folder, "model.safetensors")?;
         let wrong = |file: &'static str| {
             move |e: Box<dyn std::error::Error + Send + Sync>| {
-                Error::invalid(format!("{file} is not of a BERT model such as all-MiniLM-L6-v2; get the folder anew"))
-                    .with_source(e)
+                Error::invalid(format!(
+                    "{file} is not of a BERT model such as all-MiniLM-L6-v2; download the folder again"
+                ))
+                .with_source(e)
             }
         };
         let mut hasher = DefaultHasher::new();
@@ -83,7 +86,7 @@ impl MiniLmEncoder {
         let token = |name: &str| {
             tokenizer
                 .token_to_id(name)
-                .ok_or_else(|| Error::invalid(format!("tokenizer.json has no {name}; get the folder anew")))
+                .ok_or_else(|| Error::invalid(format!("tokenizer.json has no {name}; download the folder again")))
         };
         let (frame, padding) = ((token("[CLS]")?, token("[SEP]")?), token("[PAD]")?);
         let variables = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
@@ -112,11 +115,11 @@ fn read(folder: &Path, file: &str) -> Result<Vec<u8>> {
             "the model file {} cannot be read; give a folder with config.json, tokenizer.json and model.safetensors of all-MiniLM-L6-v2",
             path.display()
         );
-        Error::new(ErrorKind::NotFound, message).with_source(e)
+        Error::of(ErrorCode::ModelUnknown, message).with_source(e)
     })
 }
 
-/// A part of a text that fits the model.
+/// A part of a text that fits the model's window.
 struct Window {
     text: usize,
     tokens: Vec<u32>,
@@ -162,7 +165,7 @@ impl Model {
         cells.into_iter().map(|cells| self.pool(cells)).collect()
     }
 
-    /// The last hidden state of each window's tokens, row by row.
+    /// Returns the last hidden state of each window's tokens, row by row.
     fn forward(&self, windows: &[&Window]) -> candle_core::Result<Vec<Vec<f32>>> {
         let longest = windows.iter().map(|window| window.tokens.len()).max().unwrap_or(0);
         let (mut ids, mut mask) = (Vec::new(), Vec::new());

@@ -1,22 +1,19 @@
-//! Fewer vectors a segment.
+//! Pooling of segment vectors.
 
-use crate::{
-    cluster::clusters,
-    rows::{check, unit},
-};
+use crate::{cluster::clusters, rows::unit};
 use async_trait::async_trait;
 use cogniverse_sdk::{EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind};
 use std::sync::Arc;
 
-/// Rows that are compared with each other: about one picture's patches. It bounds memory (4 MB) and time.
+/// The number of rows clustered together, about one picture's patches. It bounds memory (4 MB) and time.
 const BLOCK: usize = 1024;
 
-/// Joins those vectors of a segment that lie near each other, so that one of `factor` is left: storage and the time of a scan
-/// fall by the factor. Queries are not pooled.
+/// An encoder that pools similar vectors of a segment, keeping one of every `factor`: storage and scan time shrink by
+/// the factor. Queries are not pooled.
 ///
-/// Rows are clustered by Ward's method on their directions (ties go to the rows that stand first, so the same rows always
-/// give the same answer), and a cluster becomes the mean of its rows, brought to length 1. Segments of more than 1,024 rows
-/// are pooled in equal parts of at most so many. `docs/retrieval.md` says what it costs.
+/// Rows are clustered by Ward's method on their directions (ties favour earlier rows, so that the result is
+/// deterministic), and each cluster is replaced by its mean, normalized to length 1. Segments of more than 1,024 rows
+/// are pooled in equal parts of at most that size. `docs/retrieval.md` states the cost in quality.
 #[derive(Debug)]
 pub struct PooledEncoder<E: ?Sized> {
     info: EncoderInfo,
@@ -25,10 +22,10 @@ pub struct PooledEncoder<E: ?Sized> {
 }
 
 impl<E: SegmentEncoder + ?Sized> PooledEncoder<E> {
-    /// Leaves one vector of `factor`; at least one a segment.
+    /// Wraps an encoder, keeping one vector of every `factor` and at least one per segment.
     ///
     /// # Errors
-    /// `InvalidInput` for a factor of 0, or an encoder of one vector a segment.
+    /// `InvalidInput` for a factor of 0 and for a single-vector encoder.
     pub fn new(inner: Arc<E>, factor: usize) -> Result<Self> {
         let mut info = inner.info().clone();
         if factor == 0 {
@@ -45,7 +42,7 @@ impl<E: SegmentEncoder + ?Sized> PooledEncoder<E> {
     }
 
     fn pool(&self, rows: &Matrix<f32>) -> Result<Matrix<f32>> {
-        check(rows, &self.info)?;
+        self.info.check_rows(rows)?;
         let part = rows.len().div_ceil(rows.len().div_ceil(BLOCK).max(1)).max(1);
         let mut pooled = Vec::with_capacity(rows.cells().len() / self.factor + self.info.dims);
         for block in rows.cells().chunks(part * self.info.dims) {

@@ -1,4 +1,4 @@
-//! all-MiniLM-L6-v2 as a [`TextEmbedder`], where it makes one vector of a text.
+//! The [`TextEmbedder`] implementation of all-MiniLM-L6-v2 with mean pooling.
 
 use crate::MiniLmEncoder;
 use async_trait::async_trait;
@@ -6,7 +6,7 @@ use cogniverse_sdk::{
     EncoderInfo, Error, Matrix, Result, SegmentContent, SegmentEncoder, TextEmbedder, TextKind, VectorKind,
 };
 
-/// The model is trained without prefixes: queries and documents are alike to it.
+/// The model is trained without prefixes, so queries and documents are embedded alike.
 #[async_trait]
 impl TextEmbedder for MiniLmEncoder {
     fn info(&self) -> &EncoderInfo {

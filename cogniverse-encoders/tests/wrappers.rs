@@ -112,8 +112,8 @@ async fn invariant_17_an_embedders_wrong_answers_are_errors() {
     for (says, why) in [
         (row(8, 1.0), "8 cells"),
         (two, "answered 2 vectors"),
-        (row(16, f32::NAN), "no finite number"),
-        (row(16, f32::INFINITY), "no finite number"),
+        (row(16, f32::NAN), "not a finite number"),
+        (row(16, f32::INFINITY), "not a finite number"),
         (row(16, 0.0), "without a direction"),
     ] {
         let encoder = EmbedderEncoder::new(Embedder::new(Some(says))).unwrap().with_unit_length();
@@ -182,7 +182,6 @@ async fn rows_of_a_cluster_become_one_and_those_apart_stay_apart() {
     assert_eq!(QueryEncoder::info(&*pooled(3)).model, "hash-32");
 }
 
-#[cfg(feature = "http")]
 mod cache {
     use super::*;
     use cogniverse_encoders::{CachedEncoder, VectorCache};

@@ -1,8 +1,10 @@
-//! What can be configured, and the manager that keeps it.
+//! The types of a tenant's configuration.
 
 mod address;
 pub mod builtin;
 pub mod export;
+pub mod field_use;
+pub mod origin;
 pub mod profile;
 pub mod provenance;
 pub mod routing;

@@ -1,7 +1,9 @@
-//! Configuration of tenants: typed, versioned, compare-and-set, kept in a [`ConfigStore`](cogniverse_sdk::ConfigStore).
+//! Typed, versioned configuration of tenants with compare-and-set, stored in a
+//! [`ConfigStore`](cogniverse_sdk::ConfigStore), and the telemetry pipeline.
 //!
-//! A tenant exists here once it has a [`SystemConfig`]. What it has not set is a default, and says so; what it does not
-//! have because nobody created the tenant is an error. Every change is a new version, and a rollback is one too.
+//! A tenant exists once it has a [`SystemConfig`] or, where a [`TenantDirectory`] is set, once the directory knows
+//! it. A value that is not set reads as a default that says so; a tenant that does not exist is an error. Every
+//! change, a rollback included, is a new version.
 //!
 //! ```
 //! use cogniverse_foundation::{ConfigManager, InMemoryConfigStore, RoutingConfig, Source, SystemConfig, Template};
@@ -30,25 +32,32 @@
 //!
 //! // Nobody created this one.
 //! let globex = TenantId::parse("globex_inc")?;
-//! assert!(manager.set_routing_config(RoutingConfig::new(globex)).await.is_err());
+//! assert!(manager.set_routing_config(&globex, RoutingConfig::new(globex.clone())).await.is_err());
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`config`] | what can be configured: sections, profiles, templates, and the versions they come in |
-//! | [`manager`] | reading and writing it by tenant; history, rollback, templates, export and import |
-//! | [`store`] | where versions are kept: in memory, or in one SQLite file that processes share |
-//! | [`telemetry`] | the names of spans and fields |
+//! | [`audit`] | audit logs: in memory, and beside the configuration |
+//! | [`config`] | the configuration types: sections, profiles, templates and versions |
+//! | [`manager`] | reads and writes by tenant; history, rollback, templates, export and import |
+//! | [`store`] | configuration stores: in memory, or a SQLite file that processes share |
+//! | [`telemetry`] | the telemetry pipeline, and the names of spans and fields |
+//! | [`worker`] | blocking work on Tokio's threads |
 
+pub mod audit;
 pub mod config;
 pub mod manager;
 pub mod store;
 pub mod telemetry;
+pub mod worker;
 
+pub use audit::{AuditRecorder, InMemoryAuditLog, StoredAuditLog};
 pub use config::builtin::builtin_profiles;
 pub use config::export::ConfigExport;
+pub use config::field_use::FieldUse;
+pub use config::origin::AllowedOrigins;
 pub use config::profile::{BackendProfile, ProfileLevel, ResolvedProfile};
 pub use config::provenance::FieldSource;
 pub use config::routing::{RoutingConfig, RoutingMode};
@@ -58,5 +67,5 @@ pub use config::system::SystemConfig;
 pub use config::telemetry::TelemetryConfig;
 pub use config::template::Template;
 pub use config::versioned::{HistoryEntry, HistoryPage, Recorded, Source, Versioned};
-pub use manager::ConfigManager;
+pub use manager::{ConfigManager, ConfigSnapshot, TenantDirectory};
 pub use store::{InMemoryConfigStore, SqliteConfigStore};

@@ -1,84 +1,181 @@
-//! Typed reading and writing of configuration.
+//! The typed interface to configuration.
 
+mod directory;
 mod history;
 mod profiles;
+mod snapshot;
 mod templates;
 mod transfer;
 
+use crate::audit::AuditRecorder;
+use crate::config::origin::AllowedOrigins;
 use crate::config::routing::RoutingConfig;
 use crate::config::section::{self, ConfigSection};
 use crate::config::system::SystemConfig;
 use crate::config::telemetry::TelemetryConfig;
 use crate::config::versioned::{Source, Versioned};
 use crate::telemetry;
-use cogniverse_sdk::config_store::{ConfigEntry, ConfigKey, ConfigOrigin, ConfigStore, Expected, PutConfig};
-use cogniverse_sdk::{Clock, Error, ErrorKind, Result, Retry, SystemClock, TenantId};
+use cogniverse_sdk::config_store::{
+    ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigStore, Expected, PutConfig,
+};
+use cogniverse_sdk::{
+    AuditEvent, AuditLog, Caller, Clock, Error, ErrorCode, ErrorKind, Result, Retry, SystemClock, TenantId,
+};
 use serde::{Serialize, de::DeserializeOwned};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use tracing::Instrument;
 
-/// How often [`ConfigManager::update`] reads again after another writer came first.
+pub use directory::TenantDirectory;
+pub use snapshot::ConfigSnapshot;
+
+/// The most times that [`ConfigManager::update`] retries after a concurrent write.
 const MAX_UPDATES: usize = 32;
 
-/// Typed reading and writing of configuration in a [`ConfigStore`]. Clones share the store.
+/// Typed access to the configuration in a [`ConfigStore`]. Clones share the store.
 ///
-/// A tenant exists here once it has a [`SystemConfig`]: until then every getter and every setter of its other values is
-/// `NotFound`. What an existing tenant has not set is a default, and says so ([`Versioned::source`]; invariant 20).
+/// A tenant exists once it has a [`SystemConfig`] or, where a [`TenantDirectory`] is set, once the directory knows
+/// it. Until then every getter and setter is `NotFound`: setting a value does not create a tenant. A value that an
+/// existing tenant has not set reads as its default and says so ([`Versioned::source`]; [invariant 20](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#20)).
 ///
-/// There is no cache: a change by another process is seen by the next call (invariant 22).
+/// There is no cache: the next call sees a change by another process ([invariant 22](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#22)).
 #[derive(Debug, Clone)]
 pub struct ConfigManager {
     store: Arc<dyn ConfigStore>,
     clock: Arc<dyn Clock>,
+    tenants: Option<Arc<dyn TenantDirectory>>,
+    allowed: AllowedOrigins,
+    recorder: AuditRecorder,
+    reason: Option<Arc<str>>,
+    /// Counts the writes of this manager and its clones.
+    writes: Arc<AtomicU64>,
 }
 
 impl ConfigManager {
-    /// A manager of a store.
+    /// Creates a manager over a store.
     #[must_use]
     pub fn new(store: Arc<dyn ConfigStore>) -> Self {
-        Self { store, clock: Arc::new(SystemClock) }
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            tenants: None,
+            allowed: AllowedOrigins::none(),
+            recorder: AuditRecorder::default(),
+            reason: None,
+            writes: Arc::default(),
+        }
     }
 
-    /// Takes the time of an export from another clock.
+    /// Sets the clock that stamps exports (default [`SystemClock`]).
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The store, for values that are not a [`ConfigSection`].
+    /// Restricts writes to tenants in a directory (default: tenants that have a [`SystemConfig`]).
+    #[must_use]
+    pub fn with_tenants(mut self, tenants: Arc<dyn TenantDirectory>) -> Self {
+        self.tenants = Some(tenants);
+        self
+    }
+
+    /// Records every change of a tenant's configuration in an audit log (default: none).
+    #[must_use]
+    pub fn with_audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
+        self.recorder = AuditRecorder::new(audit);
+        self
+    }
+
+    /// Returns the same manager for a caller, under whose name the audit log records changes.
+    #[must_use]
+    pub fn for_caller(&self, caller: &Caller) -> Self {
+        Self { recorder: self.recorder.for_caller(caller), ..self.clone() }
+    }
+
+    /// Returns the same manager with a reason, which the audit log records with each change.
+    #[must_use]
+    pub fn because(&self, reason: &str) -> Self {
+        Self { reason: Some(AuditEvent::reason(reason).into()), ..self.clone() }
+    }
+
+    /// Returns the number of writes by this manager and its clones, so that a reader can tell that it reads what came
+    /// before one of them.
+    #[must_use]
+    pub fn local_writes(&self) -> u64 {
+        self.writes.load(Ordering::Acquire)
+    }
+
+    fn count_write(&self) {
+        self.writes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a change, and records one of a tenant's value.
+    async fn record(&self, entry: &ConfigEntry) -> Result<()> {
+        self.count_write();
+        let ConfigOwner::Tenant(tenant) = &entry.key.owner else { return Ok(()) };
+        let key = &entry.key;
+        let event = AuditEvent::ConfigChanged {
+            key: format!("{} / {} / {}", key.scope.as_str(), key.service, key.key),
+            from_version: entry.version.saturating_sub(1),
+            to_version: entry.version,
+            reason: self.reason.as_deref().map(str::to_owned),
+        };
+        self.recorder.record(tenant, event).await
+    }
+
+    /// Sets the addresses that tenants may configure (default: only the default addresses).
+    #[must_use]
+    pub fn with_allowed_origins(mut self, allowed: AllowedOrigins) -> Self {
+        self.allowed = allowed;
+        self
+    }
+
+    /// Returns the addresses that tenants may configure.
+    #[must_use]
+    pub fn allowed_origins(&self) -> &AllowedOrigins {
+        &self.allowed
+    }
+
+    /// Returns the store, for values that are not a [`ConfigSection`].
     #[must_use]
     pub fn store(&self) -> &Arc<dyn ConfigStore> {
         &self.store
     }
 
-    /// Sets the models and addresses of a tenant, whatever was there. The tenant exists from now on.
+    /// Sets a tenant's models and addresses unconditionally. This does not create a tenant.
     ///
     /// # Errors
-    /// `InvalidInput` that names the field.
-    pub async fn set_system_config(&self, config: SystemConfig) -> Result<Versioned<SystemConfig>> {
-        let tenant = config.tenant_id.clone();
-        self.set(&tenant, config).await
+    /// Those of [`ConfigManager::set`]; `InvalidInput` where the value names another tenant.
+    pub async fn set_system_config(&self, tenant: &TenantId, config: SystemConfig) -> Result<Versioned<SystemConfig>> {
+        self.set(tenant, config).await
     }
 
-    /// The models and addresses of a tenant.
+    /// Returns a tenant's models and addresses.
     ///
     /// # Errors
-    /// `NotFound` where the tenant has none.
+    /// `NotFound` where the tenant has no system configuration.
     pub async fn get_system_config(&self, tenant: &TenantId) -> Result<Versioned<SystemConfig>> {
         self.get(tenant).await
     }
 
-    /// Sets how the queries of a tenant are routed.
+    /// Sets a tenant's routing configuration, which this release stores but does not use.
     ///
     /// # Errors
-    /// `InvalidInput` that names the field; `NotFound` for a tenant without a system configuration.
-    pub async fn set_routing_config(&self, config: RoutingConfig) -> Result<Versioned<RoutingConfig>> {
-        let tenant = config.tenant_id.clone();
-        self.set(&tenant, config).await
+    /// Those of [`ConfigManager::set`]; `InvalidInput` where the value names another tenant.
+    pub async fn set_routing_config(
+        &self,
+        tenant: &TenantId,
+        config: RoutingConfig,
+    ) -> Result<Versioned<RoutingConfig>> {
+        let set = self.set(tenant, config).await?;
+        tracing::info!(tenant.id = %tenant, "the routing configuration is kept; this release routes no query by it");
+        Ok(set)
     }
 
-    /// How the queries of a tenant are routed.
+    /// Returns a tenant's routing configuration.
     ///
     /// # Errors
     /// `NotFound` for a tenant without a system configuration.
@@ -86,7 +183,7 @@ impl ConfigManager {
         self.get(tenant).await
     }
 
-    /// Sets what is traced of a tenant.
+    /// Sets a tenant's telemetry configuration.
     ///
     /// # Errors
     /// `InvalidInput` that names the field; `NotFound` for a tenant without a system configuration.
@@ -98,7 +195,7 @@ impl ConfigManager {
         self.set(tenant, config).await
     }
 
-    /// What is traced of a tenant.
+    /// Returns a tenant's telemetry configuration.
     ///
     /// # Errors
     /// `NotFound` for a tenant without a system configuration.
@@ -106,13 +203,17 @@ impl ConfigManager {
         self.get(tenant).await
     }
 
-    /// A tenant's value, or its default.
+    /// Returns a section of a tenant, or its default.
     ///
     /// # Errors
-    /// `NotFound` for a tenant without a system configuration; `Corrupt` where the stored value cannot be read as one.
+    /// `NotFound` for a tenant without a system configuration; `Corrupt` where the stored value cannot be parsed.
     pub async fn get<T: ConfigSection>(&self, tenant: &TenantId) -> Result<Versioned<T>> {
-        self.require_tenant(tenant).await?;
         let key = T::key_of(tenant);
+        // What can be set can be read.
+        match key == SystemConfig::key_of(tenant) {
+            true => self.require_tenant(tenant).await?,
+            false => self.require_known(tenant).await?,
+        }
         match self.newest(&key).await? {
             Some(entry) => readable(entry, |value: &T| section::check(tenant, value)),
             // The system configuration, deleted between the two reads.
@@ -121,39 +222,37 @@ impl ConfigManager {
         }
     }
 
-    /// Sets a tenant's value, whatever was there.
+    /// Sets a section of a tenant unconditionally.
     ///
     /// # Errors
-    /// As [`ConfigManager::compare_and_set`], without `Conflict`.
+    /// Those of [`ConfigManager::compare_and_set`], except `Conflict`.
     pub async fn set<T: ConfigSection>(&self, tenant: &TenantId, value: T) -> Result<Versioned<T>> {
         self.compare_and_set(tenant, value, Expected::Any).await
     }
 
-    /// Sets a tenant's value where what is expected holds. [`Versioned::version`] is what to expect; a default is
-    /// [`Expected::Absent`].
+    /// Sets a section of a tenant if the precondition holds. Expect [`Versioned::version`] of the value that was
+    /// read, or [`Expected::Absent`] for a default.
     ///
     /// # Errors
-    /// `Conflict` with the version that is there; `InvalidInput` that names the field; `NotFound` for a tenant without a
-    /// system configuration.
+    /// `Conflict` with the version that is there; `InvalidInput` that names the field, or another tenant in the value;
+    /// `PermissionDenied` for an address that is not allowed; `Unsupported` for what cannot be another for one tenant;
+    /// `NotFound` for a tenant that nobody made.
     pub async fn compare_and_set<T: ConfigSection>(
         &self,
         tenant: &TenantId,
         value: T,
         expected: Expected,
     ) -> Result<Versioned<T>> {
-        section::check(tenant, &value)?;
-        let key = T::key_of(tenant);
-        if key != SystemConfig::key_of(tenant) {
-            self.require_tenant(tenant).await?;
-        }
-        self.write(key, value, expected, ConfigOrigin::Set).await
+        section::accept(tenant, &value, &self.allowed)?;
+        self.require_known(tenant).await?;
+        self.write(T::key_of(tenant), value, expected, ConfigOrigin::Set).await
     }
 
-    /// Changes a tenant's value: reads it, changes it, writes it where nobody else wrote in between, else again.
+    /// Updates a section of a tenant in a read-modify-write loop that retries after concurrent writes.
     ///
     /// # Errors
-    /// As [`ConfigManager::get`] and [`ConfigManager::compare_and_set`]; `Conflict` with [`Retry::Exhausted`] where
-    /// others came first 32 times.
+    /// Those of [`ConfigManager::get`] and [`ConfigManager::compare_and_set`]; `Conflict` with [`Retry::Exhausted`]
+    /// after 32 concurrent writes.
     pub async fn update<T: ConfigSection>(
         &self,
         tenant: &TenantId,
@@ -172,21 +271,29 @@ impl ConfigManager {
         Err(last.unwrap_or_else(|| Error::unexpected("an update was never tried")).with_retry(Retry::Exhausted))
     }
 
-    /// Takes back a tenant's value: the default holds again, the history stays. Without a [`SystemConfig`] the tenant is
-    /// missing.
+    /// Deletes a section of a tenant, so that its default applies again; the history stays. A tenant without its
+    /// [`SystemConfig`] counts as missing.
     ///
     /// # Errors
-    /// `NotFound` where nothing is set; `Conflict` with the version that is there.
+    /// `NotFound` where no value is set; `Conflict` with the current version.
     pub async fn delete<T: ConfigSection>(&self, tenant: &TenantId, expected: Expected) -> Result<u64> {
         self.remove(&T::key_of(tenant), expected).await
     }
 
-    /// `NotFound`, with the remedy, for a tenant without a system configuration.
+    /// Returns `NotFound`, with the remedy, for a tenant that nothing may be written for.
+    async fn require_known(&self, tenant: &TenantId) -> Result<()> {
+        match &self.tenants {
+            Some(tenants) => tenants.require_exists(tenant).await,
+            None => self.require_tenant(tenant).await,
+        }
+    }
+
+    /// Returns `NotFound`, with the remedy, for a tenant without a system configuration.
     async fn require_tenant(&self, tenant: &TenantId) -> Result<()> {
         self.newest(&SystemConfig::key_of(tenant)).await?.map(drop).ok_or_else(|| missing(tenant))
     }
 
-    /// The newest version, where it holds a value.
+    /// Returns the newest version if it holds a value.
     async fn newest(&self, key: &ConfigKey) -> Result<Option<ConfigEntry>> {
         let entry = self.store.get(key, None).instrument(telemetry::read_span(key)).await?;
         Ok(entry.filter(|entry| entry.value.is_some()))
@@ -206,6 +313,7 @@ impl ConfigManager {
         let entry = async {
             let entry = self.store.put(put).await?;
             telemetry::written(entry.version);
+            self.record(&entry).await?;
             Ok::<_, Error>(entry)
         };
         let entry = entry.instrument(span).await?;
@@ -214,6 +322,7 @@ impl ConfigManager {
 
     async fn remove(&self, key: &ConfigKey, expected: Expected) -> Result<u64> {
         let deleted = self.store.delete(key, expected).instrument(telemetry::write_span(key)).await?;
+        self.record(&deleted).await?;
         Ok(deleted.version)
     }
 }
@@ -224,13 +333,11 @@ fn versioned<T>(value: T, entry: &ConfigEntry) -> Versioned<T> {
 }
 
 fn missing(tenant: &TenantId) -> Error {
-    let message = format!(
-        "tenant \"{tenant}\" has no system configuration; create it by set_system_config or create_from_template"
-    );
-    Error::new(ErrorKind::NotFound, message).with_context("tenant", tenant)
+    let message = format!("tenant \"{tenant}\" has no system configuration; create it by create_from_template");
+    Error::of(ErrorCode::ConfigKeyUnknown, message).with_context("tenant", tenant)
 }
 
-/// What a version holds, as this release reads it.
+/// Decodes the content of a version.
 fn decode<T: DeserializeOwned>(entry: &ConfigEntry, check: impl FnOnce(&T) -> Result<()>) -> Result<T> {
     let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| {
         let message = format!(

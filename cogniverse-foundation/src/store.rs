@@ -1,4 +1,4 @@
-//! Where configuration versions are kept.
+//! Configuration stores.
 
 pub mod memory;
 pub mod sqlite;

@@ -1,7 +1,7 @@
-//! Spans of tenants: recorded where the work is done, queued fairly, exported by one worker.
+//! Per-tenant telemetry: spans are recorded where the work is done, queued fairly, and exported by one worker.
 //!
-//! Every span names a tenant or is of the system; there is no default tenant. Spans are grouped by tenant when they are
-//! exported, each group with its own resource, so that a trace store files them in the tenant's project.
+//! Every span belongs to a tenant or to the system; there is no default tenant. Exported spans are grouped by tenant,
+//! each group with its own resource, so that a trace store files them in the tenant's project.
 //!
 //! ```
 //! use cogniverse_foundation::telemetry::{InMemorySpanExporter, SpanKind, TelemetryManager, TelemetrySettings};
@@ -26,29 +26,30 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`TelemetryManager`] | spans, flush, shutdown, closing a tenant |
-//! | [`TenantTelemetry`] | tenants' configuration, brought to it |
-//! | [`Span`], [`SpanRecord`] | a span under way; a finished one |
-//! | [`SpanExporter`] | where finished spans go; OTLP is `cogniverse-otlp` |
-//! | [`TelemetrySettings`] | bounds and times |
+//! | [`Span`], [`SpanRecord`] | an active span; a finished span |
+//! | [`SpanExporter`] | the sink of finished spans; OTLP is in `cogniverse-otlp` |
+//! | [`TelemetrySettings`] | limits and timing |
 
 mod context;
 mod current;
 mod exporter;
+mod failure;
 mod id;
 mod manager;
 mod names;
+mod pipeline;
 mod policy;
 mod queue;
 mod record;
 mod settings;
 mod span;
 mod stats;
-mod tenants;
 mod worker;
 
 pub use crate::config::telemetry::SYSTEM_PROJECT;
 pub use context::TraceContext;
 pub use exporter::{ExportError, InMemorySpanExporter, ScopeBatch, SpanExporter};
+pub use failure::{failed, is_callers_fault};
 pub use id::{SpanId, TraceId};
 pub use manager::TelemetryManager;
 pub use names::*;
@@ -57,7 +58,6 @@ pub use record::{AttributeValue, SpanEvent, SpanKind, SpanRecord, SpanStatus, Te
 pub use settings::TelemetrySettings;
 pub use span::{Entered, Span};
 pub use stats::{RequestObserver, TelemetryStats};
-pub use tenants::TenantTelemetry;
 
 #[cfg(test)]
 mod tests;

@@ -2,14 +2,34 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use cogniverse_foundation::{InMemoryConfigStore, SqliteConfigStore};
-use cogniverse_sdk::config_store_contract;
+use cogniverse_foundation::{InMemoryAuditLog, InMemoryConfigStore, SqliteConfigStore, StoredAuditLog};
+use cogniverse_sdk::{SystemClock, config_store_contract};
 use std::sync::Arc;
 
 async fn sqlite() -> (Arc<SqliteConfigStore>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteConfigStore::open(folder.path().join("made/on/demand/config.db")).await.unwrap();
     (Arc::new(store), folder)
+}
+
+mod policy {
+    cogniverse_sdk::access_policy_contract! { async { (std::sync::Arc::new(cogniverse_sdk::SameTenant), ()) } }
+}
+
+mod audit_in_memory {
+    use super::*;
+    cogniverse_sdk::audit_log_contract! { async { (Arc::new(InMemoryAuditLog::new(Arc::new(SystemClock))), ()) } }
+}
+
+mod audit_on_sqlite {
+    use super::*;
+
+    async fn log() -> (Arc<StoredAuditLog>, tempfile::TempDir) {
+        let (store, folder) = sqlite().await;
+        (Arc::new(StoredAuditLog::new(store, Arc::new(SystemClock))), folder)
+    }
+
+    cogniverse_sdk::audit_log_contract! { log() }
 }
 
 mod memory {

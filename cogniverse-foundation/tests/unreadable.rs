@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use cogniverse_foundation::{ConfigManager, SqliteConfigStore, SystemConfig};
-use cogniverse_sdk::{ConfigOwner, ConfigStore, Error, ErrorKind, TenantId};
+use cogniverse_foundation::{ConfigManager, SqliteConfigStore, SystemConfig, Template};
+use cogniverse_sdk::{ConfigOwner, ConfigStore, Error, ErrorCode, ErrorKind, TenantId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +15,10 @@ async fn filled() -> (SqliteConfigStore, tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.db");
     let store = SqliteConfigStore::open(&path).await.unwrap();
-    ConfigManager::new(Arc::new(store.clone())).set_system_config(SystemConfig::new(acme())).await.unwrap();
+    ConfigManager::new(Arc::new(store.clone()))
+        .create_from_template(&acme(), Template::Startup, serde_json::Map::new())
+        .await
+        .unwrap();
     (store, folder, path)
 }
 
@@ -117,7 +120,10 @@ async fn invariant_09_a_lost_configuration_is_not_an_empty_one() {
     let path = folder.path().join("config.db");
     half_made(&path);
     let manager = ConfigManager::new(Arc::new(SqliteConfigStore::open(&path).await.unwrap()));
-    manager.set_system_config(SystemConfig::new(acme())).await.unwrap();
+    manager
+        .create_from_template(&acme(), cogniverse_foundation::Template::Startup, serde_json::Map::new())
+        .await
+        .unwrap();
 }
 
 #[cfg(unix)]
@@ -129,7 +135,7 @@ async fn invariant_09_nothing_is_kept_in_a_file_that_is_gone() {
         let mut name = path.clone().into_os_string();
         name.push(ending);
         std::fs::remove_file(name).unwrap();
-        let error = manager.set_system_config(SystemConfig::new(acme())).await.unwrap_err();
+        let error = manager.set_system_config(&acme(), SystemConfig::new(acme())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{ending}: {error:?}");
         assert_eq!(manager.get_system_config(&acme()).await.unwrap_err().kind(), ErrorKind::Corrupt, "{ending}");
     }
@@ -156,7 +162,7 @@ async fn a_newer_format_is_refused() {
     let (_store, _folder, path) = filled().await;
     sql(&path, "PRAGMA user_version = 7");
     let error = SqliteConfigStore::open(&path).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
+    assert_eq!(error.code(), ErrorCode::StorageFormatNewer);
     assert!(error.to_string().contains("format 7"), "{error}");
 }
 
@@ -166,10 +172,10 @@ async fn a_writer_that_does_not_end_is_unavailable_and_worth_a_retry() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let manager = ConfigManager::new(Arc::new(store));
-    let error = manager.set_system_config(SystemConfig::new(acme())).await.unwrap_err();
+    let error = manager.set_system_config(&acme(), SystemConfig::new(acme())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.is_retryable(), "{error:?}");
     assert_eq!(manager.get_system_config(&acme()).await.unwrap().version, 1, "readers do not wait for a writer");
     other.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(manager.set_system_config(SystemConfig::new(acme())).await.unwrap().version, 2);
+    assert_eq!(manager.set_system_config(&acme(), SystemConfig::new(acme())).await.unwrap().version, 2);
 }

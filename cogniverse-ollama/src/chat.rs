@@ -1,26 +1,25 @@
-//! Asking a model, and the role [`LanguageModel`].
+//! Chat and generation, and the [`LanguageModel`] implementation.
 
 use crate::{
     client::OllamaClient,
-    error::{Failure, Fault},
+    error::{self, Fault, Ollama, is_overlong},
     generation::{Generation, PromptRequest, Timings, finish_reason},
-    http::{Call, within},
-    lines::Lines,
     model_name::ModelName,
     options::OverlongPrompt,
     wire::{Ask, AskOptions, Part, Question},
 };
 use async_trait::async_trait;
+use cogniverse_http::{HttpClient, Lines, Request};
 use cogniverse_sdk::{ChatAnswer, ChatRequest, Error, FinishReason, LanguageModel, Result};
 use std::time::Duration;
 
-/// Where pieces of an answer go.
+/// The callback for pieces of an answer.
 type Pieces<'a> = &'a mut (dyn for<'p> FnMut(&'p str) + Send);
 
-/// The most text of one answer that is kept.
+/// The largest text of one answer, in bytes.
 const MAX_TEXT_BYTES: usize = 64 << 20;
 
-/// A model of an Ollama, as a [`LanguageModel`].
+/// A [`LanguageModel`] served by Ollama.
 #[derive(Debug, Clone)]
 pub struct OllamaModel {
     client: OllamaClient,
@@ -28,10 +27,10 @@ pub struct OllamaModel {
 }
 
 impl OllamaModel {
-    /// A model by its name, with or without `ollama/` before it. Nothing is sent yet.
+    /// Selects a model by its name, with or without the prefix `ollama/`. Sends nothing yet.
     ///
     /// # Errors
-    /// `InvalidInput` for what is no name.
+    /// `InvalidInput` for a malformed name.
     pub fn new(client: OllamaClient, model: &str) -> Result<Self> {
         Ok(Self { client, model: ModelName::parse(model)? })
     }
@@ -57,51 +56,51 @@ impl LanguageModel for OllamaModel {
 }
 
 impl OllamaClient {
-    /// The answer to a conversation.
+    /// Answers a conversation.
     ///
     /// # Errors
     /// Those of [`LanguageModel`].
     pub async fn chat(&self, model: &ModelName, request: &ChatRequest) -> Result<Generation> {
-        self.ask("api/chat", model, Question::Messages { messages: &request.messages }, request, None).await
+        self.ask("chat", model, Question::Messages { messages: &request.messages }, request, None).await
     }
 
-    /// The answer to a conversation, piece by piece.
+    /// Answers a conversation, passing on pieces of the answer as they arrive.
     ///
     /// # Errors
-    /// Those of [`LanguageModel`], also after pieces were given.
+    /// Those of [`LanguageModel`], possibly after pieces were delivered.
     pub async fn chat_streamed(
         &self,
         model: &ModelName,
         request: &ChatRequest,
         piece: &mut (dyn for<'p> FnMut(&'p str) + Send),
     ) -> Result<Generation> {
-        self.ask("api/chat", model, Question::Messages { messages: &request.messages }, request, Some(piece)).await
+        self.ask("chat", model, Question::Messages { messages: &request.messages }, request, Some(piece)).await
     }
 
-    /// How a model goes on with a text.
+    /// Continues a text.
     ///
     /// # Errors
     /// Those of [`LanguageModel`]; `InvalidInput` for an empty text.
     pub async fn generate(&self, model: &ModelName, request: &PromptRequest) -> Result<Generation> {
-        self.ask("api/generate", model, prompt(request)?, &request.as_chat(), None).await
+        self.ask("generate", model, prompt(request)?, &request.as_chat(), None).await
     }
 
-    /// How a model goes on with a text, piece by piece.
+    /// Continues a text, passing on pieces of it as they arrive.
     ///
     /// # Errors
-    /// Those of [`Self::generate`], also after pieces were given.
+    /// Those of [`Self::generate`], possibly after pieces were delivered.
     pub async fn generate_streamed(
         &self,
         model: &ModelName,
         request: &PromptRequest,
         piece: &mut (dyn for<'p> FnMut(&'p str) + Send),
     ) -> Result<Generation> {
-        self.ask("api/generate", model, prompt(request)?, &request.as_chat(), Some(piece)).await
+        self.ask("generate", model, prompt(request)?, &request.as_chat(), Some(piece)).await
     }
 
     async fn ask(
         &self,
-        path: &'static str,
+        route: &'static str,
         model: &ModelName,
         question: Question<'_>,
         settings: &ChatRequest,
@@ -127,20 +126,21 @@ impl OllamaClient {
                 truncate,
                 shift: false,
             };
-            Call::post(path, model, &ask)
+            self.post(route, model, &ask)
         };
         let (whole, cut) = (call(false)?, call(true)?);
         let work = async {
-            let (response, was_cut) = match self.http().open(&whole).await {
+            let (lines, was_cut) = match self.http().open(&whole).await {
                 // Only Ollama can count its tokens: it is asked to refuse first, so that a cut is known and not guessed.
-                Err(failure) if failure.fault == Fault::Overlong && config.overlong == OverlongPrompt::Cut => {
+                Err(error) if is_overlong(&error) && config.overlong == OverlongPrompt::Cut => {
                     (self.http().open(&cut).await?, true)
                 }
                 other => (other?, false),
             };
-            read(Lines::new(response), pieces).await.map(|(text, last)| (text, last, was_cut))
+            read(self.http(), &whole, lines, pieces).await.map(|(text, last)| (text, last, was_cut))
         };
-        let (text, last, was_cut) = within(settings.timeout.unwrap_or(config.timeout), &whole, work).await?;
+        let limit = settings.timeout.unwrap_or(config.timeout);
+        let (text, last, was_cut) = self.http().within(limit, &whole, work).await?;
         // Versions that know no `truncate` fill the context to its end.
         let filled = config.options.num_ctx.zip(last.prompt_eval_count).is_some_and(|(n, read)| read >= u64::from(n));
         let answer = ChatAnswer::new(text)
@@ -160,23 +160,30 @@ impl OllamaClient {
 
 fn prompt(request: &PromptRequest) -> Result<Question<'_>> {
     if request.prompt.is_empty() {
-        return Err(Error::invalid("there is no text to go on with; give one, or use OllamaClient::load"));
+        return Err(Error::invalid("the prompt is empty; give a text, or use OllamaClient::load"));
     }
     Ok(Question::Prompt { prompt: &request.prompt, system: request.system.as_deref(), raw: request.raw })
 }
 
-/// The text, and the part that ended it. A whole answer is a stream of one line.
-async fn read(mut lines: Lines, mut pieces: Option<Pieces<'_>>) -> Result<(String, Part), Failure> {
+/// Reads the text and the final part. A plain response is a stream of one line.
+async fn read(
+    http: &HttpClient<Ollama>,
+    request: &Request,
+    mut lines: Lines,
+    mut pieces: Option<Pieces<'_>>,
+) -> Result<(String, Part)> {
+    let garbled = |why: &str| Err(error::of_answer(request, Fault::Garbled, why));
     let mut text = String::new();
-    while let Some(part) = lines.next::<Part>().await? {
+    while let Some(line) = lines.next().await? {
+        let part: Part = http.parse(request, &line)?;
         if let Some(said) = &part.error {
-            return Err(Failure::of_line(said));
+            return Err(error::of_line(request, said));
         }
         let Some(piece) = part.text() else {
-            return Err(Failure::new(Fault::Garbled, "a part without a text"));
+            return garbled("a part without a text");
         };
         if text.len() + piece.len() > MAX_TEXT_BYTES {
-            return Err(Failure::new(Fault::Garbled, format!("more than {MAX_TEXT_BYTES} bytes")));
+            return garbled(&format!("more than {MAX_TEXT_BYTES} bytes"));
         }
         text.push_str(piece);
         if let Some(pieces) = pieces.as_deref_mut().filter(|_| !piece.is_empty()) {
@@ -185,13 +192,10 @@ async fn read(mut lines: Lines, mut pieces: Option<Pieces<'_>>) -> Result<(Strin
         if part.done {
             return match (part.done_reason.as_deref(), finish_reason(part.done_reason.as_deref())) {
                 // The model was loaded or unloaded, and asked nothing.
-                (Some("load" | "unload"), FinishReason::Other) => {
-                    Err(Failure::new(Fault::Garbled, "the model was loaded and did not answer"))
-                }
+                (Some("load" | "unload"), FinishReason::Other) => garbled("the model was loaded and did not answer"),
                 _ => Ok((text, part)),
             };
         }
     }
-    let end: String = text.chars().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect();
-    Err(Failure::new(Fault::Ended, format!("{} bytes came, the last of them {end:?}", text.len())))
+    Err(error::of_answer(request, Fault::Ended, &format!("{} bytes came", text.len())).with_withheld(text))
 }

@@ -1,24 +1,23 @@
-//! Every call by name; those that ask a model are in `chat`.
+//! The client of Ollama's API, except for chat and generation.
 
 use crate::{
     config::OllamaConfig,
-    error::{Failure, Fault},
-    http::{Call, Http, within},
-    lines::Lines,
+    error::{self, Fault, Ollama, is_overlong},
     model_name::ModelName,
     models::{LoadedModel, ModelDetails, StoredModel},
     options::KeepAlive,
     pull::PullProgress,
     wire::{Embed, Embedded, Models, Named, Part, PullLine, Running, Shown, Tag, Version},
 };
+use cogniverse_http::{HttpClient, Request};
 use cogniverse_sdk::{
     Error, Matrix, Result,
     text_embedder::{check_texts, checked_rows},
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use std::{cmp::Reverse, sync::Arc, time::Duration};
 
-/// A connection to one Ollama. Cheap to clone.
+/// A client of one Ollama server. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct OllamaClient {
     inner: Arc<Inner>,
@@ -26,132 +25,131 @@ pub struct OllamaClient {
 
 #[derive(Debug)]
 struct Inner {
-    http: Http,
+    http: HttpClient<Ollama>,
     config: OllamaConfig,
 }
 
-/// Ollama is there.
+/// The health of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Its version; `0.0.0` for one that was built without.
+    /// The version; `0.0.0` for a build without one.
     pub version: String,
 }
 
 impl OllamaClient {
-    /// A client. Nothing is sent yet.
+    /// Creates a client. Sends nothing yet.
     ///
     /// # Errors
     /// `InvalidInput` for an address or a key that cannot be used.
     pub fn new(config: OllamaConfig) -> Result<Self> {
-        Ok(Self { inner: Arc::new(Inner { http: Http::new(&config)?, config }) })
+        let http = HttpClient::new(Ollama, config.endpoint()?, config.api_key(), config.retry_policy())?;
+        Ok(Self { inner: Arc::new(Inner { http, config }) })
     }
 
-    /// Whether Ollama is there, and its version.
+    /// Checks that Ollama answers, and returns its version.
     ///
     /// # Errors
-    /// `Unavailable` where it is not, or where somebody else answers.
+    /// `Unavailable` where the server cannot be reached or is not Ollama.
     pub async fn health(&self) -> Result<Health> {
-        let call = Call::get("");
-        let greeting = async {
-            let text = self.http().text(&call).await?;
-            if text.trim() == "Ollama is running" { Ok(()) } else { Err(Failure::new(Fault::NoOllama, shown(&text))) }
-        };
-        within(self.config().timeout, &call, greeting).await?;
+        let call = self.http().get([""]);
+        let answer = self.http().within(self.config().timeout, &call, self.http().send(&call)).await?;
+        if answer.body().trim_ascii() != b"Ollama is running" {
+            let said = String::from_utf8_lossy(answer.body()).into_owned();
+            return Err(error::of_answer(&call, Fault::NoOllama, "another greeting").with_withheld(said));
+        }
         Ok(Health { version: self.version().await? })
     }
 
-    /// Ollama's version.
+    /// Returns Ollama's version.
     ///
     /// # Errors
-    /// `Unavailable` where nobody answers.
+    /// `Unavailable` where the server cannot be reached.
     pub async fn version(&self) -> Result<String> {
-        Ok(self.json::<Version>(&Call::get("api/version")).await?.version)
+        Ok(self.json::<Version>(&self.http().get(["api", "version"])).await?.version)
     }
 
-    /// The models on its disk.
+    /// Lists the models on disk.
     ///
     /// # Errors
-    /// `Unavailable` where nobody answers.
+    /// `Unavailable` where the server cannot be reached.
     pub async fn tags(&self) -> Result<Vec<StoredModel>> {
-        let tags: Models<Tag> = self.json(&Call::get("api/tags")).await?;
+        let tags: Models<Tag> = self.json(&self.http().get(["api", "tags"])).await?;
         Ok(tags.models.into_iter().map(StoredModel::from).collect())
     }
 
-    /// The models in its memory.
+    /// Lists the models in memory.
     ///
     /// # Errors
-    /// `Unavailable` where nobody answers.
+    /// `Unavailable` where the server cannot be reached.
     pub async fn ps(&self) -> Result<Vec<LoadedModel>> {
-        let running: Models<Running> = self.json(&Call::get("api/ps")).await?;
+        let running: Models<Running> = self.json(&self.http().get(["api", "ps"])).await?;
         Ok(running.models.into_iter().map(LoadedModel::from).collect())
     }
 
-    /// What a model is: the width of its vectors, and its context.
+    /// Returns details of a model, including the width of its vectors and its context length.
     ///
     /// # Errors
-    /// `NotFound` for a model that is not there, with how to get it.
+    /// `NotFound`, with the remedy, for a model that is not installed.
     pub async fn show(&self, model: &ModelName) -> Result<ModelDetails> {
         let body = Named { model: model.as_str(), keep_alive: None, stream: None };
-        let shown: Shown = self.json(&Call::post("api/show", model, &body)?).await?;
+        let shown: Shown = self.json(&self.post("show", model, &body)?).await?;
         Ok(ModelDetails::new(model.clone(), shown))
     }
 
-    /// Fetches a model from the registry, and says how far it is. Dropping the future stops it; a second pull goes on there.
+    /// Pulls a model from the registry and reports progress. Dropping the future stops it; a later pull resumes.
     ///
     /// # Errors
-    /// `NotFound` where the registry lacks it, `Unavailable` where it cannot be reached, `Timeout` where nothing moves.
+    /// `NotFound` where the registry lacks the model, `Unavailable` where it cannot be reached, `Timeout` without
+    /// progress.
     pub async fn pull(&self, model: &ModelName, progress: &mut (dyn FnMut(&PullProgress) + Send)) -> Result<()> {
         let body = Named { model: model.as_str(), keep_alive: None, stream: Some(true) };
-        let call = Call::post("api/pull", model, &body)?;
+        let call = self.post("pull", model, &body)?;
         let limit = self.config().timeout;
-        let mut lines = Lines::new(within(limit, &call, self.http().open(&call)).await?);
+        let mut lines = self.http().within(limit, &call, self.http().open(&call)).await?;
         let mut done = false;
-        while let Some(line) = within(limit, &call, lines.next::<PullLine>()).await? {
+        while let Some(line) = self.http().within(limit, &call, lines.next()).await? {
+            let line: PullLine = self.http().parse(&call, &line)?;
             if let Some(said) = &line.error {
-                return Err(Failure::of_line(said).into_error(&call));
+                return Err(error::of_line(&call, said));
             }
             done = line.status == "success";
             progress(&PullProgress::from(line));
         }
-        if done { Ok(()) } else { Err(Failure::new(Fault::Ended, "a pull without success").into_error(&call)) }
+        if done { Ok(()) } else { Err(error::of_answer(&call, Fault::Ended, "a pull without success")) }
     }
 
-    /// Loads a model before it is needed, and says how long it stays.
+    /// Loads a model ahead of its use, and sets how long it stays loaded.
     ///
     /// # Errors
-    /// `NotFound` for a model that is not there, with how to get it.
+    /// `NotFound`, with the remedy, for a model that is not installed.
     pub async fn load(&self, model: &ModelName, keep_alive: Option<KeepAlive>) -> Result<()> {
         let body = Named { model: model.as_str(), keep_alive, stream: Some(false) };
-        let call = Call::post("api/generate", model, &body)?;
+        let call = self.post("generate", model, &body)?;
         let part: Part = self.json(&call).await?;
-        if part.done && part.error.is_none() {
-            Ok(())
-        } else {
-            Err(Failure::new(Fault::Ended, "a load").into_error(&call))
-        }
+        if part.done && part.error.is_none() { Ok(()) } else { Err(error::of_answer(&call, Fault::Ended, "a load")) }
     }
 
-    /// Unloads a model, as soon as nobody uses it.
+    /// Unloads a model once it is idle.
     ///
     /// # Errors
-    /// `NotFound` for a model that is not there.
+    /// `NotFound` for a model that is not installed.
     pub async fn unload(&self, model: &ModelName) -> Result<()> {
         self.load(model, Some(KeepAlive::For(Duration::ZERO))).await
     }
 
-    /// The vectors of texts, in batches of [`OllamaConfig::batch`]; of `dimensions` cells, where the model can give fewer.
+    /// Embeds texts in batches of [`OllamaConfig::batch`], with `dimensions` cells where the model supports fewer.
     ///
     /// # Errors
-    /// `InvalidInput` for an empty text and one longer than the model's context, with its place; `Unexpected` for an answer
-    /// with another number of vectors, or vectors of several widths.
+    /// `InvalidInput`, with the index, for an empty text and one longer than the model's context; `Unexpected` for a
+    /// response with the wrong number of vectors or with vectors of different widths.
     pub async fn embed(&self, model: &ModelName, texts: &[String], dimensions: Option<usize>) -> Result<Matrix<f32>> {
         let rows = self.vectors(model, texts, dimensions).await?;
         let width = rows.first().map_or(dimensions.unwrap_or(1), Vec::len);
         checked_rows(rows, texts.len(), width.max(1))
     }
 
-    /// The vectors as they came, one a text.
+    /// Embeds texts and returns the vectors in order.
     pub(crate) async fn vectors(
         &self,
         model: &ModelName,
@@ -164,13 +162,11 @@ impl OllamaClient {
             let call = self.embed_call(model, batch, dimensions)?;
             let work = async {
                 match self.http().json::<Embedded>(&call).await {
-                    Err(failure) if failure.fault == Fault::Overlong => {
-                        Ok(Err(self.overlong(model, batch, dimensions).await))
-                    }
+                    Err(error) if is_overlong(&error) => Ok(Err(self.overlong(model, batch, dimensions).await)),
                     other => other.map(Ok),
                 }
             };
-            match within(self.config().timeout, &call, work).await? {
+            match self.http().within(self.config().timeout, &call, work).await? {
                 Ok(given) if given.embeddings.len() == batch.len() => rows.extend(given.embeddings),
                 Ok(given) => {
                     let message = format!("{} vectors came back for {} texts", given.embeddings.len(), batch.len());
@@ -189,7 +185,7 @@ impl OllamaClient {
         Ok(rows)
     }
 
-    fn embed_call<'a>(&self, model: &'a ModelName, input: &[String], dimensions: Option<usize>) -> Result<Call<'a>> {
+    fn embed_call(&self, model: &ModelName, input: &[String], dimensions: Option<usize>) -> Result<Request> {
         let config = self.config();
         let body = Embed {
             model: model.as_str(),
@@ -199,17 +195,17 @@ impl OllamaClient {
             keep_alive: config.keep_alive,
             options: &config.options,
         };
-        Call::post("api/embed", model, &body)
+        self.post("embed", model, &body)
     }
 
-    /// Which text of a batch is too long: Ollama only says that there is one. The longest is asked for first.
+    /// Finds the text of a batch that is too long, longest first, as Ollama only reports that there is one.
     async fn overlong(&self, model: &ModelName, batch: &[String], dimensions: Option<usize>) -> Option<usize> {
         let mut places: Vec<_> = batch.iter().enumerate().collect();
         places.sort_by_key(|(_, text)| Reverse(text.len()));
         for (place, text) in places {
             let call = self.embed_call(model, std::slice::from_ref(text), dimensions).ok()?;
             match self.http().json::<Embedded>(&call).await {
-                Err(failure) if failure.fault == Fault::Overlong => return Some(place),
+                Err(error) if is_overlong(&error) => return Some(place),
                 Err(_) => return None,
                 Ok(_) => {}
             }
@@ -217,19 +213,20 @@ impl OllamaClient {
         None
     }
 
-    async fn json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
-        within(self.config().timeout, call, self.http().json(call)).await
+    async fn json<T: DeserializeOwned>(&self, call: &Request) -> Result<T> {
+        self.http().within(self.config().timeout, call, self.http().json(call)).await
     }
 
-    pub(crate) fn http(&self) -> &Http {
+    /// A request about a model, by the last segment of its route. A generation is costly, so it is repeated unstarted only.
+    pub(crate) fn post(&self, route: &str, model: &ModelName, body: &impl Serialize) -> Result<Request> {
+        self.http().post(["api", route]).with_subject(model.as_str()).with_json(body)
+    }
+
+    pub(crate) fn http(&self) -> &HttpClient<Ollama> {
         &self.inner.http
     }
 
     pub(crate) fn config(&self) -> &OllamaConfig {
         &self.inner.config
     }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(80).collect()
 }

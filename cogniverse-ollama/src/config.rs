@@ -1,47 +1,63 @@
-//! Where Ollama is, and how it is used.
+//! Configuration of the client.
 
 use crate::options::{KeepAlive, OllamaOptions, OverlongPrompt};
-use cogniverse_sdk::{Error, Result};
-use reqwest::{Url, header::HeaderValue};
-use std::{fmt, time::Duration};
+use cogniverse_http::{Address, ApiKey, Endpoint, RetryPolicy};
+use cogniverse_sdk::Result;
+use serde::Deserialize;
+use std::time::Duration;
 
-/// Where Ollama is. Each setting but the address has a default.
-#[derive(Clone)]
+/// The configuration of an [`OllamaClient`](crate::OllamaClient). Only the address is required.
+///
+/// It loads from a file:
+///
+/// ```
+/// let config: cogniverse_ollama::OllamaConfig = serde_json::from_str(
+///     r#"{"url": "http://localhost:11434", "timeout_seconds": 30, "keep_alive": 600, "options": {"num_ctx": 8192}}"#,
+/// )?;
+/// assert_eq!((config.timeout.as_secs(), config.attempts), (30, 4));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OllamaConfig {
     /// The address, such as `http://localhost:11434`.
-    pub url: String,
-    /// How long a call may take that says no time itself (default 2 min); of a pull, between two signs of progress.
+    pub url: Address,
+    /// The default timeout of a call (default 2 min); for a pull, the timeout between two progress messages.
+    #[serde(rename = "timeout_seconds", with = "cogniverse_http::seconds", default = "default_timeout")]
     pub timeout: Duration,
-    /// Tries where nobody answers or Ollama is busy (default 4).
+    /// The number of attempts while Ollama cannot be reached or is busy (default 4).
+    #[serde(default = "default_attempts")]
     pub attempts: u32,
-    /// How long a model stays loaded after a call (default: Ollama's own, 5 min).
+    /// The time for which a model stays loaded after a call (default: Ollama's own, 5 min).
+    #[serde(default)]
     pub keep_alive: Option<KeepAlive>,
-    /// What models run with (default: each model's own).
+    /// Model parameters (default: each model's own).
+    #[serde(default)]
     pub options: OllamaOptions,
-    /// What becomes of messages that are too long (default: cut, and said so).
+    /// The handling of messages that exceed the context (default: truncated, and reported as such).
+    #[serde(default)]
     pub overlong: OverlongPrompt,
-    /// Whether models that can shall think before they answer (default: each model's own).
+    /// Whether models that can reason before they answer do so (default: each model's own).
+    #[serde(default)]
     pub think: Option<bool>,
-    /// Texts of one embedding request (default 64).
+    /// Texts in one embedding request (default 64).
+    #[serde(default = "default_batch")]
     pub batch: usize,
-    api_key: Option<String>,
+    #[serde(default)]
+    api_key: Option<ApiKey>,
 }
 
-impl fmt::Debug for OllamaConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OllamaConfig")
-            .field("url", &self.url)
-            .field("timeout", &self.timeout)
-            .field("attempts", &self.attempts)
-            .field("keep_alive", &self.keep_alive)
-            .field("options", &self.options)
-            .field("overlong", &self.overlong)
-            .field("think", &self.think)
-            .field("batch", &self.batch)
-            .field("api_key", &self.api_key.as_ref().map(|_| "***"))
-            .finish()
-    }
+fn default_timeout() -> Duration {
+    Duration::from_secs(120)
+}
+
+fn default_attempts() -> u32 {
+    4
+}
+
+fn default_batch() -> usize {
+    64
 }
 
 impl OllamaConfig {
@@ -49,22 +65,22 @@ impl OllamaConfig {
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
-            timeout: Duration::from_mins(2),
-            attempts: 4,
+            url: url.into().into(),
+            timeout: default_timeout(),
+            attempts: default_attempts(),
             keep_alive: None,
             options: OllamaOptions::default(),
             overlong: OverlongPrompt::default(),
             think: None,
-            batch: 64,
+            batch: default_batch(),
             api_key: None,
         }
     }
 
-    /// A bearer token, where Ollama stands behind a gate.
+    /// Sets a bearer token, for an Ollama behind a gateway.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(key.into());
+        self.api_key = Some(key.into().into());
         self
     }
 
@@ -117,26 +133,26 @@ impl OllamaConfig {
         self
     }
 
-    /// The header that carries the key; its `Debug` does not show it.
-    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>> {
-        let Some(key) = &self.api_key else { return Ok(None) };
-        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| Error::invalid("the API key holds characters that a header cannot carry"))?;
-        value.set_sensitive(true);
-        Ok(Some(value))
+    /// The same settings for another address. The key is sent to the origin that it was given for, and to no other.
+    pub(crate) fn at(&self, url: &str) -> Result<Self> {
+        let mut other = Self { url: url.into(), ..self.clone() };
+        if !other.endpoint()?.is_same_origin(&self.endpoint()?) {
+            other.api_key = None;
+        }
+        Ok(other)
     }
 
-    /// The address, checked.
-    pub(crate) fn base(&self) -> Result<Url> {
-        let wrong =
-            |why: String| Error::invalid(format!("the Ollama address {:?} {why}; give http://host:11434", self.url));
-        let url = Url::parse(&self.url).map_err(|e| wrong(format!("cannot be read: {e}")))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("is not of http or https, or holds credentials".to_owned()));
-        }
-        if url.scheme() == "https" && !cfg!(feature = "tls") {
-            return Err(wrong("needs the feature `tls` of cogniverse-ollama".to_owned()));
-        }
-        Ok(url)
+    pub(crate) fn endpoint(&self) -> Result<Endpoint> {
+        self.url.endpoint("Ollama")
+    }
+
+    pub(crate) fn api_key(&self) -> Option<&ApiKey> {
+        self.api_key.as_ref()
+    }
+
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::default()
+            .with_attempts(self.attempts)
+            .with_pauses(Duration::from_millis(200), Duration::from_secs(5))
     }
 }

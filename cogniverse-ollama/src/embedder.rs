@@ -1,4 +1,4 @@
-//! The role [`TextEmbedder`].
+//! The [`TextEmbedder`] implementation.
 
 use crate::{client::OllamaClient, model_name::ModelName};
 use async_trait::async_trait;
@@ -7,7 +7,7 @@ use cogniverse_sdk::{
     text_embedder::{check_texts, checked_rows},
 };
 
-/// A model of an Ollama, as a [`TextEmbedder`].
+/// A [`TextEmbedder`] served by Ollama.
 #[derive(Debug, Clone)]
 pub struct OllamaEmbedder {
     client: OllamaClient,
@@ -19,11 +19,11 @@ pub struct OllamaEmbedder {
 }
 
 impl OllamaEmbedder {
-    /// A model by its name, with or without `ollama/` before it. Ollama says how wide its vectors are, and the digest of
-    /// its content, which becomes a part of [`EncoderInfo::model`].
+    /// Connects to a model by its name, with or without the prefix `ollama/`. Ollama reports the width of its vectors
+    /// and its digest, which becomes part of [`EncoderInfo::model`].
     ///
     /// # Errors
-    /// `NotFound` for a model that is not there, with how to get it; `Unsupported` for one that makes no vectors.
+    /// `NotFound`, with the remedy, for a model that is not installed; `Unsupported` for one that does not embed.
     pub async fn connect(client: OllamaClient, model: &str) -> Result<Self> {
         let name = ModelName::parse(model)?;
         let details = client.show(&name).await?;
@@ -43,8 +43,8 @@ impl OllamaEmbedder {
         Ok(Self { client, name, info, dimensions: None, query_prefix: String::new(), document_prefix: String::new() })
     }
 
-    /// What stands before each query and each document, for models that are trained so, such as `search_query: ` and
-    /// `search_document: `. As they change the vectors, they become a part of [`EncoderInfo::model`].
+    /// Sets the prefixes of queries and documents for models trained with them, such as `search_query: ` and
+    /// `search_document: `. They change the vectors and become part of [`EncoderInfo::model`].
     #[must_use]
     pub fn with_prefixes(mut self, query: impl Into<String>, document: impl Into<String>) -> Self {
         (self.query_prefix, self.document_prefix) = (query.into(), document.into());
@@ -52,10 +52,10 @@ impl OllamaEmbedder {
         self
     }
 
-    /// Vectors of fewer cells, for models that are trained so.
+    /// Shortens the vectors, for models trained for it.
     ///
     /// # Errors
-    /// `InvalidInput` for none, or more than the model makes.
+    /// `InvalidInput` for 0, or more than the model's own.
     pub fn with_dimensions(mut self, dimensions: usize) -> Result<Self> {
         if dimensions == 0 || dimensions > self.info.dims {
             let message = format!("{dimensions} cells cannot be had of {}; give 1 to {}", self.name, self.info.dims);

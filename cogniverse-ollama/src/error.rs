@@ -1,24 +1,15 @@
-//! What goes wrong with Ollama: one table from its answers, one to the errors of the sdk.
+//! Conversion of Ollama's errors.
 
-use crate::http::Call;
-use cogniverse_sdk::{Error, ErrorKind, Retry};
-use reqwest::StatusCode;
+use cogniverse_http::{Answer, Protocol, Request, StatusCode};
+use cogniverse_sdk::{Error, ErrorCode, Retry};
 use serde_json::Value;
-use std::time::Duration;
 
-/// What of an answer is repeated in a message.
-const SHOWN: usize = 300;
-
-/// What went wrong.
+/// A failure as Ollama reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// No connection.
-    Unreachable,
-    /// A connection that ended in the middle.
-    Broke,
-    /// Too many wait already.
+    /// Its queue is full.
     Busy,
-    /// The model is not there.
+    /// The model is not installed.
     MissingModel,
     /// The registry, of which a model was to be pulled, lacks it or cannot be reached.
     NotInRegistry,
@@ -27,31 +18,24 @@ pub(crate) enum Fault {
     Overlong,
     /// The model cannot do such a thing.
     Unfit,
+    /// The model returned NaN for a text.
+    NoNumber,
     /// The request is wrong.
     Refused,
     KeyUnknown,
     KeyMayNot,
     Slow,
-    /// Somebody else answers.
+    /// The server is not Ollama.
     NoOllama,
-    /// An answer of success that is none.
+    /// A successful response has the wrong form.
     Garbled,
-    /// An answer that ended before it was done.
+    /// A response ended early.
     Ended,
-    /// Any other failure of Ollama.
+    /// Ollama failed in another way.
     Failed,
 }
 
-/// What went wrong, and what was said of it.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) fault: Fault,
-    pub(crate) after: Option<Duration>,
-    said: String,
-    source: Option<reqwest::Error>,
-}
-
-/// What an answer's status and body mean. Ollama answers 500 also to what the caller did wrong, so the words count.
+/// Classifies a response. Ollama answers 500 even to the caller's mistakes, so its message counts.
 fn classify(status: StatusCode, json: bool, said: &str) -> Fault {
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     match status.as_u16() {
@@ -65,115 +49,119 @@ fn classify(status: StatusCode, json: bool, said: &str) -> Fault {
             Fault::NotInRegistry
         }
         _ if says(&["pull model manifest", "dial tcp", "no such host"]) => Fault::Registry,
-        404 if says(&["not found"]) => Fault::MissingModel,
+        404 if says(&["not found"]) && says(&["model"]) => Fault::MissingModel,
+        // Of no model: a gate before Ollama.
+        404 => Fault::NoOllama,
         _ if says(&["exceeds the context length", "exceeds maximum context"]) => Fault::Overlong,
         400 | 500 if says(&["does not support"]) => Fault::Unfit,
         500 if says(&["invalid JSON schema", "invalid format", "must be of type"]) => Fault::Refused,
+        500 if says(&["unsupported value: NaN", "NaN"]) => Fault::NoNumber,
         500 if says(&["server busy"]) => Fault::Busy,
         400..=499 => Fault::Refused,
         _ => Fault::Failed,
     }
 }
 
-impl Failure {
-    /// Something seen here.
-    pub(crate) fn new(fault: Fault, said: impl Into<String>) -> Self {
-        Self { fault, after: None, said: said.into(), source: None }
+/// What the adapter knows of Ollama. The subject of a request is its model.
+#[derive(Debug)]
+pub(crate) struct Ollama;
+
+impl Protocol for Ollama {
+    fn server(&self) -> &str {
+        "Ollama"
     }
 
-    /// An answer that is no success.
-    pub(crate) fn of_status(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Self {
-        let (json, said) = reason(body);
-        let fault = classify(status, json, &said);
-        Self { fault, after, said: format!("{said} ({})", status.as_u16()), source: None }
+    fn refusal(&self, request: &Request, answer: &Answer) -> Error {
+        let (json, said) = reason(answer.body());
+        let again = Retry::After(answer.retry_after());
+        let fault = classify(answer.status(), json, &said);
+        fault.error(request, again, &format!("status {}", answer.status().as_u16())).with_withheld(said)
     }
+}
 
-    /// A line `{"error": …}` where a part of an answer should be; Ollama had said 200 before.
-    pub(crate) fn of_line(said: &str) -> Self {
-        Self::new(classify(StatusCode::INTERNAL_SERVER_ERROR, true, said), shown(said))
-    }
+/// An error line in an answer; Ollama had answered 200 before.
+pub(crate) fn of_line(request: &Request, said: &str) -> Error {
+    let fault = classify(StatusCode::INTERNAL_SERVER_ERROR, true, said);
+    named(request, fault.error(request, Retry::After(None), "in the middle of its answer").with_withheld(said))
+}
 
-    /// An answer of success that cannot be read.
-    pub(crate) fn garbled(body: &[u8]) -> Self {
-        Self::new(Fault::Garbled, reason(body).1)
-    }
+/// A fault that an answer of success shows.
+pub(crate) fn of_answer(request: &Request, fault: Fault, why: &str) -> Error {
+    named(request, fault.error(request, Retry::After(None), why))
+}
 
-    /// A request that got no whole answer.
-    pub(crate) fn of_transport(error: reqwest::Error) -> Self {
-        let fault = if error.is_connect() { Fault::Unreachable } else { Fault::Broke };
-        Self { fault, after: None, said: String::new(), source: Some(error) }
-    }
+/// Whether an error says that a text or a prompt exceeds the context.
+pub(crate) fn is_overlong(error: &Error) -> bool {
+    error.code() == ErrorCode::TextTooLong
+}
 
-    /// Whether another try may meet something else, and nothing was done yet.
-    pub(crate) fn is_passing(&self) -> bool {
-        matches!(self.fault, Fault::Unreachable | Fault::Busy)
-    }
+fn named(request: &Request, error: Error) -> Error {
+    error.at_backend().with_context("request", request.name())
+}
 
-    /// The error that a caller sees.
-    pub(crate) fn into_error(self, call: &Call<'_>) -> Error {
-        let (said, again) = (&self.said, Retry::After(self.after));
-        let model = call.model.map_or_else(String::new, |model| format!(" {:?}", model.as_str()));
-        let name = call.model.map_or("MODEL", |model| model.as_str());
-        let (kind, retry, message) = match self.fault {
-            Fault::Unreachable => (
-                ErrorKind::Unavailable,
-                again,
-                "Ollama cannot be reached; check the address, and that it runs".to_owned(),
-            ),
-            Fault::Broke => (ErrorKind::Unavailable, again, "the connection to Ollama broke".to_owned()),
-            Fault::Busy => (ErrorKind::RateLimited, again, format!("Ollama is busy: {said}; try again later")),
-            Fault::MissingModel => (
-                ErrorKind::NotFound,
-                Retry::Never,
+impl Fault {
+    fn error(self, request: &Request, again: Retry, said: &str) -> Error {
+        let model = request.subject().map_or_else(String::new, |model| format!(" {model:?}"));
+        let name = request.subject().unwrap_or("MODEL");
+        let never = Retry::Never;
+        let (code, retry, message) = match self {
+            Self::Busy => (ErrorCode::RateLimited, again, format!("Ollama is busy: {said}; try again later")),
+            Self::MissingModel => (
+                ErrorCode::ModelUnknown,
+                never,
                 format!("Ollama has no model{model}; get it by `ollama pull {name}`: {said}"),
             ),
-            Fault::NotInRegistry => (
-                ErrorKind::NotFound,
-                Retry::Never,
+            Self::NotInRegistry => (
+                ErrorCode::ModelUnknown,
+                never,
                 format!("the registry has no model{model} to pull; check its name and tag: {said}"),
             ),
-            Fault::Registry => (
-                ErrorKind::Unavailable,
+            Self::Registry => (
+                ErrorCode::Unavailable,
                 again,
                 format!("Ollama cannot pull from the registry; check its network: {said}"),
             ),
-            Fault::Overlong => (
-                ErrorKind::InvalidInput,
-                Retry::Never,
+            Self::Overlong => (
+                ErrorCode::TextTooLong,
+                never,
                 format!(
                     "the text is longer than the context of the model{model}; shorten it, or raise num_ctx: {said}"
                 ),
             ),
-            Fault::Unfit => (
-                ErrorKind::Unsupported,
-                Retry::Never,
-                format!("the model{model} cannot do this; take one that can: {said}"),
+            Self::Unfit => {
+                (ErrorCode::Unsupported, never, format!("the model{model} cannot do this; use one that can: {said}"))
+            }
+            Self::NoNumber => (
+                ErrorCode::InvalidInput,
+                never,
+                format!(
+                    "the model{model} makes no numbers of a text; leave that text out, or use another model: {said}"
+                ),
             ),
-            Fault::Refused => (ErrorKind::InvalidInput, Retry::Never, format!("Ollama refused the request: {said}")),
-            Fault::KeyUnknown => (
-                ErrorKind::Unauthenticated,
-                Retry::Never,
+            Self::Refused => (ErrorCode::InvalidInput, never, format!("Ollama refused the request: {said}")),
+            Self::KeyUnknown => (
+                ErrorCode::Unauthenticated,
+                never,
                 format!("the API key is not known; set one by OllamaConfig::with_api_key: {said}"),
             ),
-            Fault::KeyMayNot => {
-                (ErrorKind::PermissionDenied, Retry::Never, format!("the API key may not do this; use another: {said}"))
+            Self::KeyMayNot => {
+                (ErrorCode::PermissionDenied, never, format!("the API key may not do this; use another: {said}"))
             }
-            Fault::Slow => (ErrorKind::Timeout, again, format!("Ollama took too long: {said}")),
-            Fault::NoOllama => (
-                ErrorKind::Unavailable,
-                Retry::Never,
+            Self::Slow => (ErrorCode::Timeout, again, format!("Ollama took too long: {said}")),
+            Self::NoOllama => (
+                ErrorCode::Unavailable,
+                never,
                 format!(
                     "what answers has no such call; give the address of Ollama itself, of a version that has it: {said}"
                 ),
             ),
-            Fault::Garbled => {
-                (ErrorKind::Unexpected, Retry::Never, format!("the answer is not of Ollama's form: {said:?}"))
+            Self::Garbled => {
+                (ErrorCode::Unexpected, never, format!("the answer of Ollama is not of the expected form: {said}"))
             }
-            Fault::Ended => (ErrorKind::Unexpected, again, format!("the answer ended before it was done: {said}")),
-            Fault::Failed => (ErrorKind::Unavailable, again, format!("Ollama failed: {said}")),
+            Self::Ended => (ErrorCode::Unexpected, again, format!("the answer ended before it was done: {said}")),
+            Self::Failed => (ErrorCode::Unavailable, again, format!("Ollama failed: {said}")),
         };
-        let error = Error::new(kind, message).with_retry(retry).with_context("request", call.name());
-        self.source.into_iter().fold(error, |error, source| error.with_source(source))
+        Error::of(code, message).with_retry(retry)
     }
 }
 
@@ -182,19 +170,15 @@ fn reason(body: &[u8]) -> (bool, String) {
     let text = String::from_utf8_lossy(body);
     match serde_json::from_slice::<Value>(body) {
         Ok(value) => match value.get("error") {
-            Some(Value::String(said)) => (true, shown(said)),
+            Some(Value::String(said)) => (true, said.clone()),
             // The shape of the routes under /v1, and of gates before Ollama.
             Some(Value::Object(fields)) => {
-                (true, shown(fields.get("message").and_then(Value::as_str).unwrap_or("no reason given")))
+                (true, fields.get("message").and_then(Value::as_str).unwrap_or("no reason given").to_owned())
             }
-            _ => (true, shown(&text)),
+            _ => (true, text.into_owned()),
         },
         Err(_) if text.trim_start().starts_with('<') => (false, "a web page".to_owned()),
         Err(_) if text.trim().is_empty() => (false, "no reason given".to_owned()),
-        Err(_) => (false, shown(text.trim())),
+        Err(_) => (false, text.trim().to_owned()),
     }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
 }

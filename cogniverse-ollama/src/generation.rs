@@ -1,33 +1,33 @@
-//! What a model is asked and what it answers.
+//! Requests and results of generation.
 
 use cogniverse_sdk::{ChatAnswer, ChatMessage, ChatRequest, FinishReason};
 use serde_json::Value;
 use std::time::Duration;
 
-/// A text to go on with, outside of a conversation.
+/// A request to continue a text outside of a conversation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PromptRequest {
-    /// The text.
+    /// The text to continue.
     pub prompt: String,
-    /// How the model shall answer.
+    /// The system prompt.
     pub system: Option<String>,
-    /// Whether the text is given as it is, without the model's template.
+    /// Whether to pass the text without the model's template.
     pub raw: bool,
-    /// A JSON schema that the answer must obey.
+    /// A JSON schema that the answer must satisfy.
     pub schema: Option<Value>,
-    /// Tokens of the answer, at most; none: the model's own limit.
+    /// The largest number of tokens in the answer; `None` uses the model's limit.
     pub max_tokens: Option<u32>,
-    /// From 0 (the likeliest word) upwards; none: the model's own.
+    /// The sampling temperature, from 0 (most likely token); `None` uses the model's default.
     pub temperature: Option<f32>,
-    /// Makes sampling repeatable.
+    /// The sampling seed, for repeatable answers.
     pub seed: Option<u64>,
-    /// Time to give up after; none: that of the configuration.
+    /// The timeout; `None` uses the configuration's.
     pub timeout: Option<Duration>,
 }
 
 impl PromptRequest {
-    /// A text, with the model's own settings.
+    /// Creates a request with the model's default settings.
     #[must_use]
     pub fn new(prompt: impl Into<String>) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl PromptRequest {
         self
     }
 
-    /// Takes schema, limits and sampling of a request of a conversation.
+    /// Copies schema, limits and sampling from a chat request.
     #[must_use]
     pub fn with_settings_of(self, request: &ChatRequest) -> Self {
         Self {
@@ -88,32 +88,32 @@ impl PromptRequest {
     }
 }
 
-/// An answer, and what it took.
+/// An answer with its timings.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Generation {
     /// The answer.
     pub answer: ChatAnswer,
-    /// What it took.
+    /// The timings.
     pub timings: Timings,
 }
 
-/// What an answer took, as Ollama measured it.
+/// The timings of an answer, as measured by Ollama.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Timings {
-    /// All of it.
+    /// The total.
     pub total: Duration,
-    /// Loading the model.
+    /// The time to load the model.
     pub load: Duration,
-    /// Reading the prompt.
+    /// The time to process the prompt.
     pub prompt: Duration,
-    /// Writing the answer.
+    /// The time to generate the answer.
     pub answer: Duration,
 }
 
 impl Generation {
-    /// Tokens of the answer a second of writing.
+    /// Returns the number of generated tokens per second.
     #[must_use]
     pub fn tokens_per_second(&self) -> Option<f64> {
         let tokens = u32::try_from(self.answer.completion_tokens?).ok()?;

@@ -1,7 +1,7 @@
 //! Language models and text embedding by Ollama.
 //!
-//! Ollama says 200 to much that is no answer: a prompt that it cut, half an object of JSON, an empty list of vectors, a
-//! stream that broke off. Here each of these is an error or a flag in the answer.
+//! Ollama answers 200 in many failures: a truncated prompt, incomplete JSON, an empty list of vectors, a broken
+//! stream. Here each of these is an error or a flag in the answer.
 //!
 //! ```no_run
 //! use cogniverse_ollama::{OllamaClient, OllamaConfig, OllamaEmbedder, OllamaModel};
@@ -23,13 +23,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `config`, `options` | where Ollama is, how long a call may take, what models run with |
+//! | `config`, `options` | address and timeouts; model options |
 //! | `model_name` | names with and without prefix and tag |
 //! | `client` | every call by name |
-//! | `generation`, `models`, `pull` | what the calls take and give |
-//! | `chat`, `embedder` | the roles `LanguageModel` and `TextEmbedder` |
-//! | `http`, `lines` | requests, tries and deadlines; streams of lines |
-//! | `wire`, `error` | Ollama's shapes; its errors, one table |
+//! | `generation`, `models`, `pull` | requests and results of the calls |
+//! | `chat`, `embedder`, `provider` | the roles `LanguageModel`, `TextEmbedder` and `LanguageModelProvider` |
+//! | `wire`, `error` | Ollama's JSON; its errors in one table |
 
 mod chat;
 mod client;
@@ -37,11 +36,10 @@ mod config;
 mod embedder;
 mod error;
 mod generation;
-mod http;
-mod lines;
 mod model_name;
 mod models;
 mod options;
+mod provider;
 mod pull;
 mod wire;
 
@@ -53,4 +51,5 @@ pub use generation::{Generation, PromptRequest, Timings};
 pub use model_name::ModelName;
 pub use models::{LoadedModel, ModelDetails, StoredModel};
 pub use options::{KeepAlive, OllamaOptions, OverlongPrompt};
+pub use provider::OllamaProvider;
 pub use pull::PullProgress;

@@ -1,11 +1,11 @@
-//! Names of models.
+//! Model names.
 
 use cogniverse_sdk::{Error, Result};
 use std::{fmt, str::FromStr};
 
-/// The prefix by which configurations that name models of several servers mean Ollama.
+/// The prefix for Ollama's models in configurations that name models of several servers.
 const PREFIX: &str = "ollama/";
-/// What a name without a tag means.
+/// The tag of a name without one.
 const DEFAULT_TAG: &str = "latest";
 
 /// A model's name with its tag: `all-minilm`, `all-minilm:latest` and `ollama/all-minilm` are one model.
@@ -21,10 +21,10 @@ const DEFAULT_TAG: &str = "latest";
 pub struct ModelName(String);
 
 impl ModelName {
-    /// Takes the prefix off and adds the tag that is meant.
+    /// Removes the prefix and adds the default tag.
     ///
     /// # Errors
-    /// `InvalidInput` for an empty name, an empty tag, and characters that no name has.
+    /// `InvalidInput` for an empty name, an empty tag, and invalid characters.
     pub fn parse(name: &str) -> Result<Self> {
         let bare = name.strip_prefix(PREFIX).unwrap_or(name);
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
@@ -35,13 +35,15 @@ impl ModelName {
             None => !last.is_empty(),
         };
         if !well_formed || !bare.chars().all(allowed) {
-            return Err(Error::invalid(format!("{name:?} is no name of an Ollama model; give one such as gemma3:4b")));
+            return Err(Error::invalid(format!(
+                "{name:?} is not the name of an Ollama model; give one such as gemma3:4b"
+            )));
         }
         let tag = if last.contains(':') { String::new() } else { format!(":{DEFAULT_TAG}") };
         Ok(Self(format!("{bare}{tag}")))
     }
 
-    /// The name with its tag and without the prefix, as Ollama lists it.
+    /// Returns the name with its tag and without the prefix, as Ollama lists it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

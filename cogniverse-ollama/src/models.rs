@@ -1,4 +1,4 @@
-//! Models that Ollama has.
+//! Installed and loaded models.
 
 use crate::{
     model_name::ModelName,
@@ -12,19 +12,19 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredModel {
-    /// Its name with its tag.
+    /// The name with its tag.
     pub name: String,
-    /// Bytes on disk.
+    /// The size on disk in bytes.
     pub size: u64,
-    /// What its content is: another one under the same name has another digest.
+    /// The digest of the content, which changes when the model does.
     pub digest: String,
-    /// When it was pulled or made.
+    /// The time of its pull or creation.
     pub modified_at: Option<Timestamp>,
-    /// Such as `gemma3`.
+    /// The family, such as `gemma3`.
     pub family: String,
-    /// Such as `268.10M`.
+    /// The number of parameters, such as `268.10M`.
     pub parameter_size: String,
-    /// Such as `Q4_K_M`.
+    /// The quantization, such as `Q4_K_M`.
     pub quantization: String,
 }
 
@@ -46,20 +46,20 @@ impl From<Tag> for StoredModel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadedModel {
-    /// Its name with its tag.
+    /// The name with its tag.
     pub name: String,
-    /// Bytes of memory.
+    /// The size in memory in bytes.
     pub size: u64,
-    /// Bytes of these on a graphics card.
+    /// The part of the size in GPU memory, in bytes.
     pub size_vram: u64,
-    /// Tokens of context that it was loaded with, where Ollama says so.
+    /// The context length that it was loaded with, in tokens, where Ollama reports it.
     pub context_length: Option<usize>,
-    /// When it is unloaded, unless it is used again.
+    /// The time at which it is unloaded unless used again.
     pub expires_at: Option<Timestamp>,
 }
 
 impl LoadedModel {
-    /// How long it stays, unless it is used again.
+    /// Returns the time until it is unloaded unless used again.
     #[must_use]
     pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
         self.expires_at.map(|at| at.duration_since(now).try_into().unwrap_or(Duration::ZERO))
@@ -78,23 +78,23 @@ impl From<Running> for LoadedModel {
     }
 }
 
-/// What a model is.
+/// Details of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelDetails {
-    /// Its name with its tag.
+    /// The name with its tag.
     pub name: ModelName,
-    /// Such as `bert`.
+    /// The architecture, such as `bert`.
     pub architecture: String,
-    /// Such as `completion` and `embedding`; none where Ollama is too old to say.
+    /// The capabilities, such as `completion` and `embedding`; `None` where Ollama is too old to report them.
     pub capabilities: Option<Vec<String>>,
-    /// Cells of its vectors.
+    /// The number of cells in its vectors.
     pub embedding_length: Option<usize>,
-    /// Tokens of context that it was made for; it may be run with fewer.
+    /// The context length that it was trained for, in tokens; it may run with less.
     pub context_length: Option<usize>,
-    /// Such as `268.10M`.
+    /// The number of parameters, such as `268.10M`.
     pub parameter_size: String,
-    /// Such as `Q4_K_M`.
+    /// The quantization, such as `Q4_K_M`.
     pub quantization: String,
 }
 
@@ -120,7 +120,7 @@ impl ModelDetails {
         }
     }
 
-    /// Whether it can do something, such as `embedding`; true where Ollama does not say.
+    /// Returns whether the model has a capability, such as `embedding`; `true` where Ollama does not report it.
     #[must_use]
     pub fn can(&self, capability: &str) -> bool {
         self.capabilities.as_ref().is_none_or(|all| all.iter().any(|one| one == capability))

@@ -1,14 +1,14 @@
-//! What models run with.
+//! Model options.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::time::Duration;
 
-/// How long a model stays in memory after a call.
+/// The time for which a model stays loaded after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepAlive {
-    /// For a time; zero unloads it at once.
+    /// For a duration; zero unloads it at once.
     For(Duration),
-    /// Until it is unloaded.
+    /// Until it is unloaded explicitly.
     Forever,
 }
 
@@ -22,41 +22,64 @@ impl Serialize for KeepAlive {
     }
 }
 
-/// What becomes of messages that are longer than the model's context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Deserializes a number of seconds, negative for [`KeepAlive::Forever`], or Ollama's own form (`"5000ms"`).
+impl<'de> Deserialize<'de> for KeepAlive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Given {
+            Seconds(f64),
+            Text(String),
+        }
+        let seconds = match Given::deserialize(deserializer)? {
+            Given::Seconds(seconds) => Some(seconds),
+            Given::Text(text) => text.strip_suffix("ms").and_then(|ms| ms.parse::<f64>().ok()).map(|ms| ms / 1000.0),
+        };
+        match seconds {
+            Some(seconds) if seconds < 0.0 => Ok(Self::Forever),
+            Some(seconds) => Duration::try_from_secs_f64(seconds).map(Self::For).map_err(D::Error::custom),
+            None => Err(D::Error::custom("keep_alive is a number of seconds, or a text such as \"5000ms\"")),
+        }
+    }
+}
+
+/// The handling of messages that exceed the model's context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OverlongPrompt {
-    /// Ollama leaves out the oldest; the answer says so in `prompt_cut`.
+    /// Ollama drops the oldest messages; the answer reports it in `prompt_cut`.
     #[default]
     Cut,
-    /// `InvalidInput`.
+    /// The call fails with `InvalidInput`.
     Refuse,
 }
 
-/// Settings of a run. Each is the model's own unless it is set here.
+/// Options of a model. Each defaults to the model's own.
 ///
 /// Typed, because Ollama ignores an option that it does not know.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OllamaOptions {
-    /// Tokens of context. A change loads the model anew.
+    /// The context length in tokens. A change reloads the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_ctx: Option<u32>,
-    /// Threads.
+    /// The number of threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_thread: Option<u32>,
-    /// Layers on the graphics card.
+    /// The number of layers on the GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_gpu: Option<u32>,
-    /// The next word is one of the so many likeliest.
+    /// The number of most likely tokens to sample from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u32>,
-    /// The next word is one of the likeliest that have this probability together.
+    /// The probability mass of the most likely tokens to sample from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f32>,
-    /// Above 1: words that were said are less likely.
+    /// The penalty of repeated tokens, above 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_penalty: Option<f32>,
-    /// Texts that end an answer.
+    /// The texts that end an answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
 }
@@ -123,7 +146,7 @@ mod tests {
         let options = OllamaOptions::default().with_num_ctx(2048).with_stop(["\n"]);
         assert_eq!(to_value(options).unwrap(), json!({"num_ctx": 2048, "stop": ["\n"]}));
         assert_eq!(to_value(KeepAlive::For(Duration::ZERO)).unwrap(), json!("0ms"));
-        assert_eq!(to_value(KeepAlive::For(Duration::from_mins(5))).unwrap(), json!("300000ms"));
+        assert_eq!(to_value(KeepAlive::For(Duration::from_secs(5 * 60))).unwrap(), json!("300000ms"));
         assert_eq!(to_value(KeepAlive::Forever).unwrap(), json!(-1));
     }
 }

@@ -1,18 +1,18 @@
-//! Fetching models.
+//! Progress of pulling models.
 
 use crate::wire::PullLine;
 
-/// A sign of progress.
+/// A progress message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PullProgress {
-    /// What is done, such as `pulling manifest`.
+    /// The current step, such as `pulling manifest`.
     pub status: String,
-    /// The part that is fetched.
+    /// The digest of the layer being pulled.
     pub digest: Option<String>,
-    /// Bytes of the part.
+    /// The size of the layer in bytes.
     pub total: Option<u64>,
-    /// Bytes of the part that are there.
+    /// The number of bytes of the layer pulled so far.
     pub completed: Option<u64>,
 }
 

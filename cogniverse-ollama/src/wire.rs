@@ -1,4 +1,4 @@
-//! Ollama's shapes.
+//! Ollama's JSON.
 
 use crate::options::{KeepAlive, OllamaOptions};
 use cogniverse_sdk::{ChatMessage, Timestamp};

@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
+#[path = "../../cogniverse-http/tests/loopback/mod.rs"]
 mod loopback;
 
 use cogniverse_ollama::{ModelName, OllamaClient, OllamaConfig, OllamaEmbedder, OllamaModel};
 use cogniverse_sdk::{ChatMessage, ChatRequest, ErrorKind, LanguageModel, Retry, TextEmbedder, TextKind};
-use loopback::{Loopback, Reply, answer, broken, json, stream};
+use loopback::{CANARY, Loopback, Reply, answer, broken, echoes, json, shows, stream};
 use serde_json::json as j;
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -28,6 +29,11 @@ fn error(status: u16, said: &str) -> Reply {
     json(status, &j!({ "error": said }))
 }
 
+/// What an error shows, and what it withholds.
+fn heard(error: &cogniverse_sdk::Error) -> String {
+    format!("{} {}", error.chain(), error.withheld().unwrap_or_default())
+}
+
 #[tokio::test]
 async fn invariant_09_every_shape_of_error_is_one() {
     use ErrorKind::{
@@ -40,8 +46,8 @@ async fn invariant_09_every_shape_of_error_is_one() {
         (error(404, "model 'gemma3:4b' not found"), NotFound, "`ollama pull gemma3:4b`", 1),
         (error(404, "model \"x\" not found, try pulling it first"), NotFound, "`ollama pull gemma3:4b`", 1),
         (error(400, "registry.ollama.ai/library/x does not support tools"), Unsupported, "does not support tools", 1),
-        (error(400, "\"all-minilm\" does not support chat"), Unsupported, "take one that can", 1),
-        (error(501, "this model does not support embeddings"), Unsupported, "take one that can", 1),
+        (error(400, "\"all-minilm\" does not support chat"), Unsupported, "use one that can", 1),
+        (error(501, "this model does not support embeddings"), Unsupported, "use one that can", 1),
         (error(500, "invalid JSON schema in format"), InvalidInput, "invalid JSON schema", 1),
         (error(500, "invalid format: \"5\"; expected \"json\""), InvalidInput, "invalid format", 1),
         (error(500, "option \"num_predict\" must be of type integer"), InvalidInput, "num_predict", 1),
@@ -56,10 +62,10 @@ async fn invariant_09_every_shape_of_error_is_one() {
         (answer(401, "text/plain", "who"), Unauthenticated, "with_api_key", 1),
         (json(403, &j!({"error": {"message": "not yours"}})), PermissionDenied, "not yours", 1),
         (answer(200, "text/html", "<html>hello"), Unexpected, "a web page", 1),
-        (answer(200, "application/json", "null"), Unexpected, "Ollama's form", 1),
+        (answer(200, "application/json", "null"), Unexpected, "expected form", 1),
         (answer(200, "application/json", ""), Unexpected, "ended before", 1),
         (json(200, &j!({})), Unexpected, "without a text", 1),
-        (json(200, &j!({"message": {"content": 5}, "done": true})), Unexpected, "Ollama's form", 1),
+        (json(200, &j!({"message": {"content": 5}, "done": true})), Unexpected, "expected form", 1),
         (json(200, &j!({"message": {"content": "a"}, "done": false})), Unexpected, "ended before", 1),
         (json(200, &j!({"message": {"content": ""}, "done": true, "done_reason": "load"})), Unexpected, "loaded", 1),
         (error(200, "an error that says 200"), Unavailable, "says 200", 1),
@@ -71,7 +77,7 @@ async fn invariant_09_every_shape_of_error_is_one() {
         let server = Loopback::with(vec![reply]);
         let failed = model(&server.url).chat(ask()).await.unwrap_err();
         assert_eq!(failed.kind(), kind, "{shown}: {failed:?}");
-        assert!(failed.to_string().contains(part), "{shown}: {failed:?}");
+        assert!(heard(&failed).contains(part), "{shown}: {failed:?}");
         assert_eq!(server.count(), tries, "{shown}");
         // Asked as a stream it is the same error, and no piece was given for it.
         let mut pieces = Vec::new();
@@ -98,7 +104,7 @@ async fn invariant_09_a_stream_that_breaks_is_an_error() {
             "server busy",
         ),
         (Reply::Bytes(stream(NDJSON, &format!("{first}no JSON\n"))), ErrorKind::Unexpected, "no JSON"),
-        (Reply::Bytes(stream(NDJSON, &format!("{first}{{\"done\":tr"))), ErrorKind::Unexpected, "Ollama's form"),
+        (Reply::Bytes(stream(NDJSON, &format!("{first}{{\"done\":tr"))), ErrorKind::Unexpected, "expected form"),
         (Reply::Bytes(stream(NDJSON, &format!("{first}{{\"done\":true}}"))), ErrorKind::Unexpected, "without a text"),
     ];
     for (reply, kind, part) in table {
@@ -107,7 +113,7 @@ async fn invariant_09_a_stream_that_breaks_is_an_error() {
         let mut pieces = String::new();
         let failed = model(&server.url).chat_streamed(ask(), &mut |piece| pieces.push_str(piece)).await.unwrap_err();
         assert_eq!((failed.kind(), pieces.as_str()), (kind, "one "), "{shown}: {failed:?}");
-        assert!(failed.to_string().contains(part), "{shown}: {failed:?}");
+        assert!(heard(&failed).contains(part), "{shown}: {failed:?}");
         assert_eq!(server.count(), 1, "what gave a piece is not asked again");
     }
 }
@@ -139,10 +145,10 @@ async fn invariant_09_embeddings_that_are_none_are_errors() {
         (r#"{"embeddings": [[1, 2, 3], [1, 2, 3], [1, 2, 3]]}"#, "3 vectors came back for 2 texts"),
         (r#"{"embeddings": [[1, 2, 3], [1, 2]]}"#, "vector 1 has 2 cells"),
         (r#"{"embeddings": [[1, 2], [1, 2]]}"#, "the model makes 3"),
-        (r#"{"embeddings": [[1, 2, 3], [1, 1e300, 3]]}"#, "Ollama's form"),
-        (r#"{"embeddings": [[1, 2, 3], [1, null, 3]]}"#, "Ollama's form"),
-        (r#"{"embeddings": [[1, 2, 3], [1, NaN, 3]]}"#, "Ollama's form"),
-        (r#"{"embedding": [1, 2, 3]}"#, "Ollama's form"),
+        (r#"{"embeddings": [[1, 2, 3], [1, 1e300, 3]]}"#, "expected form"),
+        (r#"{"embeddings": [[1, 2, 3], [1, null, 3]]}"#, "expected form"),
+        (r#"{"embeddings": [[1, 2, 3], [1, NaN, 3]]}"#, "expected form"),
+        (r#"{"embedding": [1, 2, 3]}"#, "expected form"),
         ("<html>", "a web page"),
     ];
     for (body, part) in bodies {
@@ -150,7 +156,7 @@ async fn invariant_09_embeddings_that_are_none_are_errors() {
         let texts = ["a".to_owned(), "b".to_owned()];
         let failed = embedder.embed(&texts, TextKind::Document).await.unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::Unexpected, "{body}: {failed:?}");
-        assert!(failed.to_string().contains(part), "{body}: {failed:?}");
+        assert!(heard(&failed).contains(part), "{body}: {failed:?}");
     }
 }
 
@@ -180,7 +186,7 @@ async fn models_that_make_no_vectors_are_refused_at_once() {
     for (body, kind, part) in [
         (j!({"capabilities": ["completion"], "model_info": {}}), ErrorKind::Unsupported, "makes no vectors"),
         (j!({"capabilities": ["embedding"], "model_info": {}}), ErrorKind::Unexpected, "how wide"),
-        (j!({"capabilities": ["embedding"]}), ErrorKind::Unexpected, "Ollama's form"),
+        (j!({"capabilities": ["embedding"]}), ErrorKind::Unexpected, "expected form"),
     ] {
         let server = Loopback::with(vec![json(200, &body)]);
         let failed = OllamaEmbedder::connect(client(&server.url), "x").await.unwrap_err();
@@ -245,7 +251,8 @@ async fn a_dropped_stream_closes_its_connection() {
 
 #[tokio::test]
 async fn nobody_there_is_an_error_with_a_remedy() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nobody listens there, and no other test can come to.
+    let free = "127.0.0.1:1";
     let client = client(&format!("http://{free}"));
     for failed in [
         client.health().await.unwrap_err(),
@@ -254,7 +261,7 @@ async fn nobody_there_is_an_error_with_a_remedy() {
         OllamaEmbedder::connect(client.clone(), "x").await.unwrap_err(),
     ] {
         assert_eq!(failed.kind(), ErrorKind::Unavailable, "{failed:?}");
-        assert!(failed.is_retryable() && failed.to_string().contains("check the address"), "{failed:?}");
+        assert!(failed.retry() != Retry::Never && failed.to_string().contains("check the address"), "{failed:?}");
     }
     let other = Loopback::with(vec![answer(200, "text/html", "<html>a router")]);
     let failed = OllamaClient::new(OllamaConfig::new(&other.url)).unwrap().health().await.unwrap_err();
@@ -266,4 +273,56 @@ async fn nobody_there_is_an_error_with_a_remedy() {
     let config = OllamaConfig::new("http://x").with_api_key("s3cret");
     assert!(!format!("{config:?}").contains("s3cret"));
     assert!(!format!("{:?}", OllamaClient::new(config).unwrap().clone()).contains("s3cret"), "nor in what holds it");
+}
+
+#[tokio::test]
+async fn what_a_server_repeats_of_a_user_is_shown_by_no_error() {
+    let ask = || ChatRequest::new(vec![ChatMessage::user(CANARY)]).with_schema(j!({"type": "object"}));
+    let name = ModelName::parse("x").unwrap();
+    let mut withheld = 0;
+    for body in echoes() {
+        for status in [200, 400, 401, 403, 404, 409, 413, 418, 422, 429, 500, 501, 503, 504] {
+            let server = Loopback::with(vec![answer(status, "application/json", &body)]);
+            let client = OllamaClient::new(OllamaConfig::new(&server.url).with_attempts(1)).unwrap();
+            let errors = [
+                client.chat(&name, &ask()).await.err(),
+                client.chat_streamed(&name, &ask(), &mut |_| {}).await.err(),
+                client.embed(&name, &[CANARY.to_owned()], None).await.err(),
+                client.pull(&name, &mut |_| {}).await.err(),
+                client.health().await.err(),
+            ];
+            for error in errors.into_iter().flatten() {
+                assert!(!shows(&error).contains(CANARY), "{status} {body}: {error:?}");
+                withheld += usize::from(error.withheld().is_some_and(|said| said.contains(CANARY)));
+            }
+        }
+    }
+    assert!(withheld > 1000, "a developer finds it: {withheld}");
+    for said in [
+        j!({"message": {"content": format!("no JSON: {CANARY}")}, "done": true, "done_reason": "stop"}),
+        j!({"message": {"content": CANARY}, "done": false}),
+    ] {
+        let client = OllamaClient::new(OllamaConfig::new(&Loopback::with(vec![json(200, &said)]).url)).unwrap();
+        let error = client.chat(&name, &ask()).await.unwrap_err();
+        assert!(!shows(&error).contains(CANARY) && error.withheld().unwrap().contains(CANARY), "{error:?}");
+    }
+}
+
+/// Ollama answers a batch by 500 where the model makes NaN of one of its texts: the text is at fault, and asking again is of no use.
+#[tokio::test]
+async fn a_text_that_a_model_makes_nan_of_is_an_error_of_the_text() {
+    let (embedder, server) = embedder(|asked| {
+        let texts = asked.body["input"].as_array().unwrap();
+        match texts.iter().any(|text| text.as_str().unwrap().contains("poison")) {
+            true => json(500, &j!({"error": "failed to encode response: json: unsupported value: NaN"})),
+            false => json(200, &j!({"embeddings": vec![[1, 2, 3]; texts.len()]})),
+        }
+    })
+    .await;
+    let before = server.asked().len();
+    let texts = ["fine".to_owned(), "poison".to_owned()];
+    let error = embedder.embed(&texts, TextKind::Document).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains("leave that text out"), "{error}");
+    assert_eq!(server.asked().len(), before + 1);
+    assert!(embedder.embed(&texts[..1], TextKind::Document).await.is_ok());
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
+#[path = "../../cogniverse-http/tests/loopback/mod.rs"]
 mod loopback;
 
 use cogniverse_ollama::{
@@ -100,7 +101,8 @@ async fn a_stream_is_read_in_whatever_pieces_it_comes() {
 #[tokio::test]
 async fn invariant_09_half_an_object_is_flagged_or_an_error() {
     let schema = j!({"type": "object"});
-    let server = Loopback::with(vec![done("{\"a\": ", "length"), done("{\"a\": ", "stop"), done("sure: {}", "stop")]);
+    let server =
+        Loopback::with(vec![done("{\"a\": ", "length"), done("{\"a\": ", "stop"), done("sure: {\"a\": [{}", "stop")]);
     let model = OllamaModel::new(client(&server.url), "x").unwrap();
     let answer = model.chat(ask().with_schema(schema.clone())).await.unwrap();
     assert_eq!((answer.text.as_str(), answer.finish), ("{\"a\": ", FinishReason::Length));

@@ -1,23 +1,23 @@
-//! The role [`LanguageModel`].
+//! The [`LanguageModel`] implementation.
 
 use crate::{
-    client::{Call, OpenAiClient},
+    client::OpenAiClient,
     config::TokenLimitField,
     error,
     events::Events,
-    wire::{Ask, Chunk, Completion, JsonSchema, ResponseFormat, Said, StreamOptions, Usage, finish_reason},
+    wire::{Ask, Chunk, Completion, Content, JsonSchema, ResponseFormat, Said, StreamOptions, Usage, finish_reason},
 };
 use async_trait::async_trait;
+use cogniverse_http::Request;
 use cogniverse_sdk::{ChatAnswer, ChatRequest, Error, LanguageModel, Result};
-use reqwest::header::CONTENT_TYPE;
 
-/// The most text of one answer that is kept.
+/// The largest text of one answer, in bytes.
 const MAX_TEXT_BYTES: usize = 64 << 20;
 
-/// A model of a server, as a [`LanguageModel`].
+/// A [`LanguageModel`] of an OpenAI-compatible server.
 ///
-/// A prompt that is too long is refused by most servers, with `InvalidInput`. Where it is known that the server cuts it
-/// in silence, [`crate::OpenAiConfig::with_context_tokens`] lets a prompt that fills the context be flagged.
+/// Most servers refuse a prompt that is too long, with `InvalidInput`. For a server that truncates silently,
+/// [`crate::OpenAiConfig::with_context_tokens`] flags answers whose prompt fills the context.
 #[derive(Debug, Clone)]
 pub struct OpenAiModel {
     client: OpenAiClient,
@@ -28,7 +28,7 @@ pub struct OpenAiModel {
 type Raw = (String, String, Option<Usage>);
 
 impl OpenAiModel {
-    /// A model by the server's name of it. Nothing is sent yet.
+    /// Selects a model by the server's name for it. Sends nothing yet.
     ///
     /// # Errors
     /// `InvalidInput` for an empty name.
@@ -40,7 +40,7 @@ impl OpenAiModel {
         Ok(Self { client, model })
     }
 
-    fn call(&self, request: &ChatRequest, stream: bool) -> Result<Call> {
+    fn call(&self, request: &ChatRequest, stream: bool) -> Result<Request> {
         request.check()?;
         let limit = self.client.config().token_limit;
         let schema =
@@ -56,7 +56,7 @@ impl OpenAiModel {
             seed: request.seed,
             response_format: request.schema.as_ref().map(schema),
         };
-        Call::post("chat/completions", &ask)
+        self.client.post(["chat", "completions"], &ask)
     }
 
     fn answer(&self, (text, finish, usage): Raw, request: &ChatRequest) -> Result<ChatAnswer> {
@@ -69,42 +69,43 @@ impl OpenAiModel {
             .checked(request)
     }
 
-    async fn whole(&self, call: &Call) -> Result<Raw> {
-        let completion: Completion = self.client.json(call).await?;
+    async fn whole(&self, call: &Request) -> Result<Raw> {
+        let completion: Completion = self.client.http().json(call).await?;
         let choice =
             completion.choices.into_iter().next().ok_or_else(|| Error::unexpected("an answer of no choices"))?;
-        match choice.message {
-            Said { content: Some(text), .. } => Ok((text, choice.finish_reason, completion.usage)),
+        let finish = choice.finish_reason.unwrap_or_default();
+        match choice.message.unwrap_or_default() {
+            Said { content: Some(content), .. } => Ok((content.into_text(), finish, completion.usage)),
             Said { refusal: Some(refusal), .. } => Err(refused(&refusal)),
-            Said { .. } => {
-                Err(Error::unexpected(format!("an answer without a text; it ended by {:?}", choice.finish_reason)))
-            }
+            Said { .. } => Err(Error::unexpected("an answer without a text").with_withheld(finish)),
         }
     }
 
-    async fn streamed(&self, call: &Call, piece: &mut (dyn for<'p> FnMut(&'p str) + Send)) -> Result<Raw> {
-        let response = self.client.open(call).await?;
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    async fn streamed(&self, call: &Request, piece: &mut (dyn for<'p> FnMut(&'p str) + Send)) -> Result<Raw> {
+        let lines = self.client.http().open(call).await?;
+        let kind = lines.content_type();
         if !kind.starts_with("text/event-stream") {
             return Err(Error::unexpected(format!("the server answers a stream with {kind:?}; does it know streams?")));
         }
-        let mut events = Events::new(response);
-        let (mut text, mut finish, mut usage) = (String::new(), None, None);
+        let mut events = Events::new(lines);
+        let (mut text, mut finish, mut usage, mut done) = (String::new(), None, None, false);
         while let Some(data) = events.next().await? {
             if data == b"[DONE]" {
+                done = true;
                 break;
             }
-            let chunk: Chunk = serde_json::from_slice(&data).map_err(|_| error::garbled(&data))?;
+            let chunk: Chunk = self.client.http().parse(call, &data)?;
             if let Some(error) = &chunk.error {
                 return Err(error::of_event(error));
             }
             usage = chunk.usage.or(usage);
             // A piece that only counts tokens has no choices.
             for choice in chunk.choices.into_iter().flatten().take(1) {
-                if let Some(refusal) = choice.delta.refusal {
+                let delta = choice.delta.unwrap_or_default();
+                if let Some(refusal) = delta.refusal {
                     return Err(refused(&refusal));
                 }
-                let content = choice.delta.content.unwrap_or_default();
+                let content = delta.content.map(Content::into_text).unwrap_or_default();
                 if text.len() + content.len() > MAX_TEXT_BYTES {
                     return Err(Error::unexpected(format!("the answer is larger than {MAX_TEXT_BYTES} bytes")));
                 }
@@ -117,6 +118,8 @@ impl OpenAiModel {
         }
         match finish {
             Some(finish) => Ok((text, finish, usage)),
+            // The stream is whole, and why the answer ended is not said.
+            None if done && !text.is_empty() => Ok((text, String::new(), usage)),
             None => {
                 Err(Error::unexpected(format!("the stream ended before the answer did, after {} bytes", text.len())))
             }
@@ -125,8 +128,7 @@ impl OpenAiModel {
 }
 
 fn refused(refusal: &str) -> Error {
-    let shown: String = refusal.chars().take(200).collect();
-    Error::unexpected(format!("the model refused to answer: {shown}"))
+    Error::unexpected("the model refused to answer").with_withheld(refusal)
 }
 
 #[async_trait]
@@ -137,7 +139,7 @@ impl LanguageModel for OpenAiModel {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatAnswer> {
         let call = self.call(&request, false)?;
-        let raw = self.client.within(request.timeout, &call, self.whole(&call)).await?;
+        let raw = self.client.http().within(self.client.limit(request.timeout), &call, self.whole(&call)).await?;
         self.answer(raw, &request)
     }
 
@@ -147,7 +149,8 @@ impl LanguageModel for OpenAiModel {
         piece: &mut (dyn for<'p> FnMut(&'p str) + Send),
     ) -> Result<ChatAnswer> {
         let call = self.call(&request, true)?;
-        let raw = self.client.within(request.timeout, &call, self.streamed(&call, piece)).await?;
+        let raw =
+            self.client.http().within(self.client.limit(request.timeout), &call, self.streamed(&call, piece)).await?;
         self.answer(raw, &request)
     }
 }

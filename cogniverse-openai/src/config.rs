@@ -1,50 +1,66 @@
-//! Where the server is, and how it is used.
+//! Configuration of the client.
 
-use cogniverse_sdk::{Error, Result};
-use reqwest::{Url, header::HeaderValue};
-use std::{fmt, time::Duration};
+use cogniverse_http::{Address, ApiKey, Endpoint, RetryPolicy};
+use cogniverse_sdk::Result;
+use serde::Deserialize;
+use std::time::Duration;
 
-/// By which name a server is told how long an answer may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The field of a request that limits the length of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenLimitField {
-    /// `max_tokens`, which every server knows but OpenAI for its newer models.
+    /// `max_tokens`, which every server knows except OpenAI for its newer models.
     #[default]
     MaxTokens,
-    /// `max_completion_tokens`, which these ask for.
+    /// `max_completion_tokens`, which these require.
     MaxCompletionTokens,
 }
 
-/// Where the server is. Each setting but the address has a default.
-#[derive(Clone)]
+/// The configuration of an [`OpenAiClient`](crate::OpenAiClient). Only the address is required.
+///
+/// It loads from a file:
+///
+/// ```
+/// let config: cogniverse_openai::OpenAiConfig =
+///     serde_json::from_str(r#"{"url": "http://localhost:8000/v1", "timeout_seconds": 30}"#)?;
+/// assert_eq!((config.timeout.as_secs(), config.batch), (30, 64));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OpenAiConfig {
-    /// The address of the API, such as `http://localhost:8000/v1`; without a path, `/v1` is meant.
-    pub url: String,
-    /// How long a call may take that says no time itself (default 2 min).
+    /// The address of the API, such as `http://localhost:8000/v1`; `/v1` is added to one without a path.
+    pub url: Address,
+    /// The default timeout of a call (default 2 min).
+    #[serde(rename = "timeout_seconds", with = "cogniverse_http::seconds", default = "default_timeout")]
     pub timeout: Duration,
-    /// Tries where nobody answers, or the server is busy (default 4).
+    /// The number of attempts while the server cannot be reached or is busy (default 4).
+    #[serde(default = "default_attempts")]
     pub attempts: u32,
-    /// How an answer's length is limited (default [`TokenLimitField::MaxTokens`]).
+    /// The field that limits the length of an answer (default [`TokenLimitField::MaxTokens`]).
+    #[serde(default)]
     pub token_limit: TokenLimitField,
-    /// Tokens of the model's context, where the server is one that cuts prompts in silence (default: none).
+    /// Size of the model's context in tokens, for a server that truncates prompts silently (default: none).
+    #[serde(default)]
     pub context_tokens: Option<u64>,
-    /// Texts of one embedding request (default 64).
+    /// Texts in one embedding request (default 64).
+    #[serde(default = "default_batch")]
     pub batch: usize,
-    api_key: Option<String>,
+    #[serde(default)]
+    api_key: Option<ApiKey>,
 }
 
-impl fmt::Debug for OpenAiConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAiConfig")
-            .field("url", &self.url)
-            .field("timeout", &self.timeout)
-            .field("attempts", &self.attempts)
-            .field("token_limit", &self.token_limit)
-            .field("context_tokens", &self.context_tokens)
-            .field("batch", &self.batch)
-            .field("api_key", &self.api_key.as_ref().map(|_| "***"))
-            .finish()
-    }
+fn default_timeout() -> Duration {
+    Duration::from_secs(120)
+}
+
+fn default_attempts() -> u32 {
+    4
+}
+
+fn default_batch() -> usize {
+    64
 }
 
 impl OpenAiConfig {
@@ -52,20 +68,20 @@ impl OpenAiConfig {
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
-            timeout: Duration::from_mins(2),
-            attempts: 4,
+            url: url.into().into(),
+            timeout: default_timeout(),
+            attempts: default_attempts(),
             token_limit: TokenLimitField::default(),
             context_tokens: None,
-            batch: 64,
+            batch: default_batch(),
             api_key: None,
         }
     }
 
-    /// The key of the server.
+    /// Sets the server's API key.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(key.into());
+        self.api_key = Some(key.into().into());
         self
     }
 
@@ -104,30 +120,26 @@ impl OpenAiConfig {
         self
     }
 
-    /// The header that carries the key; its `Debug` does not show it.
-    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>> {
-        let Some(key) = &self.api_key else { return Ok(None) };
-        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| Error::invalid("the API key holds characters that a header cannot carry"))?;
-        value.set_sensitive(true);
-        Ok(Some(value))
+    /// The same settings for another address. The key is sent to the origin that it was given for, and to no other.
+    pub(crate) fn at(&self, url: &str) -> Result<Self> {
+        let mut other = Self { url: url.into(), ..self.clone() };
+        if !other.endpoint()?.is_same_origin(&self.endpoint()?) {
+            other.api_key = None;
+        }
+        Ok(other)
     }
 
-    /// The address, checked, with its path.
-    pub(crate) fn base(&self) -> Result<Url> {
-        let wrong = |why: String| {
-            Error::invalid(format!("the address {:?} {why}; give one such as http://localhost:8000/v1", self.url))
-        };
-        let mut url = Url::parse(&self.url).map_err(|e| wrong(format!("cannot be read: {e}")))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("is not of http or https, or holds credentials".to_owned()));
-        }
-        if url.scheme() == "https" && !cfg!(feature = "tls") {
-            return Err(wrong("needs the feature `tls` of cogniverse-openai".to_owned()));
-        }
-        if url.path().trim_matches('/').is_empty() {
-            url.set_path("/v1");
-        }
-        Ok(url)
+    pub(crate) fn endpoint(&self) -> Result<Endpoint> {
+        Ok(self.url.endpoint("the server")?.with_default_path("/v1"))
+    }
+
+    pub(crate) fn api_key(&self) -> Option<&ApiKey> {
+        self.api_key.as_ref()
+    }
+
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::default()
+            .with_attempts(self.attempts)
+            .with_pauses(Duration::from_millis(200), Duration::from_secs(5))
     }
 }

@@ -1,7 +1,7 @@
-//! The role [`TextEmbedder`].
+//! The [`TextEmbedder`] implementation.
 
 use crate::{
-    client::{Call, OpenAiClient},
+    client::OpenAiClient,
     error::is_overlong,
     wire::{Embed, Embedded},
 };
@@ -11,10 +11,10 @@ use cogniverse_sdk::{
     text_embedder::{check_texts, checked_rows},
 };
 
-/// A model of a server, as a [`TextEmbedder`].
+/// A [`TextEmbedder`] of an OpenAI-compatible server.
 ///
-/// vLLM, llama.cpp and OpenAI refuse a text that is too long. For a server that cuts it in silence, as Ollama's `/v1`
-/// does, give [`Self::with_max_tokens`].
+/// vLLM, llama.cpp and OpenAI refuse a text that is too long. For a server that truncates silently, as Ollama's `/v1`
+/// does, set [`Self::with_max_tokens`].
 #[derive(Debug, Clone)]
 pub struct OpenAiEmbedder {
     client: OpenAiClient,
@@ -27,18 +27,18 @@ pub struct OpenAiEmbedder {
 }
 
 impl OpenAiEmbedder {
-    /// A model by the server's name of it. How wide its vectors are is seen at a first text.
+    /// Connects to a model by the server's name for it. A first text determines the width of its vectors.
     ///
     /// # Errors
-    /// `NotFound` for a model that is not served; `Unsupported` for one that makes no vectors.
+    /// `NotFound` for a model that is not served; `Unsupported` for one that does not embed.
     pub async fn connect(client: OpenAiClient, model: impl Into<String>) -> Result<Self> {
         Self::probe(client, model.into(), None).await
     }
 
-    /// The same with vectors of so many cells, for models that can give fewer than they have.
+    /// Connects to a model with a given number of cells, for models that support fewer than their own.
     ///
     /// # Errors
-    /// Those of [`Self::connect`]; `Unexpected` where the server gives another number.
+    /// Those of [`Self::connect`]; `Unexpected` where the server returns another number.
     pub async fn connect_with_dimensions(client: OpenAiClient, model: impl Into<String>, cells: usize) -> Result<Self> {
         let embedder = Self::probe(client, model.into(), Some(cells)).await?;
         if embedder.info.dims != cells {
@@ -60,8 +60,8 @@ impl OpenAiEmbedder {
         Ok(embedder)
     }
 
-    /// What stands before each query and each document, for models that are trained so, such as `query: ` and
-    /// `passage: `. As they change the vectors, they become a part of [`EncoderInfo::model`].
+    /// Sets the prefixes of queries and documents for models trained with them, such as `query: ` and `passage: `.
+    /// They change the vectors and become part of [`EncoderInfo::model`].
     #[must_use]
     pub fn with_prefixes(mut self, query: impl Into<String>, document: impl Into<String>) -> Self {
         (self.query_prefix, self.document_prefix) = (query.into(), document.into());
@@ -69,8 +69,8 @@ impl OpenAiEmbedder {
         self
     }
 
-    /// Tokens that the model takes. A text that may be longer, as it has more bytes, is sent alone, and is refused where
-    /// the server counted as many tokens: it was cut, or was within one of being so.
+    /// Sets the model's token limit. A text that may exceed it, by its bytes, is sent alone and refused where the
+    /// server counted that many tokens: it was truncated, or was within one token of it.
     #[must_use]
     pub fn with_max_tokens(mut self, tokens: u64) -> Self {
         self.max_tokens = Some(tokens);
@@ -85,17 +85,23 @@ impl OpenAiEmbedder {
     /// The vectors in order, and the tokens of them all.
     async fn request(&self, texts: &[&str]) -> Result<(Vec<Vec<f32>>, Option<u64>)> {
         let body = Embed { model: &self.model, input: texts, encoding_format: "float", dimensions: self.dimensions };
-        let call = Call::post("embeddings", &body)?;
-        let embedded: Embedded = self.client.within(None, &call, self.client.json(&call)).await?;
-        let mut data = embedded.data;
-        data.sort_by_key(|row| row.index);
-        if data.len() != texts.len() || data.iter().enumerate().any(|(place, row)| row.index != place) {
-            let places: Vec<_> = data.iter().map(|row| row.index).take(20).collect();
+        let call = self.client.post(["embeddings"], &body)?;
+        let embedded: Embedded = self.client.json(None, &call).await?;
+        // Where no place is said, it is that in the list.
+        let mut data: Vec<(usize, Vec<f32>)> = embedded
+            .data
+            .into_iter()
+            .enumerate()
+            .map(|(place, row)| (row.index.unwrap_or(place), row.embedding))
+            .collect();
+        data.sort_by_key(|(index, _)| *index);
+        if data.len() != texts.len() || data.iter().enumerate().any(|(place, (index, _))| *index != place) {
+            let places: Vec<_> = data.iter().map(|(index, _)| index).take(20).collect();
             let message = format!("vectors came back for the places {places:?} of {} texts", texts.len());
             return Err(Error::unexpected(message));
         }
         let tokens = embedded.usage.and_then(|usage| usage.prompt_tokens);
-        Ok((data.into_iter().map(|row| row.embedding).collect(), tokens))
+        Ok((data.into_iter().map(|(_, row)| row).collect(), tokens))
     }
 
     /// The vectors of a part of the texts, which begins at a place.

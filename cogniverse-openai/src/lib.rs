@@ -1,8 +1,8 @@
 //! Language models and text embedding by servers that speak OpenAI's API: vLLM, llama.cpp, LM Studio, OpenAI.
 //!
-//! The servers agree on the shapes of success and on little else; what differs is read in every form known, and what is
-//! no answer is an error. For Ollama take `cogniverse-ollama`: its own API says of a prompt that it was cut, and this
-//! one does not.
+//! The servers agree on successful responses and on little else; differences are handled in every known form, and a
+//! malformed response is an error. Use `cogniverse-ollama` for Ollama: its native API reports truncated prompts, and
+//! this one does not.
 //!
 //! ```no_run
 //! use cogniverse_openai::{OpenAiClient, OpenAiConfig, OpenAiEmbedder, OpenAiModel};
@@ -24,11 +24,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `config` | where the server is, its key, how long a call may take |
-//! | `client` | requests, tries and deadlines |
+//! | `config` | address, key and timeouts |
+//! | `client` | the HTTP client |
 //! | `chat`, `events` | the role `LanguageModel`; answers that come as server-sent events |
-//! | `embedder` | the role `TextEmbedder` |
-//! | `wire`, `error` | OpenAI's shapes; errors in the shape of each server, one table |
+//! | `embedder`, `provider` | the roles `TextEmbedder` and `LanguageModelProvider` |
+//! | `wire`, `error` | OpenAI's JSON; errors in the form of each server |
 
 mod chat;
 mod client;
@@ -36,9 +36,11 @@ mod config;
 mod embedder;
 mod error;
 mod events;
+mod provider;
 mod wire;
 
 pub use chat::OpenAiModel;
 pub use client::OpenAiClient;
 pub use config::{OpenAiConfig, TokenLimitField};
 pub use embedder::OpenAiEmbedder;
+pub use provider::OpenAiProvider;

@@ -1,4 +1,4 @@
-//! OpenAI's shapes.
+//! OpenAI's JSON.
 
 use cogniverse_sdk::{ChatMessage, FinishReason};
 use serde::{Deserialize, Serialize};
@@ -53,17 +53,42 @@ pub(crate) struct Completion {
 
 #[derive(Deserialize)]
 pub(crate) struct Choice {
-    pub(crate) message: Said,
-    pub(crate) finish_reason: String,
+    #[serde(default)]
+    pub(crate) message: Option<Said>,
+    #[serde(default)]
+    pub(crate) finish_reason: Option<String>,
 }
 
 /// A message, or what a piece of a stream adds to it.
 #[derive(Deserialize, Default)]
 pub(crate) struct Said {
     #[serde(default)]
-    pub(crate) content: Option<String>,
+    pub(crate) content: Option<Content>,
     #[serde(default)]
     pub(crate) refusal: Option<String>,
+}
+
+/// A text, or the parts of one, as some servers write it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Content {
+    Text(String),
+    Parts(Vec<ContentPart>),
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ContentPart {
+    #[serde(default)]
+    text: Option<String>,
+}
+
+impl Content {
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => parts.into_iter().filter_map(|part| part.text).collect(),
+        }
+    }
 }
 
 /// An event of a stream.
@@ -80,7 +105,7 @@ pub(crate) struct Chunk {
 #[derive(Deserialize)]
 pub(crate) struct ChunkChoice {
     #[serde(default)]
-    pub(crate) delta: Said,
+    pub(crate) delta: Option<Said>,
     #[serde(default)]
     pub(crate) finish_reason: Option<String>,
 }
@@ -122,7 +147,9 @@ pub(crate) struct Embedded {
 
 #[derive(Deserialize)]
 pub(crate) struct Row {
-    pub(crate) index: usize,
+    /// Some servers leave it out where it is 0, others everywhere.
+    #[serde(default)]
+    pub(crate) index: Option<usize>,
     pub(crate) embedding: Vec<f32>,
 }
 

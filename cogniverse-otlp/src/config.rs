@@ -1,11 +1,14 @@
-//! Where spans go, how, and with which key.
+//! Configuration of the exporter.
 
 use cogniverse_foundation::TelemetryConfig;
-use cogniverse_sdk::{Error, Result};
-use std::{fmt, time::Duration};
+use cogniverse_http::{Address, ApiKey, Endpoint};
+use cogniverse_sdk::Result;
+use serde::Deserialize;
+use std::time::Duration;
 
-/// How OTLP is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The OTLP transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OtlpProtocol {
     /// Protobuf over HTTP/1.1, at `/v1/traces`.
@@ -14,70 +17,73 @@ pub enum OtlpProtocol {
     Grpc,
 }
 
-/// Where spans go. Each setting but the address has a default.
-#[derive(Clone)]
+/// The configuration of an [`OtlpExporter`](crate::OtlpExporter). Only the address and the protocol are required.
+///
+/// It loads from a file, as `{"endpoint": "http://localhost:6006", "protocol": "http"}`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OtlpConfig {
-    /// The address, as `http://host:port`. For HTTP, `/v1/traces` is added where it holds no path.
-    pub endpoint: String,
-    /// How OTLP is spoken.
+    /// The address, as `http://host:port`. For HTTP, `/v1/traces` is added to one without a path.
+    pub endpoint: Address,
+    /// The transport.
     pub protocol: OtlpProtocol,
-    /// How long one request may take (default 10 s).
+    /// The timeout of one request (default 10 s).
+    #[serde(rename = "timeout_seconds", with = "cogniverse_http::seconds", default = "default_timeout")]
     pub timeout: Duration,
-    /// The service in the resource (default `cogniverse`).
+    /// The service name in the resource (default `cogniverse`).
+    #[serde(default = "default_service_name")]
     pub service_name: String,
-    api_key: Option<String>,
+    #[serde(default)]
+    api_key: Option<ApiKey>,
 }
 
-impl fmt::Debug for OtlpConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OtlpConfig")
-            .field("endpoint", &self.endpoint)
-            .field("protocol", &self.protocol)
-            .field("timeout", &self.timeout)
-            .field("service_name", &self.service_name)
-            .field("api_key", &self.api_key.as_ref().map(|_| "***"))
-            .finish()
-    }
+fn default_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn default_service_name() -> String {
+    "cogniverse".to_owned()
 }
 
 impl OtlpConfig {
     fn new(endpoint: impl Into<String>, protocol: OtlpProtocol) -> Self {
         Self {
-            endpoint: endpoint.into(),
+            endpoint: endpoint.into().into(),
             protocol,
-            timeout: Duration::from_secs(10),
-            service_name: "cogniverse".to_owned(),
+            timeout: default_timeout(),
+            service_name: default_service_name(),
             api_key: None,
         }
     }
 
-    /// Over gRPC, to the collector of a configuration: `host:port`, or with `http://` or `https://` before it.
+    /// Creates the configuration of a gRPC exporter to the collector of a telemetry configuration: `host:port`,
+    /// optionally with `http://` or `https://` in front.
     ///
-    /// For the configuration that the application starts its pipeline with. One pipeline serves all tenants, so the
-    /// endpoint of a tenant's own configuration is not followed.
+    /// It is meant for the configuration that the application starts its pipeline with. One pipeline serves all
+    /// tenants, so the endpoint in a tenant's own configuration is not used.
     #[must_use]
     pub fn of(config: &TelemetryConfig) -> Self {
         let endpoint = &config.otlp_endpoint;
         Self::grpc(if endpoint.contains("://") { endpoint.clone() } else { format!("http://{endpoint}") })
     }
 
-    /// Over HTTP, such as Phoenix's `http://localhost:6006`.
+    /// Creates the configuration of an HTTP exporter, such as for Phoenix's `http://localhost:6006`.
     #[must_use]
     pub fn http(endpoint: impl Into<String>) -> Self {
         Self::new(endpoint, OtlpProtocol::Http)
     }
 
-    /// Over gRPC, such as Phoenix's `http://localhost:4317`.
+    /// Creates the configuration of a gRPC exporter, such as for Phoenix's `http://localhost:4317`.
     #[must_use]
     pub fn grpc(endpoint: impl Into<String>) -> Self {
         Self::new(endpoint, OtlpProtocol::Grpc)
     }
 
-    /// A key, sent as `Authorization: Bearer`.
+    /// Sets an API key, sent as `Authorization: Bearer`.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(key.into());
+        self.api_key = Some(key.into().into());
         self
     }
 
@@ -95,28 +101,17 @@ impl OtlpConfig {
         self
     }
 
-    pub(crate) fn authorization(&self) -> Option<String> {
-        self.api_key.as_ref().map(|key| format!("Bearer {key}"))
+    pub(crate) fn api_key(&self) -> Option<&ApiKey> {
+        self.api_key.as_ref()
     }
 
-    /// The address, checked.
-    pub(crate) fn url(&self) -> Result<String> {
-        let wrong =
-            |why: &str| Error::invalid(format!("the OTLP endpoint {:?} {why}; give http://host:port", self.endpoint));
-        let rest = self.endpoint.strip_prefix("http://").or_else(|| self.endpoint.strip_prefix("https://"));
-        let rest = rest.ok_or_else(|| wrong("has no http:// or https://"))?;
-        if !cfg!(feature = "tls") && self.endpoint.starts_with("https://") {
-            return Err(wrong("needs the feature `tls` of cogniverse-otlp"));
-        }
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.is_empty() || authority.contains(['@', ' ']) {
-            return Err(wrong("names no host, or holds credentials"));
-        }
-        if !self.authorization().unwrap_or_default().bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return Err(Error::invalid("the API key holds characters that a header cannot carry"));
-        }
-        let base = self.endpoint.trim_end_matches('/');
-        let add = self.protocol == OtlpProtocol::Http && path.trim_matches('/').is_empty();
-        Ok(if add { format!("{base}/v1/traces") } else { base.to_owned() })
+    /// The address, checked, with the path of its route.
+    pub(crate) fn checked(&self) -> Result<Endpoint> {
+        self.api_key.as_ref().map(ApiKey::bearer).transpose()?;
+        let endpoint = self.endpoint.endpoint("the OTLP collector")?;
+        Ok(match self.protocol {
+            OtlpProtocol::Http => endpoint.with_default_path("/v1/traces"),
+            OtlpProtocol::Grpc => endpoint,
+        })
     }
 }

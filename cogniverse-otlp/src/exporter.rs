@@ -1,4 +1,4 @@
-//! The exporter of `TelemetryManager` that speaks OTLP.
+//! The OTLP exporter of `TelemetryManager`.
 
 use crate::{
     config::{OtlpConfig, OtlpProtocol},
@@ -7,15 +7,16 @@ use crate::{
     wire,
 };
 use cogniverse_foundation::telemetry::{ExportError, ScopeBatch, SpanExporter};
+use cogniverse_http::Endpoint;
 use cogniverse_sdk::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Runtime};
 
-/// Sends spans by OTLP. Its connections live on the pipeline's worker thread; it starts no other.
+/// A span exporter over OTLP. Its connections live on the pipeline's worker thread; it starts no other.
 #[derive(Debug)]
 pub struct OtlpExporter {
     config: OtlpConfig,
-    url: String,
-    /// Made on the worker thread: a runtime must not be dropped inside of another.
+    endpoint: Endpoint,
+    /// Created on the worker thread, as a runtime must not be dropped inside another.
     running: Option<Running>,
 }
 
@@ -28,17 +29,17 @@ struct Running {
 #[derive(Debug)]
 enum Sender {
     Http(Http),
-    Grpc(Grpc),
+    Grpc(Box<Grpc>),
 }
 
 impl OtlpExporter {
-    /// An exporter to an address. Nothing is sent yet, and nobody needs to be there yet.
+    /// Creates an exporter. It does not connect yet.
     ///
     /// # Errors
     /// `InvalidInput` for an address or a key that cannot be used.
     pub fn new(config: OtlpConfig) -> Result<Self> {
-        let url = config.url()?;
-        Ok(Self { config, url, running: None })
+        let endpoint = config.checked()?;
+        Ok(Self { config, endpoint, running: None })
     }
 
     fn start(&self) -> Result<Running> {
@@ -47,8 +48,8 @@ impl OtlpExporter {
         })?;
         let _entered = runtime.enter();
         let sender = match self.config.protocol {
-            OtlpProtocol::Http => Sender::Http(Http::new(&self.config, self.url.clone())?),
-            OtlpProtocol::Grpc => Sender::Grpc(Grpc::new(&self.config, self.url.clone())?),
+            OtlpProtocol::Http => Sender::Http(Http::new(&self.config, self.endpoint.clone())?),
+            OtlpProtocol::Grpc => Sender::Grpc(Box::new(Grpc::new(&self.config, self.endpoint.clone())?)),
         };
         drop(_entered);
         Ok(Running { sender, runtime })

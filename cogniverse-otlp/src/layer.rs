@@ -1,4 +1,4 @@
-//! From `tracing`'s spans to the spans of tenants.
+//! Conversion of `tracing` spans to tenants' spans.
 
 use cogniverse_foundation::telemetry::{
     AttributeValue, Entered, FIELD_TENANT, Span as TenantSpan, SpanKind, TelemetryManager, TelemetryScope,
@@ -16,14 +16,14 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanRef},
 };
 
-/// The field that says what kind of work a span is, in OpenInference's words.
+/// The field with the kind of work, as in OpenInference.
 const KIND: &str = "openinference.span.kind";
-/// A field with a JSON array of objects, which OpenInference spreads over many attributes.
+/// A field with a JSON array of objects, which OpenInference flattens into attributes.
 const DOCUMENTS: &str = "retrieval.documents";
 
-/// A layer that turns the spans of this library, and of the targets that are added, into spans of the tenant that they name in
-/// the field `tenant.id` (empty: of the system). A span that names none is its parent's; where no parent names one either, it
-/// is counted and not exported.
+/// A `tracing` layer that converts the spans of this library, and of added targets, to spans of the tenant in their
+/// field `tenant.id` (empty for the system). A span without the field inherits its parent's tenant; if no ancestor
+/// has one, it is counted and not exported.
 #[derive(Debug)]
 pub struct TenantLayer {
     telemetry: TelemetryManager,
@@ -39,22 +39,22 @@ thread_local! {
 }
 
 impl TenantLayer {
-    /// For the library's own spans.
+    /// Creates a layer for the library's own spans.
     #[must_use]
     pub fn new(telemetry: &TelemetryManager) -> Self {
         // A global subscriber lives as long as the process and must not keep the last export waiting.
         Self { telemetry: telemetry.detached(), targets: vec!["cogniverse".to_owned()], level: Level::INFO }
     }
 
-    /// Takes spans of a target, and of those below it, too: `my_service`.
+    /// Adds a target, such as `my_service`, with the targets below it.
     #[must_use]
     pub fn with_target(mut self, target: impl Into<String>) -> Self {
         self.targets.push(target.into());
         self
     }
 
-    /// Takes spans and events up to a level (default: `INFO`; the library's small steps, such as reading a value of the
-    /// configuration, are `DEBUG`).
+    /// Sets the most verbose level of spans and events (default `INFO`; the library's small steps, such as reading a
+    /// configuration value, are `DEBUG`).
     #[must_use]
     pub fn with_max_level(mut self, level: Level) -> Self {
         self.level = level;
@@ -133,7 +133,9 @@ where
         if *event.metadata().level() == Level::ERROR {
             own.record_error(fields.error.take().unwrap_or_else(|| "error".to_owned()), &message);
         } else {
-            let attributes = fields.others.into_iter().map(|(key, value)| (key.into(), value)).collect();
+            let kind = fields.error.take().map(|kind| ("exception.type".into(), kind.into()));
+            let others = fields.others.into_iter().map(|(key, value)| (key.into(), value));
+            let attributes = kind.into_iter().chain(others).collect();
             own.add_event(message, attributes);
         }
     }

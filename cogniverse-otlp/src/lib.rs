@@ -1,7 +1,7 @@
-//! Spans and metrics of tenants, to whoever speaks OTLP: Arize Phoenix, an OpenTelemetry collector.
+//! Export of tenants' spans and metrics over OTLP, to Arize Phoenix or any OpenTelemetry collector.
 //!
-//! One exporter serves all tenants: each tenant's spans are a resource of their own in the request, with the tenant's project
-//! in `openinference.project.name`, which is how Phoenix files them.
+//! One exporter serves all tenants: each tenant's spans are a resource of their own in the request, with the tenant's
+//! project in `openinference.project.name`, by which Phoenix files them.
 //!
 //! ```no_run
 //! use cogniverse_foundation::telemetry::{TelemetryManager, TelemetrySettings};
@@ -19,11 +19,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `config` | where to, how, with which key |
-//! | `exporter`, `http`, `grpc` | sending |
-//! | `wire` | from our spans to OTLP's messages |
-//! | `layer` | from `tracing`'s spans to ours |
-//! | `metrics` | requests, errors and times per tenant, by OpenTelemetry |
+//! | `config` | address, transport and key |
+//! | `exporter`, `http`, `grpc` | the exporter and its transports |
+//! | `wire` | conversion of spans to OTLP messages |
+//! | `layer` | conversion of `tracing` spans to tenants' spans |
+//! | `metrics` | requests, errors and durations per tenant, by OpenTelemetry |
 
 mod config;
 mod exporter;

@@ -1,4 +1,4 @@
-//! Requests, errors and times per tenant, by OpenTelemetry, with a bounded number of labels.
+//! Metrics per tenant with bounded label cardinality.
 
 use cogniverse_foundation::telemetry::{RequestObserver, TelemetryScope};
 use opentelemetry::{
@@ -14,14 +14,14 @@ use std::{
 
 /// The label of tenants and operations without a label of their own.
 pub const OTHER: &str = "other";
-/// Finished pieces of work between two looks at who is busiest.
+/// The number of operations between two rankings of tenants.
 const PERIOD: u64 = 1024;
-/// Operations with a label of their own: names are constants of this library and few of the caller's.
+/// The largest number of operations with a label of their own.
 const MAX_OPERATIONS: usize = 64;
 
-/// Counts requests and errors and measures times, labelled by tenant and operation. Only the busiest tenants have a label of
-/// their own; all others share [`OTHER`]. A meter remembers every label that it ever saw, so over the life of the process at
-/// most four times as many tenants get one.
+/// An observer that counts requests and errors and measures durations, labelled by tenant and operation. Only the
+/// busiest tenants have a label of their own; all others share [`OTHER`]. As a meter never forgets a label, at most
+/// four times as many tenants get one over the life of the process.
 ///
 /// | instrument | unit | labels |
 /// |---|---|---|
@@ -42,7 +42,7 @@ impl fmt::Debug for TenantMetrics {
 }
 
 impl TenantMetrics {
-    /// Instruments of a meter, with labels for the `busiest` tenants at a time.
+    /// Creates the instruments on a meter, with labels for the `busiest` tenants at a time.
     #[must_use]
     pub fn new(meter: &Meter, busiest: usize) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl RequestObserver for TenantMetrics {
 struct Labels {
     busiest: usize,
     named: BTreeSet<TelemetryScope>,
-    /// All that ever had a label.
+    /// All tenants that ever had a label.
     ever: HashSet<TelemetryScope>,
     counts: HashMap<TelemetryScope, u64>,
     seen: u64,
@@ -112,7 +112,7 @@ impl Labels {
         self.named.insert(scope);
     }
 
-    /// Gives the labels of the idle to those who are twice as busy, then halves all counts, so that the past fades.
+    /// Moves labels from idle tenants to those that are twice as busy, then halves all counts to age them.
     fn look_again(&mut self) {
         let worth = (PERIOD / 4 / self.busiest.max(1) as u64).max(8);
         let mut order: Vec<(TelemetryScope, u64)> =

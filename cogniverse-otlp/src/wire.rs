@@ -1,4 +1,4 @@
-//! From our spans to OTLP's messages.
+//! Conversion of spans to OTLP messages.
 
 use cogniverse_foundation::telemetry::{AttributeValue, ScopeBatch, SpanRecord, SpanStatus};
 use opentelemetry_proto::tonic::{

@@ -1,4 +1,4 @@
-//! What the traces of tenants say: counts, times, outliers and errors.
+//! Analytics of tenants' traces: counts, durations, outliers and errors.
 
 mod html;
 mod report;
@@ -8,36 +8,38 @@ pub use html::html_report;
 pub use report::TenantReport;
 pub use statistics::{Durations, Group, HourStatistics, TraceMetrics, TraceStatistics};
 
-use crate::audit::{AuditEntry, AuditLog, CrossTenantGrant};
+use crate::wire::Cursors;
+use cogniverse_core::tenants::TenantGrant;
+use cogniverse_foundation::TelemetryConfig;
 use cogniverse_sdk::{
-    Result,
-    telemetry_provider::{ProjectName, SpanQuery, TelemetryProvider, TimeWindow},
+    Error, ErrorKind, Operation, Result,
+    telemetry_provider::{Continuation, ProjectName, SpanQuery, TelemetryProvider, TimeWindow},
 };
-use jiff::Timestamp;
 use std::sync::Arc;
 
-/// Spans of one page.
+/// The number of spans in a page.
 const PAGE: usize = 1000;
 
-/// Reads traces and makes figures of them. Only the first span of each trace counts: one request, one figure.
+/// Analytics over a trace store. Only the root span of each trace counts: one request, one sample.
 #[derive(Debug, Clone)]
 pub struct PhoenixAnalytics {
     provider: Arc<dyn TelemetryProvider>,
 }
 
 impl PhoenixAnalytics {
-    /// Over a store of traces, such as [`crate::PhoenixClient`].
+    /// Creates analytics over a trace store, such as [`crate::PhoenixClient`].
     #[must_use]
     pub fn new(provider: impl TelemetryProvider) -> Self {
         Self { provider: Arc::new(provider) }
     }
 
-    /// What is needed of each trace of a project, oldest first. 100 bytes or so a trace; pages are let go as they are read.
+    /// Reads the metrics of each trace of a project, oldest first. They take about 100 bytes a trace.
     ///
     /// # Errors
-    /// `NotFound` for a project that is not there, which is not one without traces; as [`TelemetryProvider::read_spans`].
+    /// `NotFound` for a project that does not exist, as opposed to one without traces; those of
+    /// [`TelemetryProvider::read_spans`].
     pub async fn traces(&self, project: &ProjectName, window: TimeWindow) -> Result<Vec<TraceMetrics>> {
-        let (mut traces, mut next) = (Vec::new(), None);
+        let (mut traces, mut next, mut cursors) = (Vec::new(), None, Cursors::default());
         loop {
             let query = SpanQuery::new(project.clone())
                 .with_window(Some(window))
@@ -46,45 +48,55 @@ impl PhoenixAnalytics {
                 .with_continuation(next);
             let page = self.provider.read_spans(query).await?;
             traces.extend(page.spans.iter().map(TraceMetrics::of));
-            next = page.next;
+            next = cursors.next(page.next.map(|next| next.as_str().to_owned()))?.map(Continuation::new);
             if next.is_none() {
                 return Ok(traces);
             }
         }
     }
 
-    /// The figures of one tenant's project.
+    /// Computes the statistics of one tenant's project.
     ///
     /// # Errors
-    /// As [`PhoenixAnalytics::traces`].
+    /// Those of [`PhoenixAnalytics::traces`].
     pub async fn tenant(&self, project: &ProjectName, window: TimeWindow) -> Result<TenantReport> {
         Ok(TenantReport::of(project.clone(), window, self.traces(project, window).await?))
     }
 
-    /// The figures of several tenants, each by itself, for an administrator. The look is written to the audit log before.
+    /// Computes the statistics of several tenants, each separately, in their projects as each tenant's configuration
+    /// names them. Every tenant needs a grant of the gate, which has recorded the access in that tenant's audit log.
+    ///
+    /// ```no_run
+    /// # async fn shown(cogniverse: &cogniverse_core::tenants::Gate, analytics: &cogniverse_phoenix::PhoenixAnalytics,
+    /// #     tenants: &[cogniverse_sdk::TenantId], window: cogniverse_sdk::TimeWindow) -> cogniverse_sdk::Result<()> {
+    /// let mut grants = Vec::new();
+    /// for tenant in tenants {
+    ///     grants.push(cogniverse.admit(tenant, cogniverse_sdk::Operation::ReadTelemetry).await?);
+    /// }
+    /// for report in analytics.across_tenants(&grants, window).await? {
+    ///     println!("{report}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// `PermissionDenied` where the leave has expired; where the audit log cannot be written, in which case nothing is read;
-    /// as [`PhoenixAnalytics::traces`].
-    pub async fn across_tenants(
-        &self,
-        grant: &CrossTenantGrant,
-        audit: &Arc<dyn AuditLog>,
-        projects: &[ProjectName],
-        window: TimeWindow,
-    ) -> Result<Vec<TenantReport>> {
-        grant.check()?;
-        let (log, own, names) = (Arc::clone(audit), grant.clone(), projects.to_vec());
-        let record = move || {
-            let projects = names.iter().map(ProjectName::as_str).collect();
-            log.record(&AuditEntry { at: Timestamp::now(), grant: &own, projects })
-        };
-        tokio::task::spawn_blocking(record)
-            .await
-            .map_err(|e| cogniverse_sdk::Error::unexpected("writing the audit log ended early").with_source(e))??;
+    /// `PermissionDenied` for a grant of another operation; those of [`TenantGrant::check`] and
+    /// [`PhoenixAnalytics::traces`].
+    pub async fn across_tenants(&self, grants: &[TenantGrant], window: TimeWindow) -> Result<Vec<TenantReport>> {
+        let mut projects = Vec::with_capacity(grants.len());
+        for grant in grants {
+            if grant.operation() != Operation::ReadTelemetry {
+                let message =
+                    format!("a grant to {} reads no telemetry; ask the gate for read_telemetry", grant.operation());
+                return Err(Error::new(ErrorKind::PermissionDenied, message));
+            }
+            let config = grant.config().section::<TelemetryConfig>()?.value;
+            projects.push((grant, ProjectName::parse(config.project_name(grant.tenant()))?));
+        }
         let mut reports = Vec::with_capacity(projects.len());
-        for project in projects {
-            reports.push(self.tenant(project, window).await?);
+        for (grant, project) in projects {
+            reports.push(grant.run(self.tenant(&project, window)).await?);
         }
         Ok(reports)
     }

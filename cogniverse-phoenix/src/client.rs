@@ -1,22 +1,18 @@
-//! Calls.
+//! The HTTP client of Phoenix.
 
-use crate::{config::PhoenixConfig, error};
-use cogniverse_sdk::{Error, ErrorKind, Result, Retry};
-use reqwest::{
-    Client, Method, StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+use crate::{
+    config::PhoenixConfig,
+    error::{self, Phoenix},
 };
+use cogniverse_http::{Answer, HttpClient, Method, Repeat, Request, StatusCode};
+use cogniverse_sdk::{Result, json_problem};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// The largest answer that is read: a page of 1,000 spans with long attributes stays far below.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
-/// The first pause between two tries; it doubles from there.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause.
-const LAST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A connection to one Phoenix. Cheap to clone.
+/// A client of one Phoenix. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PhoenixClient {
     inner: Arc<Inner>,
@@ -24,216 +20,114 @@ pub struct PhoenixClient {
 
 #[derive(Debug)]
 struct Inner {
-    http: Client,
-    base: Url,
+    http: HttpClient<Phoenix>,
     config: PhoenixConfig,
 }
 
-/// Whether Phoenix is there.
+/// The health that Phoenix reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Its version, where it says one.
+    /// Its version, where it reports one.
     pub version: Option<String>,
 }
 
-/// Whether a call may be repeated where it is not known what became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    Yes,
-    No,
-}
-
-/// An answer of any status.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    kind: String,
-    after: Option<Duration>,
-    pub(crate) version: Option<String>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// A call to make.
-pub(crate) struct Call<'a> {
-    method: Method,
-    path: Vec<&'a str>,
-    query: Vec<(&'static str, String)>,
-    body: Option<Vec<u8>>,
-    repeat: Repeat,
-}
-
-impl<'a> Call<'a> {
-    /// Reads.
-    pub(crate) fn get(path: impl IntoIterator<Item = &'a str>) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into_iter().collect(),
-            query: Vec::new(),
-            body: None,
-            repeat: Repeat::Yes,
-        }
-    }
-
-    /// Deletes; again: 404.
-    pub(crate) fn delete(path: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { method: Method::DELETE, ..Self::get(path) }
-    }
-
-    /// Writes JSON.
-    pub(crate) fn post(path: impl IntoIterator<Item = &'a str>, body: &impl Serialize, repeat: Repeat) -> Result<Self> {
-        let body = serde_json::to_vec(body)
-            .map_err(|e| Error::invalid("the request cannot be written as JSON").with_source(e))?;
-        Ok(Self { method: Method::POST, body: Some(body), repeat, ..Self::get(path) })
-    }
-
-    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.query.push((name, value.to_string()));
-        self
-    }
-
-    pub(crate) fn with_all(mut self, name: &'static str, values: impl IntoIterator<Item = impl ToString>) -> Self {
-        self.query.extend(values.into_iter().map(|value| (name, value.to_string())));
-        self
-    }
-
-    fn name(&self) -> String {
-        format!("{} /{}", self.method, self.path.join("/"))
-    }
-}
-
 impl PhoenixClient {
-    /// A client. Nothing is sent yet.
+    /// Creates a client. Sends nothing yet.
     ///
     /// # Errors
     /// `InvalidInput` for an address or a key that cannot be used.
     pub fn new(config: PhoenixConfig) -> Result<Self> {
-        let base = config.base()?;
-        let http = Client::builder()
-            .timeout(config.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|e| Error::unexpected("no HTTP client can be made").with_source(e))?;
-        Ok(Self { inner: Arc::new(Inner { http, base, config }) })
+        let http = HttpClient::new(Phoenix, config.endpoint()?, config.api_key(), config.retry_policy())?;
+        Ok(Self { inner: Arc::new(Inner { http, config }) })
     }
 
-    /// Whether Phoenix is there, and its version.
+    /// Checks that Phoenix answers.
     ///
     /// # Errors
-    /// `Unavailable` where it is not, or where somebody else answers.
+    /// `Unavailable` where it cannot be reached, or another server answers.
     pub async fn health(&self) -> Result<Health> {
-        let call = Call::get(["healthz"]);
+        let call = self.get(["healthz"]);
         let answer = self.send(&call).await?;
-        if answer.status == StatusCode::OK && answer.kind.starts_with("text/html") {
-            return Err(error::no_json(&call.name(), &answer.kind, &answer.body));
+        if answer.status() == StatusCode::OK && is_page(&answer) {
+            return Err(error::no_json(&call, &answer, "a page"));
         }
-        answer.success(&call)?;
-        Ok(Health { version: answer.version })
+        self.success(&call, &answer)?;
+        let version = Some(answer.header("x-phoenix-server-version")).filter(|version| !version.is_empty());
+        Ok(Health { version: version.map(str::to_owned) })
+    }
+
+    pub(crate) fn get<'s>(&self, path: impl IntoIterator<Item = &'s str>) -> Request {
+        self.inner.http.get(path).with_max_answer_bytes(MAX_ANSWER_BYTES)
+    }
+
+    pub(crate) fn delete<'s>(&self, path: impl IntoIterator<Item = &'s str>) -> Request {
+        self.inner.http.request(Method::DELETE, path)
+    }
+
+    /// A write. One that Phoenix might carry out twice is not repeated: it answers 500 and resets the connection also for
+    /// what will never work.
+    pub(crate) fn post<'s>(
+        &self,
+        path: impl IntoIterator<Item = &'s str>,
+        body: &impl Serialize,
+        repeat: Repeat,
+    ) -> Result<Request> {
+        let request = self.inner.http.post(path).with_repeat(repeat).with_max_answer_bytes(MAX_ANSWER_BYTES);
+        request.with_json(body)
     }
 
     /// The JSON of an answer.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T> {
+    pub(crate) async fn json<T: DeserializeOwned>(&self, call: Request) -> Result<T> {
         let answer = self.send(&call).await?;
-        answer.success(&call)?;
-        answer.json(&call)
+        self.success(&call, &answer)?;
+        Self::read(&call, &answer)
     }
 
-    /// The JSON of an answer; none where Phoenix says that there is no such thing.
-    pub(crate) async fn find<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Option<T>> {
+    /// The JSON of an answer; `None` where Phoenix reports that the thing does not exist.
+    pub(crate) async fn find<T: DeserializeOwned>(&self, call: Request) -> Result<Option<T>> {
         let answer = self.send(&call).await?;
-        if answer.status == StatusCode::NOT_FOUND {
+        if is_absence(&call, &answer) {
             return Ok(None);
         }
-        answer.success(&call)?;
-        answer.json(&call).map(Some)
+        self.success(&call, &answer)?;
+        Self::read(&call, &answer).map(Some)
     }
 
-    /// Whether something was there to do it with: false for 404.
-    pub(crate) async fn done(&self, call: Call<'_>) -> Result<bool> {
+    /// Whether the thing existed: false where Phoenix reports that it does not.
+    pub(crate) async fn done(&self, call: Request) -> Result<bool> {
         let answer = self.send(&call).await?;
-        if answer.status == StatusCode::NOT_FOUND {
+        if is_absence(&call, &answer) {
             return Ok(false);
         }
-        answer.success(&call)?;
+        self.success(&call, &answer)?;
+        if is_page(&answer) {
+            return Err(error::no_json(&call, &answer, "a page"));
+        }
         Ok(true)
     }
 
-    async fn send(&self, call: &Call<'_>) -> Result<Answer> {
-        let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
-        loop {
-            let (error, after) = match self.once(call).await {
-                Ok(answer) if !is_passing(answer.status) => return Ok(answer),
-                Ok(answer) => (error::of_status(&call.name(), answer.status, answer.after, &answer.body), answer.after),
-                Err(error) => (error, None),
-            };
-            // Phoenix answers 500 and resets the connection also for what will never work; a write is not repeated blindly.
-            if attempt >= self.inner.config.attempts || call.repeat == Repeat::No {
-                return Err(error.with_retry(Retry::Exhausted));
-            }
-            tokio::time::sleep(after.unwrap_or(pause).min(LAST_PAUSE) + jitter(pause)).await;
-            pause = (pause * 2).min(LAST_PAUSE);
-            attempt += 1;
-        }
+    async fn send(&self, call: &Request) -> Result<Answer> {
+        self.inner.http.within(self.inner.config.timeout, call, self.inner.http.answer(call)).await
     }
 
-    async fn once(&self, call: &Call<'_>) -> Result<Answer> {
-        let mut url = self.inner.base.clone();
-        url.path_segments_mut()
-            .map_err(|()| Error::invalid("the Phoenix address cannot have a path"))?
-            .pop_if_empty()
-            .extend(&call.path);
-        let mut request = self.inner.http.request(call.method.clone(), url);
-        if !call.query.is_empty() {
-            request = request.query(&call.query);
+    fn success(&self, call: &Request, answer: &Answer) -> Result<()> {
+        if answer.is_success() { Ok(()) } else { Err(self.inner.http.refusal(call, answer)) }
+    }
+
+    fn read<T: DeserializeOwned>(call: &Request, answer: &Answer) -> Result<T> {
+        if !answer.content_type().starts_with("application/json") {
+            return Err(error::no_json(call, answer, "it does not call itself JSON"));
         }
-        if let Some(authorization) = self.inner.config.authorization() {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
-        }
-        let broke = |e| error::of_transport(&call.name(), e);
-        let mut response = request.send().await.map_err(broke)?;
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (kind, version) = (header(CONTENT_TYPE.as_str()).unwrap_or_default(), header("x-phoenix-server-version"));
-        let after = header(RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(broke)? {
-            if body.len() + piece.len() > MAX_ANSWER_BYTES {
-                return Err(Error::new(ErrorKind::Unavailable, "the answer is too large; ask for smaller pages")
-                    .with_context("request", call.name()));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(Answer { status, kind, after, version, body })
+        serde_json::from_slice(answer.body()).map_err(|e| error::no_json(call, answer, &json_problem(&e)))
     }
 }
 
-/// Statuses that another try may not meet.
-fn is_passing(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+fn is_page(answer: &Answer) -> bool {
+    answer.content_type().starts_with("text/html")
 }
 
-/// Up to a quarter more, by the clock's last digits, so that many clients do not come back at once.
-fn jitter(pause: Duration) -> Duration {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    pause.mul_f64(f64::from(now.subsec_nanos() % 1024) / 4096.0)
-}
-
-impl Answer {
-    fn success(&self, call: &Call<'_>) -> Result<()> {
-        if self.status.is_success() {
-            return Ok(());
-        }
-        Err(error::of_status(&call.name(), self.status, self.after, &self.body))
-    }
-
-    fn json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
-        if !self.kind.starts_with("application/json") {
-            return Err(error::no_json(&call.name(), &self.kind, &self.body));
-        }
-        serde_json::from_slice(&self.body)
-            .map_err(|e| error::no_json(&call.name(), &self.kind, &self.body).with_source(e))
-    }
+/// Whether Phoenix itself reports that the thing does not exist.
+fn is_absence(call: &Request, answer: &Answer) -> bool {
+    answer.status() == StatusCode::NOT_FOUND && error::is_absence(call, answer)
 }

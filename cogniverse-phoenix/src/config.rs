@@ -1,44 +1,55 @@
-//! Where Phoenix is.
+//! Configuration of the client.
 
-use cogniverse_sdk::{Error, Result};
-use reqwest::Url;
-use std::{fmt, time::Duration};
+use cogniverse_http::{Address, ApiKey, Endpoint, RetryPolicy};
+use cogniverse_sdk::Result;
+use serde::Deserialize;
+use std::time::Duration;
 
-/// Where Phoenix is. Each setting but the address has a default.
-#[derive(Clone)]
+/// The configuration of a [`PhoenixClient`](crate::PhoenixClient). Only the address is required.
+///
+/// It loads from a file:
+///
+/// ```
+/// let config: cogniverse_phoenix::PhoenixConfig =
+///     serde_json::from_str(r#"{"url": "http://localhost:6006", "timeout_seconds": 10}"#)?;
+/// assert_eq!((config.timeout.as_secs(), config.attempts), (10, 4));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PhoenixConfig {
-    /// The address of its page, such as `http://localhost:6006`.
-    pub url: String,
-    /// How long one request may take (default 30 s).
+    /// The address of its user interface, such as `http://localhost:6006`.
+    pub url: Address,
+    /// The timeout of a call, including all attempts (default 30 s).
+    #[serde(rename = "timeout_seconds", with = "cogniverse_http::seconds", default = "default_timeout")]
     pub timeout: Duration,
-    /// Tries of a request that may be repeated (default 4).
+    /// The number of attempts of a request that may be repeated (default 4).
+    #[serde(default = "default_attempts")]
     pub attempts: u32,
-    api_key: Option<String>,
+    #[serde(default)]
+    api_key: Option<ApiKey>,
 }
 
-impl fmt::Debug for PhoenixConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PhoenixConfig")
-            .field("url", &self.url)
-            .field("timeout", &self.timeout)
-            .field("attempts", &self.attempts)
-            .field("api_key", &self.api_key.as_ref().map(|_| "***"))
-            .finish()
-    }
+fn default_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn default_attempts() -> u32 {
+    4
 }
 
 impl PhoenixConfig {
     /// The defaults for an address.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), timeout: Duration::from_secs(30), attempts: 4, api_key: None }
+        Self { url: url.into().into(), timeout: default_timeout(), attempts: default_attempts(), api_key: None }
     }
 
-    /// A key. Deleting a project needs an administrator's user key or the admin secret; a system key may not.
+    /// Sets an API key. Deleting a project needs an administrator's user key or the admin secret; a system key may not.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(key.into());
+        self.api_key = Some(key.into().into());
         self
     }
 
@@ -49,31 +60,22 @@ impl PhoenixConfig {
         self
     }
 
-    /// Sets [`Self::attempts`].
+    /// Sets [`Self::attempts`], at least 1.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    pub(crate) fn authorization(&self) -> Option<String> {
-        self.api_key.as_ref().map(|key| format!("Bearer {key}"))
+    pub(crate) fn endpoint(&self) -> Result<Endpoint> {
+        self.url.endpoint("Phoenix")
     }
 
-    /// The address, checked.
-    pub(crate) fn base(&self) -> Result<Url> {
-        let wrong =
-            |why: String| Error::invalid(format!("the Phoenix address {:?} {why}; give http://host:port", self.url));
-        let url = Url::parse(&self.url).map_err(|e| wrong(format!("cannot be read: {e}")))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("is not of http or https, or holds credentials".to_owned()));
-        }
-        if url.scheme() == "https" && !cfg!(feature = "tls") {
-            return Err(wrong("needs the feature `tls` of cogniverse-phoenix".to_owned()));
-        }
-        if !self.api_key.as_deref().unwrap_or_default().bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return Err(Error::invalid("the API key holds characters that a header cannot carry"));
-        }
-        Ok(url)
+    pub(crate) fn api_key(&self) -> Option<&ApiKey> {
+        self.api_key.as_ref()
+    }
+
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::default().with_attempts(self.attempts)
     }
 }

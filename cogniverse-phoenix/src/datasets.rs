@@ -1,58 +1,60 @@
-//! Examples to measure against.
+//! Datasets of examples for evaluation.
 
 use crate::{
-    client::{Call, PhoenixClient, Repeat},
-    wire::{Data, Page},
+    client::PhoenixClient,
+    wire::{Cursors, Data, Page},
 };
+use cogniverse_http::Repeat;
 use cogniverse_sdk::{Error, ErrorKind, Result, telemetry_provider::ProjectName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// What to do with examples.
+/// The action of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatasetAction {
-    /// A new dataset; `Conflict` where it is there.
+    /// Creates a dataset; `Conflict` where it exists.
     Create,
-    /// More examples of one that is there, as a new version.
+    /// Appends examples to an existing dataset, as a new version.
     Append,
 }
 
-/// One example: what goes in, and what should come out.
+/// An example: an input and its expected output.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Example {
-    /// What goes in.
+    /// The input.
     pub input: Map<String, Value>,
-    /// What should come out.
+    /// The expected output.
     pub output: Map<String, Value>,
-    /// What else is known.
+    /// Additional data.
     pub metadata: Map<String, Value>,
 }
 
-/// A dataset of one project. Phoenix's datasets belong to nobody, so its name there begins with the project's.
+/// A dataset of one project. Phoenix's datasets have no project, so the name there starts with the project's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dataset {
-    /// Whose.
+    /// The project.
     pub project: ProjectName,
-    /// Its name, without the project's.
+    /// The name, without the project's.
     pub name: String,
-    /// Phoenix's id.
+    /// The id in Phoenix.
     pub(crate) id: String,
 }
 
-/// An example as it was stored.
+/// A stored example.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct StoredExample {
-    /// Phoenix's id.
+    /// The id in Phoenix.
     pub id: String,
-    /// What goes in.
+    /// The input.
     #[serde(default)]
     pub input: Map<String, Value>,
-    /// What should come out.
+    /// The expected output.
     #[serde(default)]
     pub output: Map<String, Value>,
-    /// What else is known.
+    /// Additional data.
     #[serde(default)]
     pub metadata: Map<String, Value>,
 }
@@ -83,16 +85,17 @@ struct Upload<'a> {
     metadata: Vec<&'a Map<String, Value>>,
 }
 
-/// The name in Phoenix. No project name of this library's own making holds ` / `, as a slash is refused there.
+/// Returns the name in Phoenix. It is unambiguous, as project names contain no slash.
 fn physical(project: &ProjectName, name: &str) -> String {
     format!("{project} / {name}")
 }
 
 impl PhoenixClient {
-    /// Stores examples.
+    /// Uploads examples.
     ///
     /// # Errors
-    /// `InvalidInput` without a name or an example; `Conflict` where it exists; `NotFound` where it does not, for more examples.
+    /// `InvalidInput` for an empty name or without examples; `Conflict` where the dataset to create exists;
+    /// `NotFound` where the dataset to append to does not.
     pub async fn upload_dataset(
         &self,
         project: &ProjectName,
@@ -118,65 +121,65 @@ impl PhoenixClient {
             outputs: examples.iter().map(|example| &example.output).collect(),
             metadata: examples.iter().map(|example| &example.metadata).collect(),
         };
-        let call = Call::post(["v1", "datasets", "upload"], &upload, Repeat::No)?.with("sync", true);
+        let call = self.post(["v1", "datasets", "upload"], &upload, Repeat::Never)?.with_query("sync", true);
         let made: Data<WireUpload> = self.json(call).await?;
         Ok(Dataset { project: project.clone(), name: name.to_owned(), id: made.data.dataset_id })
     }
 
-    /// A dataset by its exact name.
+    /// Finds a dataset by its exact name.
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`](cogniverse_sdk::TelemetryProvider).
     pub async fn find_dataset(&self, project: &ProjectName, name: &str) -> Result<Option<Dataset>> {
         let wanted = physical(project, name);
-        let mut cursor = None::<String>;
+        let (mut cursor, mut cursors) = (None::<String>, Cursors::default());
         loop {
-            let call = Call::get(["v1", "datasets"]).with("name", &wanted).with_all("cursor", cursor);
+            let call = self.get(["v1", "datasets"]).with_query("name", &wanted).with_queries("cursor", cursor);
             let page: Page<WireDataset> = self.json(call).await?;
             // Never by a part of the name.
             if let Some(found) = page.data.into_iter().find(|found| found.name == wanted) {
                 return Ok(Some(Dataset { project: project.clone(), name: name.to_owned(), id: found.id }));
             }
-            cursor = page.next_cursor;
+            cursor = cursors.next(page.next_cursor)?;
             if cursor.is_none() {
                 return Ok(None);
             }
         }
     }
 
-    /// All examples of the newest version.
+    /// Returns all examples of the newest version.
     ///
     /// # Errors
-    /// `NotFound` where the dataset is gone.
+    /// `NotFound` where the dataset no longer exists.
     pub async fn dataset_examples(&self, dataset: &Dataset) -> Result<Vec<StoredExample>> {
         let found: Option<Data<WireExamples>> =
-            self.find(Call::get(["v1", "datasets", &dataset.id, "examples"])).await?;
+            self.find(self.get(["v1", "datasets", &dataset.id, "examples"])).await?;
         found.map(|found| found.data.examples).ok_or_else(|| not_there(&dataset.project, &dataset.name))
     }
 
-    /// How many versions a dataset has.
+    /// Returns the number of versions of a dataset.
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`](cogniverse_sdk::TelemetryProvider).
     pub async fn dataset_versions(&self, dataset: &Dataset) -> Result<usize> {
-        let (mut count, mut cursor) = (0, None::<String>);
+        let (mut count, mut cursor, mut cursors) = (0, None::<String>, Cursors::default());
         loop {
-            let call = Call::get(["v1", "datasets", &dataset.id, "versions"]).with_all("cursor", cursor);
+            let call = self.get(["v1", "datasets", &dataset.id, "versions"]).with_queries("cursor", cursor);
             let page: Page<Value> = self.json(call).await?;
             count += page.data.len();
-            cursor = page.next_cursor;
+            cursor = cursors.next(page.next_cursor)?;
             if cursor.is_none() {
                 return Ok(count);
             }
         }
     }
 
-    /// Deletes a dataset with its experiments; false where it is gone already.
+    /// Deletes a dataset with its experiments, and returns whether it existed.
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`](cogniverse_sdk::TelemetryProvider).
     pub async fn delete_dataset(&self, dataset: &Dataset) -> Result<bool> {
-        self.done(Call::delete(["v1", "datasets", &dataset.id])).await
+        self.done(self.delete(["v1", "datasets", &dataset.id])).await
     }
 }
 
@@ -185,7 +188,7 @@ fn not_there(project: &ProjectName, name: &str) -> Error {
 }
 
 impl Example {
-    /// From two JSON objects; other values are put under `value`.
+    /// Creates an example from two JSON objects; other values are stored under `value`.
     #[must_use]
     pub fn new(input: Value, output: Value) -> Self {
         let object = |value: Value| match value {

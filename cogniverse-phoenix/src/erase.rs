@@ -1,4 +1,4 @@
-//! A tenant's traces gone, also those on their way.
+//! Erasure of a tenant's traces, including those in flight.
 
 use cogniverse_foundation::{TelemetryConfig, telemetry::TelemetryManager};
 use cogniverse_sdk::{
@@ -6,14 +6,14 @@ use cogniverse_sdk::{
     telemetry_provider::{ErasureReceipt, ProjectName, Settle, TelemetryProvider},
 };
 
-/// Erases a tenant's project. First the pipeline gives up the tenant's spans and takes no more, so that nothing that waits in
-/// this process brings the project back; then the project is deleted and asked for until it has stayed away.
+/// Erases a tenant's project. The pipeline first drops the tenant's spans and refuses new ones, so that nothing in
+/// this process recreates the project; then the project is deleted until it stays absent.
 ///
-/// The tenant stays closed in the pipeline: [`TelemetryManager::reopen_tenant`] is for one that comes back.
+/// The tenant stays closed in the pipeline; [`TelemetryManager::reopen_tenant`] reverts that.
 ///
 /// # Errors
-/// `Timeout` where an export holds the tenant's spans for longer than `settle.total`, or where another process goes on writing
-/// to the project; call again. As [`TelemetryProvider::erase_project`].
+/// `Timeout` where an export holds the tenant's spans longer than `settle.total`, or another process keeps writing to
+/// the project; call again. Those of [`TelemetryProvider::erase_project`].
 pub async fn erase_tenant(
     telemetry: &TelemetryManager,
     provider: &dyn TelemetryProvider,

@@ -1,10 +1,7 @@
-//! What was measured against a dataset.
+//! Experiments: measurements against a dataset.
 
-use crate::{
-    client::{Call, PhoenixClient, Repeat},
-    datasets::Dataset,
-    wire::Data,
-};
+use crate::{client::PhoenixClient, datasets::Dataset, wire::Data};
+use cogniverse_http::Repeat;
 use cogniverse_sdk::{Result, telemetry_provider::AnnotatorKind};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -16,33 +13,33 @@ use serde_json::{Map, Value, json};
 pub struct Experiment {
     /// The dataset.
     pub dataset: Dataset,
-    /// Phoenix's id.
+    /// The id in Phoenix.
     id: String,
 }
 
-/// One example, done.
+/// The run of one example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentRun {
-    /// The example.
+    /// The id of the example.
     pub example_id: String,
-    /// What came out.
+    /// The output.
     pub output: Value,
-    /// From when to when.
+    /// The start and end times.
     pub time: (Timestamp, Timestamp),
-    /// Why it failed.
+    /// The error of a failed run.
     pub error: Option<String>,
 }
 
-/// A judgement of a run.
+/// An evaluation of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// What was judged, such as `mrr`.
+    /// The name of the criterion, such as `mrr`.
     pub name: String,
-    /// Who judged.
+    /// The kind of annotator.
     pub annotator: AnnotatorKind,
-    /// The judgement as a number.
+    /// The score.
     pub score: Option<f64>,
-    /// The judgement as a word.
+    /// The label.
     pub label: Option<String>,
 }
 
@@ -52,10 +49,10 @@ struct WireId {
 }
 
 impl PhoenixClient {
-    /// Begins an experiment on a dataset's newest version.
+    /// Creates an experiment on a dataset's newest version.
     ///
     /// # Errors
-    /// `NotFound` where the dataset is gone.
+    /// `NotFound` where the dataset no longer exists.
     pub async fn create_experiment(
         &self,
         dataset: &Dataset,
@@ -63,29 +60,29 @@ impl PhoenixClient {
         about: Map<String, Value>,
     ) -> Result<Experiment> {
         let body = json!({"name": name, "description": "", "metadata": about, "repetitions": 1});
-        let call = Call::post(["v1", "datasets", &dataset.id, "experiments"], &body, Repeat::No)?;
+        let call = self.post(["v1", "datasets", &dataset.id, "experiments"], &body, Repeat::Never)?;
         let made: Data<WireId> = self.json(call).await?;
         Ok(Experiment { dataset: dataset.clone(), id: made.data.id })
     }
 
-    /// Records a run; returns its id.
+    /// Records a run and returns its id.
     ///
     /// # Errors
-    /// `Conflict` where the example has its run already.
+    /// `Conflict` where the example already has a run.
     pub async fn log_run(&self, experiment: &Experiment, run: &ExperimentRun) -> Result<String> {
         let body = json!({
             "dataset_example_id": run.example_id, "output": run.output, "repetition_number": 1,
             "start_time": run.time.0.to_string(), "end_time": run.time.1.to_string(), "error": run.error,
         });
-        let call = Call::post(["v1", "experiments", &experiment.id, "runs"], &body, Repeat::No)?;
+        let call = self.post(["v1", "experiments", &experiment.id, "runs"], &body, Repeat::Never)?;
         let made: Data<WireId> = self.json(call).await?;
         Ok(made.data.id)
     }
 
-    /// Records a judgement of a run of [`PhoenixClient::log_run`].
+    /// Records an evaluation of a run of [`PhoenixClient::log_run`].
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`](cogniverse_sdk::TelemetryProvider).
     pub async fn log_evaluation(&self, run: &str, evaluation: &Evaluation) -> Result<()> {
         let now = Timestamp::now().to_string();
         let body = json!({
@@ -93,23 +90,23 @@ impl PhoenixClient {
             "start_time": now, "end_time": now, "result": {"score": evaluation.score, "label": evaluation.label},
         });
         // The same run and name again replaces.
-        let _made: Data<Value> = self.json(Call::post(["v1", "experiment_evaluations"], &body, Repeat::Yes)?).await?;
+        let _made: Data<Value> = self.json(self.post(["v1", "experiment_evaluations"], &body, Repeat::Always)?).await?;
         Ok(())
     }
 
-    /// Every run with its example, output and judgements, as Phoenix tells them.
+    /// Returns every run with its example, output and evaluations, in Phoenix's JSON.
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`](cogniverse_sdk::TelemetryProvider).
     pub async fn experiment_results(&self, experiment: &Experiment) -> Result<Vec<Value>> {
-        self.json(Call::get(["v1", "experiments", &experiment.id, "json"])).await
+        self.json(self.get(["v1", "experiments", &experiment.id, "json"])).await
     }
 
-    /// Deletes an experiment; false where it is gone already.
+    /// Deletes an experiment, and returns whether it existed.
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`](cogniverse_sdk::TelemetryProvider).
     pub async fn delete_experiment(&self, experiment: &Experiment) -> Result<bool> {
-        self.done(Call::delete(["v1", "experiments", &experiment.id])).await
+        self.done(self.delete(["v1", "experiments", &experiment.id])).await
     }
 }

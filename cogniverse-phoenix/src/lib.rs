@@ -1,7 +1,7 @@
-//! Traces in Arize Phoenix: reading, judging and erasing them, and what they say of each tenant.
+//! Reading, annotating and erasing traces in Arize Phoenix, and analytics per tenant.
 //!
-//! Phoenix knows no tenants: any key sees all projects. So every call here names one project, and an id of a trace, a span
-//! or a dataset is looked up in that project before anything is done with it.
+//! Phoenix has no tenants: any key sees all projects. Every call here therefore names one project, and an id of a
+//! trace, a span or a dataset is looked up in that project before it is used.
 //!
 //! ```no_run
 //! use cogniverse_phoenix::{PhoenixAnalytics, PhoenixClient, PhoenixConfig};
@@ -19,15 +19,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `config`, `client`, `error` | where Phoenix is; calls; its errors, in every shape that it gives them |
-//! | `provider` | the role `TelemetryProvider`: projects, spans, judgements, erasure |
-//! | `datasets`, `experiments` | examples to measure against, and what was measured |
-//! | `erase` | a tenant's traces gone, also those on their way |
-//! | `analytics`, `audit` | counts, times, outliers and errors; leave to look across tenants |
-//! | `memory` | traces in memory, for tests |
+//! | `config`, `client`, `error` | configuration; the HTTP client; conversion of errors |
+//! | `provider` | the role `TelemetryProvider`: projects, spans, annotations, erasure |
+//! | `datasets`, `experiments` | examples for evaluation; measurements against them |
+//! | `erase` | erasure of a tenant's traces, including those in flight |
+//! | `analytics` | statistics, of one tenant or by grants of several |
+//! | `memory` | a trace store in memory, for tests |
 
 mod analytics;
-mod audit;
 mod client;
 mod config;
 mod datasets;
@@ -41,7 +40,6 @@ mod wire;
 pub use analytics::{
     Durations, Group, HourStatistics, PhoenixAnalytics, TenantReport, TraceMetrics, TraceStatistics, html_report,
 };
-pub use audit::{AuditEntry, AuditLog, CrossTenantGrant, FileAuditLog};
 pub use client::{Health, PhoenixClient};
 pub use config::PhoenixConfig;
 pub use datasets::{Dataset, DatasetAction, Example, StoredExample};

@@ -1,8 +1,8 @@
-//! Traces in memory, for tests.
+//! A trace store in memory, for tests.
 
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    Error, ErrorKind, Result,
+    Error, ErrorCode, Result,
     telemetry_provider::{
         AnnotateReceipt, AnnotateSpans, AnnotationPage, AnnotationQuery, Continuation, ErasureReceipt, ProjectInfo,
         ProjectName, Settle, Span, SpanPage, SpanQuery, StoredAnnotation, TelemetryProvider,
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Traces in memory. Clones share them.
+/// A trace store in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct InMemoryTraces(Arc<Mutex<BTreeMap<ProjectName, Project>>>);
 
@@ -23,13 +23,13 @@ struct Project {
 }
 
 impl InMemoryTraces {
-    /// Without any project.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Stores spans; a span whose id is there stays as it was.
+    /// Stores spans; a span whose id exists is left unchanged.
     pub fn store(&self, project: &ProjectName, spans: Vec<Span>) {
         let mut projects = self.0.lock();
         let known = &mut projects.entry(project.clone()).or_default().spans;
@@ -43,7 +43,7 @@ impl InMemoryTraces {
 }
 
 fn unknown(project: &ProjectName) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no project {project}; it is made by its first span"))
+    Error::of(ErrorCode::TraceUnknown, format!("there is no project {project}; it is made by its first span"))
 }
 
 fn matches(query: &SpanQuery, span: &Span) -> bool {
@@ -58,7 +58,7 @@ fn matches(query: &SpanQuery, span: &Span) -> bool {
         && query.attributes.iter().all(|(key, value)| span.attributes.get(key) == Some(value))
 }
 
-/// A page of what is left after a place, and the place after it.
+/// Returns a page of the items after a position, and the position after the page.
 fn page<T: Clone>(all: Vec<T>, size: usize, after: Option<&Continuation>) -> Result<(Vec<T>, Option<Continuation>)> {
     let first: usize = match after {
         Some(after) => after.as_str().parse().map_err(|_| Error::invalid("the continuation is of another query"))?,
@@ -90,7 +90,7 @@ impl TelemetryProvider for InMemoryTraces {
         for annotation in &request.annotations {
             if !found.spans.iter().any(|span| span.span_id == annotation.span_id) {
                 let message = format!("project {} has no span {}", request.project, annotation.span_id);
-                return Err(Error::new(ErrorKind::NotFound, message));
+                return Err(Error::of(ErrorCode::TraceUnknown, message));
             }
         }
         let (now, written) = (Timestamp::now(), request.annotations.len());
@@ -113,7 +113,7 @@ impl TelemetryProvider for InMemoryTraces {
         let projects = self.0.lock();
         let found = projects.get(&query.project).ok_or_else(|| unknown(&query.project))?;
         if let Some(missing) = query.spans.iter().find(|id| !found.spans.iter().any(|span| span.span_id == **id)) {
-            return Err(Error::new(ErrorKind::NotFound, format!("project {} has no span {missing}", query.project)));
+            return Err(Error::of(ErrorCode::TraceUnknown, format!("project {} has no span {missing}", query.project)));
         }
         let wanted = |known: &&StoredAnnotation| {
             query.spans.contains(&known.annotation.span_id)

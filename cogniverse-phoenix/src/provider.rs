@@ -1,12 +1,13 @@
-//! The role `TelemetryProvider`.
+//! The `TelemetryProvider` implementation.
 
 use crate::{
-    client::{Call, PhoenixClient, Repeat},
-    wire::{Data, NewAnnotation, Page, WireAnnotation, WireProject, WireSpan},
+    client::PhoenixClient,
+    wire::{self, Cursors, Data, NewAnnotation, Page, WireAnnotation, WireProject, WireSpan},
 };
 use async_trait::async_trait;
+use cogniverse_http::Repeat;
 use cogniverse_sdk::{
-    Error, ErrorKind, Result, Retry,
+    Error, ErrorCode, ErrorKind, Result, Retry,
     telemetry_provider::{
         AnnotateReceipt, AnnotateSpans, AnnotationPage, AnnotationQuery, Continuation, ErasureReceipt, ProjectInfo,
         ProjectName, Settle, SpanId, SpanPage, SpanQuery, TelemetryProvider,
@@ -16,41 +17,41 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tokio::time::{Instant, sleep};
 
-/// Ids of one question: what fits the line of a request.
+/// The largest number of ids per request, given the length of a URL.
 const IDS_PER_CALL: usize = 100;
 
 impl PhoenixClient {
-    /// Every project, newest first. For administrators: this is across tenants.
+    /// Lists every project, newest first, across tenants: for administrators only.
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`].
     pub async fn list_projects(&self) -> Result<Vec<ProjectInfo>> {
-        let (mut projects, mut cursor) = (Vec::new(), None::<String>);
+        let (mut projects, mut cursor, mut cursors) = (Vec::new(), None::<String>, Cursors::default());
         loop {
-            let call = Call::get(["v1", "projects"]).with("limit", 100).with_all("cursor", cursor);
+            let call = self.get(["v1", "projects"]).with_query("limit", 100).with_queries("cursor", cursor);
             let page: Page<WireProject> = self.json(call).await?;
             // One that this library cannot address by its name is not one of ours.
             projects.extend(page.data.into_iter().filter_map(|project| {
                 Some(ProjectInfo::new(ProjectName::parse(&project.name).ok()?, project.description))
             }));
-            cursor = page.next_cursor;
+            cursor = cursors.next(page.next_cursor)?;
             if cursor.is_none() {
                 return Ok(projects);
             }
         }
     }
 
-    /// Makes a project where it is not there yet. Spans make their project by themselves; this is for one without any.
+    /// Creates a project if it does not exist. Spans create theirs implicitly; this is for a project without any.
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`].
     pub async fn create_project(&self, project: &ProjectName, description: &str) -> Result<ProjectInfo> {
         // Asked for first: the same name again is answered by a 500 and a reset connection.
         if let Some(known) = self.find_project(project).await? {
             return Ok(known);
         }
         let body = json!({"name": project.as_str(), "description": description});
-        let made: Result<Data<WireProject>> = self.json(Call::post(["v1", "projects"], &body, Repeat::No)?).await;
+        let made: Result<Data<WireProject>> = self.json(self.post(["v1", "projects"], &body, Repeat::Never)?).await;
         match made {
             Ok(made) => Ok(ProjectInfo::new(project.clone(), made.data.description)),
             // Somebody else may have been quicker.
@@ -58,10 +59,10 @@ impl PhoenixClient {
         }
     }
 
-    /// Deletes one trace of a project; false where the project has no such trace.
+    /// Deletes one trace of a project, and returns whether it existed.
     ///
     /// # Errors
-    /// As the role's.
+    /// Those of [`TelemetryProvider`].
     pub async fn delete_trace(
         &self,
         project: &ProjectName,
@@ -72,10 +73,10 @@ impl PhoenixClient {
         if self.read_spans(query).await?.spans.is_empty() {
             return Ok(false);
         }
-        self.done(Call::delete(["v1", "traces", trace.as_str()])).await
+        self.done(self.delete(["v1", "traces", trace.as_str()])).await
     }
 
-    /// How many spans a project holds. Pages through them all.
+    /// Counts the spans of a project by paging through them.
     async fn count_spans(&self, project: &ProjectName) -> Result<u64> {
         let (mut count, mut next) = (0, None);
         loop {
@@ -102,8 +103,8 @@ impl PhoenixClient {
             let found: BTreeSet<SpanId> =
                 self.read_spans(query).await?.spans.into_iter().map(|span| span.span_id).collect();
             if let Some(missing) = ids.iter().find(|id| !found.contains(**id)) {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
+                return Err(Error::of(
+                    ErrorCode::TraceUnknown,
                     format!(
                         "project {project} has no span {missing}; spans are visible about a second after their export"
                     ),
@@ -117,7 +118,7 @@ impl PhoenixClient {
 #[async_trait]
 impl TelemetryProvider for PhoenixClient {
     async fn find_project(&self, project: &ProjectName) -> Result<Option<ProjectInfo>> {
-        let found: Option<Data<WireProject>> = self.find(Call::get(["v1", "projects", project.as_str()])).await?;
+        let found: Option<Data<WireProject>> = self.find(self.get(["v1", "projects", project.as_str()])).await?;
         // Phoenix takes its own ids here too; a project whose id is this name is not the one that was asked for.
         Ok(found
             .filter(|found| found.data.name == project.as_str())
@@ -129,26 +130,28 @@ impl TelemetryProvider for PhoenixClient {
         if self.find_project(&query.project).await?.is_none() {
             return Err(unknown(&query.project));
         }
-        let mut call = Call::get(["v1", "projects", query.project.as_str(), "spans"])
-            .with("sort", "start_time")
-            .with("order", "asc")
-            .with("limit", query.page_size)
-            .with_all("cursor", query.continuation.iter().map(Continuation::as_str))
-            .with_all("name", &query.names)
-            .with_all("span_kind", query.kinds.iter().map(|kind| kind.as_str()))
-            .with_all("status_code", query.statuses.iter().map(|status| status.as_str()))
-            .with_all("trace_id", query.traces.iter().map(|id| id.as_str()))
-            .with_all("span_id", query.spans.iter().map(|id| id.as_str()))
-            .with_all("attribute", query.attributes.iter().map(|(key, value)| format!("{key}:{}", written(value))));
+        let mut call = self
+            .get(["v1", "projects", query.project.as_str(), "spans"])
+            .with_query("sort", "start_time")
+            .with_query("order", "asc")
+            .with_query("limit", query.page_size)
+            .with_queries("cursor", query.continuation.iter().map(Continuation::as_str))
+            .with_queries("name", &query.names)
+            .with_queries("span_kind", query.kinds.iter().map(|kind| kind.as_str()))
+            .with_queries("status_code", query.statuses.iter().map(|status| status.as_str()))
+            .with_queries("trace_id", query.traces.iter().map(|id| id.as_str()))
+            .with_queries("span_id", query.spans.iter().map(|id| id.as_str()))
+            .with_queries("attribute", query.attributes.iter().map(|(key, value)| format!("{key}:{}", written(value))));
         if let Some(window) = &query.window {
-            call = call.with("start_time", window.from()).with("end_time", window.to());
+            call = call.with_query("start_time", window.from()).with_query("end_time", window.to());
         }
         if query.roots_only {
-            call = call.with("parent_id", "null");
+            call = call.with_query("parent_id", "null");
         }
         let page: Page<WireSpan> = self.json(call).await?;
         let spans = page.data.into_iter().map(WireSpan::into_span).collect::<Result<Vec<_>>>()?;
-        Ok(SpanPage::new(spans, page.next_cursor.map(Continuation::new)))
+        let next = wire::after(query.continuation.as_ref().map(Continuation::as_str), page.next_cursor)?;
+        Ok(SpanPage::new(spans, next.map(Continuation::new)))
     }
 
     async fn annotate_spans(&self, request: AnnotateSpans) -> Result<AnnotateReceipt> {
@@ -159,7 +162,8 @@ impl TelemetryProvider for PhoenixClient {
         self.require_spans(&request.project, request.annotations.iter().map(|one| &one.span_id).collect()).await?;
         let data: Vec<NewAnnotation<'_>> = request.annotations.iter().map(NewAnnotation::of).collect();
         // Asked to wait: otherwise a span that is not there is answered by 200.
-        let call = Call::post(["v1", "span_annotations"], &json!({"data": data}), Repeat::Yes)?.with("sync", true);
+        let call =
+            self.post(["v1", "span_annotations"], &json!({"data": data}), Repeat::Always)?.with_query("sync", true);
         let written: Page<Value> = self.json(call).await?;
         Ok(AnnotateReceipt::new(written.data.len()))
     }
@@ -167,14 +171,16 @@ impl TelemetryProvider for PhoenixClient {
     async fn read_annotations(&self, query: AnnotationQuery) -> Result<AnnotationPage> {
         query.check()?;
         self.require_spans(&query.project, query.spans.iter().collect()).await?;
-        let call = Call::get(["v1", "projects", query.project.as_str(), "span_annotations"])
-            .with("limit", query.page_size)
-            .with_all("cursor", query.continuation.iter().map(Continuation::as_str))
-            .with_all("span_ids", query.spans.iter().map(|id| id.as_str()))
-            .with_all("include_annotation_names", &query.names);
+        let call = self
+            .get(["v1", "projects", query.project.as_str(), "span_annotations"])
+            .with_query("limit", query.page_size)
+            .with_queries("cursor", query.continuation.iter().map(Continuation::as_str))
+            .with_queries("span_ids", query.spans.iter().map(|id| id.as_str()))
+            .with_queries("include_annotation_names", &query.names);
         let page: Page<WireAnnotation> = self.json(call).await?;
         let annotations = page.data.into_iter().map(WireAnnotation::into_stored).collect::<Result<Vec<_>>>()?;
-        Ok(AnnotationPage::new(annotations, page.next_cursor.map(Continuation::new)))
+        let next = wire::after(query.continuation.as_ref().map(Continuation::as_str), page.next_cursor)?;
+        Ok(AnnotationPage::new(annotations, next.map(Continuation::new)))
     }
 
     async fn erase_project(&self, project: &ProjectName, settle: Settle) -> Result<ErasureReceipt> {
@@ -186,7 +192,7 @@ impl TelemetryProvider for PhoenixClient {
             if self.find_project(project).await?.is_some() {
                 absent_since = None;
                 // Phoenix stores spans for seconds after it took them: a project may come back, and goes again.
-                deletions += u32::from(self.done(Call::delete(["v1", "projects", project.as_str()])).await?);
+                deletions += u32::from(self.done(self.delete(["v1", "projects", project.as_str()])).await?);
             } else {
                 let since = *absent_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= settle.absent_for {
@@ -206,8 +212,8 @@ impl TelemetryProvider for PhoenixClient {
 }
 
 fn unknown(project: &ProjectName) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
+    Error::of(
+        ErrorCode::TraceUnknown,
         format!(
             "Phoenix has no project {project}; it is made by the tenant's first span, about a second after its export"
         ),

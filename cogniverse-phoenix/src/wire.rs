@@ -9,7 +9,7 @@ use cogniverse_sdk::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// One thing.
 #[derive(Deserialize)]
@@ -23,6 +23,32 @@ pub(crate) struct Page<T> {
     pub(crate) data: Vec<T>,
     #[serde(default)]
     pub(crate) next_cursor: Option<String>,
+}
+
+/// Pages that one listing may have: far more than there are.
+const MAX_PAGES: usize = 100_000;
+
+/// Where a listing goes on, which must be somewhere new: one that goes round has no end.
+#[derive(Debug, Default)]
+pub(crate) struct Cursors(HashSet<String>);
+
+impl Cursors {
+    pub(crate) fn next(&mut self, cursor: Option<String>) -> Result<Option<String>> {
+        match cursor {
+            Some(cursor) if self.0.len() >= MAX_PAGES || !self.0.insert(cursor.clone()) => Err(goes_round()),
+            other => Ok(other),
+        }
+    }
+}
+
+/// Where a page goes on, which must not be where it began.
+pub(crate) fn after(asked: Option<&str>, next: Option<String>) -> Result<Option<String>> {
+    if next.is_some() && next.as_deref() == asked { Err(goes_round()) } else { Ok(next) }
+}
+
+fn goes_round() -> Error {
+    let message = "Phoenix's listing goes round: it names a page again that it gave before; check its version, and what stands before it";
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 #[derive(Deserialize)]
@@ -68,9 +94,8 @@ struct WireEvent {
 }
 
 fn time(text: &str) -> Result<Timestamp> {
-    text.parse().map_err(|e| {
-        Error::new(ErrorKind::Unavailable, format!("Phoenix answered a time that cannot be read: {text:?}"))
-            .with_source(e)
+    text.parse().map_err(|_| {
+        Error::new(ErrorKind::Unavailable, "Phoenix answered a time that cannot be read").with_withheld(text)
     })
 }
 

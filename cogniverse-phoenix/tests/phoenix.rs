@@ -4,17 +4,19 @@
 
 mod real;
 
+use cogniverse_core::tenants::{Gate, ShareAccess, TenantRecord, TenantState};
 use cogniverse_foundation::{
-    TelemetryConfig,
+    ConfigManager, InMemoryAuditLog, InMemoryConfigStore, TelemetryConfig, Template,
     telemetry::{SpanKind, TelemetryManager, TelemetrySettings},
 };
 use cogniverse_otlp::{OtlpConfig, OtlpExporter};
 use cogniverse_phoenix::{
-    AuditLog, CrossTenantGrant, DatasetAction, Evaluation, Example, ExperimentRun, FileAuditLog, PhoenixAnalytics,
-    PhoenixClient, PhoenixConfig, erase_tenant, html_report,
+    DatasetAction, Evaluation, Example, ExperimentRun, PhoenixAnalytics, PhoenixClient, PhoenixConfig, erase_tenant,
+    html_report,
 };
 use cogniverse_sdk::{
-    ErrorKind, TenantId, TimeWindow,
+    AuditEvent, AuditLog, Caller, CallerId, Clock, ErrorKind, Expected, Operation, Role, SystemClock, TenantId,
+    TimeWindow,
     telemetry_provider::{AnnotatorKind, ProjectName, Settle, SpanQuery, TelemetryProvider},
 };
 use jiff::Timestamp;
@@ -230,21 +232,38 @@ async fn analytics_of_one_tenant_and_across_by_leave() {
     let unknown = ProjectName::parse("no such project").unwrap();
     assert_eq!(analytics.tenant(&unknown, window).await.unwrap_err().kind(), ErrorKind::NotFound);
     // Across tenants: only by leave, and never without a line in the log.
-    let folder = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let config = ConfigManager::new(Arc::new(InMemoryConfigStore::new()));
+    let audit: Arc<dyn AuditLog> = Arc::new(InMemoryAuditLog::new(Arc::clone(&clock)));
+    let gate = Gate::builder(config.clone(), Arc::clone(&audit), clock).build();
+    for tenant in [&acme, &globex] {
+        config.create_from_template(tenant, Template::Trial, serde_json::Map::new()).await.unwrap();
+        let mut record = TenantRecord::provisioning(tenant.clone(), 1, Timestamp::now());
+        record.state = TenantState::Active;
+        gate.registry().put(&record, Expected::Absent).await.unwrap();
+    }
+    let ops = CallerId::parse("ops@example").unwrap();
+    let of_ops = gate.for_caller(Caller::new(ops.clone()).with_tenant(acme.clone()).with_role(Role::Admin));
+    let denied = of_ops.admit(&globex, Operation::ReadTelemetry).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::NotFound);
     let expires = Timestamp::now().checked_add(Duration::from_secs(60)).unwrap();
-    let grant = CrossTenantGrant::new("ops@example", "monthly review", expires).unwrap();
-    let broken: Arc<dyn AuditLog> = Arc::new(FileAuditLog::new(folder.path().join("no/such/folder/audit.jsonl")));
-    let projects = [own.clone(), other.clone()];
-    let error = analytics.across_tenants(&grant, &broken, &projects, window).await.unwrap_err();
-    assert!(error.to_string().contains("nothing was looked at"), "{error}");
-    let path = folder.path().join("audit.jsonl");
-    let log: Arc<dyn AuditLog> = Arc::new(FileAuditLog::new(&path));
-    let reports = analytics.across_tenants(&grant, &log, &projects, window).await.unwrap();
+    let share = ShareAccess::new(ops, "monthly review", expires).with_operation(Operation::ReadTelemetry);
+    gate.share(&globex, share).await.unwrap();
+    let wrong = [of_ops.admit(&acme, Operation::Search).await.unwrap()];
+    let error = analytics.across_tenants(&wrong, window).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    let mut grants = Vec::new();
+    for tenant in [&acme, &globex] {
+        grants.push(of_ops.admit(tenant, Operation::ReadTelemetry).await.unwrap());
+    }
+    let reports = analytics.across_tenants(&grants, window).await.unwrap();
     assert_eq!(reports.iter().map(|report| report.statistics.count).collect::<Vec<_>>(), [30, 1]);
-    let lines = std::fs::read_to_string(&path).unwrap();
-    assert!(lines.lines().count() == 1 && lines.contains("monthly review") && lines.contains(own.as_str()), "{lines}");
-    assert!(CrossTenantGrant::new("ops", " ", expires).is_err());
-    assert!(CrossTenantGrant::new("ops", "why", Timestamp::UNIX_EPOCH).is_err());
+    let events: Vec<_> =
+        audit.read(&globex, 0, 100).await.unwrap().entries.into_iter().map(|entry| entry.event).collect();
+    assert!(
+        matches!(events.last(), Some(AuditEvent::CrossTenantRead { operation: Operation::ReadTelemetry })),
+        "{events:?}"
+    );
     let page = html_report(&reports);
     assert!(page.contains(own.as_str()) && page.contains("<svg"));
     // One trace goes; another tenant's trace does not go by its id.

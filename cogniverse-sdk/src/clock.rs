@@ -1,4 +1,4 @@
-//! Where times come from.
+//! The source of the current time.
 
 use jiff::Timestamp;
 use std::{
@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where times come from, so that tests need no sleeping.
+/// A source of the current time that tests can control, so that they need no sleeping.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -18,20 +18,20 @@ const _: fn(&dyn Clock) = |_| {};
 /// Longer than any process runs, and short enough to be added to any instant.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
-/// The instant after which a call gives up. Times beyond thirty years, such as [`Duration::MAX`], are thirty years: an
-/// instant cannot hold more, and `Instant + Duration` panics.
+/// Returns the instant at which a call started now times out. Durations above thirty years, such as
+/// [`Duration::MAX`], count as thirty years, because `Instant + Duration` panics on overflow.
 #[must_use]
 pub fn deadline_in(time: Duration) -> Instant {
     deadline_after(Instant::now(), time)
 }
 
-/// As [`deadline_in`], counted from another instant.
+/// Returns the deadline of a call that started at `since`, with the same bound as [`deadline_in`].
 #[must_use]
 pub fn deadline_after(since: Instant, time: Duration) -> Instant {
     since + time.min(FOREVER)
 }
 
-/// The machine's clock.
+/// A clock that reads the system time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -41,18 +41,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when it is told to.
+/// A clock that moves only when [`ManualClock::advance`] is called, for tests.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// Stands at a time.
+    /// Creates a clock that stands at `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self(AtomicI64::new(now.as_millisecond()))
     }
 
-    /// Moves on.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.fetch_add(millis, Ordering::SeqCst);

@@ -1,5 +1,7 @@
-//! The contract suite of each role: one case per rule, run on every implementation and every wrapper.
+//! The contract suite of each role: one case per rule, to be run on every implementation and every wrapper.
 
+pub mod access_policy;
+pub mod audit_log;
 pub mod config_store;
 pub mod document_store;
 pub mod encoder;
@@ -16,16 +18,16 @@ pub mod text_embedder;
 pub use scripted_model::ScriptedModel;
 pub mod transcriber;
 
-/// What became of a case.
+/// The outcome of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It ran, and held.
+    /// The case ran and held.
     Ran,
-    /// The implementation cannot do it, and why.
+    /// The case was skipped because the implementation does not support it, for the given reason.
     Skipped(&'static str),
 }
 
-/// One test per case of a backend suite; `make` gives the backend and whatever must live as long.
+/// Expands to one test per case of a backend suite; `make` returns the backend and a value that must live as long.
 ///
 /// A case that skips must be declared, and a declared skip must not run. A list after the skips, such as
 /// `[ignore = "needs a server"]`, is the attributes that every test gets.

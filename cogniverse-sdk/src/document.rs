@@ -1,28 +1,28 @@
-//! What is stored: one searchable segment.
+//! Documents: one per searchable segment or memory.
 
-use crate::{DocumentId, FieldName, Tensor};
+use crate::{DocumentId, FieldName, TenantSchema, Tensor};
 use std::collections::BTreeMap;
 
-/// The value of a field. Its kind must be that of the field's declared type.
+/// A field value. Its kind must match the declared type of the field.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldValue {
-    /// `string`.
+    /// A `string`.
     String(String),
-    /// `int` (32 bits) and `long` (64 bits).
+    /// An `int` (32 bits) or `long` (64 bits).
     Integer(i64),
-    /// `float` and `double`; finite.
+    /// A finite `float` or `double`.
     Float(f64),
-    /// `bool`.
+    /// A `bool`.
     Bool(bool),
-    /// `array<string>`.
+    /// An `array<string>`.
     Strings(Vec<String>),
     /// A tensor.
     Tensor(Tensor),
 }
 
 impl FieldValue {
-    /// The name of the kind, for messages.
+    /// Returns the name of the kind, for messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -35,13 +35,13 @@ impl FieldValue {
         }
     }
 
-    /// The text of a `string`.
+    /// Returns the text of a `string`.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
-    /// A number as a float.
+    /// Returns a number as a float.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
@@ -52,7 +52,7 @@ impl FieldValue {
         }
     }
 
-    /// The value of an `int` or `long`.
+    /// Returns the value of an `int` or `long`.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         if let Self::Integer(value) = self { Some(*value) } else { None }
@@ -95,14 +95,14 @@ pub type Fields = BTreeMap<FieldName, FieldValue>;
 /// One searchable document: a segment of a video, or a memory.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Document {
-    /// Its id in its tenant schema.
+    /// The document's id, unique within its tenant schema.
     pub id: DocumentId,
-    /// Its fields.
+    /// The field values by name.
     pub fields: Fields,
 }
 
 impl Document {
-    /// A document without fields.
+    /// Creates a document without fields.
     #[must_use]
     pub fn new(id: DocumentId) -> Self {
         Self { id, fields: Fields::new() }
@@ -115,15 +115,41 @@ impl Document {
         self
     }
 
-    /// The value of a field by its name.
+    /// Returns the value of a field by its name.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&FieldValue> {
         self.fields.iter().find(|(name, _)| name.as_str() == field).map(|(_, value)| value)
     }
 
-    /// The text of a `string` field, or an empty text.
+    /// Returns the text of a `string` field, or an empty string.
     #[must_use]
     pub fn text(&self, field: &str) -> &str {
         self.get(field).and_then(FieldValue::as_str).unwrap_or_default()
+    }
+}
+
+/// A document as a backend answers it: with the tenant schema that it was read from, which the caller verifies
+/// ([invariant 5](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#5)).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct OwnedDocument {
+    /// The tenant schema that the backend read it from.
+    pub schema: TenantSchema,
+    /// The document.
+    pub document: Document,
+}
+
+impl OwnedDocument {
+    /// Creates the answer; for backends.
+    #[must_use]
+    pub fn new(schema: TenantSchema, document: Document) -> Self {
+        Self { schema, document }
+    }
+}
+
+impl std::ops::Deref for OwnedDocument {
+    type Target = Document;
+    fn deref(&self) -> &Document {
+        &self.document
     }
 }

@@ -1,47 +1,50 @@
 //! Storing, reading and visiting documents.
 
-use crate::{Document, DocumentId, Error, FieldName, Filter, Result, TenantSchema, document::Fields};
+use crate::{
+    Document, DocumentId, Error, FieldName, Filter, Listing, OwnedDocument, PageCursor, Result, TenantSchema,
+    document::Fields,
+};
 use async_trait::async_trait;
 use std::fmt;
 
-/// Documents to store, each replacing one of the same id.
+/// A request to store documents; each replaces an existing one of the same id.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PutRequest {
-    /// Where.
+    /// The tenant schema to write to.
     pub schema: TenantSchema,
-    /// What.
+    /// The documents to store.
     pub documents: Vec<Document>,
 }
 
 impl PutRequest {
-    /// These documents.
+    /// Creates a request.
     #[must_use]
     pub fn new(schema: TenantSchema, documents: Vec<Document>) -> Self {
         Self { schema, documents }
     }
 }
 
-/// A change of some fields of one document.
+/// A partial update of one document.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DocumentUpdate {
-    /// Which.
+    /// The document to change.
     pub id: DocumentId,
-    /// Fields to set; the others stay.
+    /// The fields to set; other fields keep their values.
     pub assign: Fields,
-    /// Fields to clear.
+    /// The fields to clear.
     pub clear: Vec<FieldName>,
 }
 
 impl DocumentUpdate {
-    /// Sets fields.
+    /// Creates an update that sets fields.
     #[must_use]
     pub fn assign(id: DocumentId, assign: Fields) -> Self {
         Self { id, assign, clear: Vec::new() }
     }
 
-    /// Clears fields too.
+    /// Adds fields to clear.
     #[must_use]
     pub fn with_clear(mut self, clear: Vec<FieldName>) -> Self {
         self.clear = clear;
@@ -49,115 +52,116 @@ impl DocumentUpdate {
     }
 }
 
-/// Partial updates. A document that does not exist is refused, not made.
+/// A request for partial updates. An update of a document that does not exist is refused and creates nothing.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct UpdateRequest {
-    /// Where.
+    /// The tenant schema to write to.
     pub schema: TenantSchema,
-    /// What.
+    /// The updates to apply.
     pub updates: Vec<DocumentUpdate>,
 }
 
 impl UpdateRequest {
-    /// These updates.
+    /// Creates a request.
     #[must_use]
     pub fn new(schema: TenantSchema, updates: Vec<DocumentUpdate>) -> Self {
         Self { schema, updates }
     }
 }
 
-/// What became of one document of a feed (invariant 12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The outcome of one document of a feed ([invariant 12](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#12)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OutcomeStatus {
-    /// It is stored, and a crash does not take it away.
+    /// The document is stored durably and survives a crash.
     Stored,
-    /// It was refused and is as it was before.
+    /// The document was refused and is unchanged.
     Refused,
-    /// Whether it is stored is not known; feeding it again is safe.
+    /// The outcome is not known; feeding the document again is safe.
     Unknown,
 }
 
-/// One document of a feed.
-#[derive(Debug)]
+/// The outcome of one document of a feed, with its error.
+#[derive(Debug, serde::Serialize)]
 #[non_exhaustive]
 pub struct DocumentOutcome {
-    /// Which.
+    /// The document's id.
     pub id: DocumentId,
-    /// What became of it.
+    /// The outcome.
     pub status: OutcomeStatus,
-    /// Why, where it is not stored.
+    /// The reason, where the document is not known to be stored.
     pub error: Option<Error>,
 }
 
 impl DocumentOutcome {
-    /// It is stored.
+    /// Reports a stored document.
     #[must_use]
     pub fn stored(id: DocumentId) -> Self {
         Self { id, status: OutcomeStatus::Stored, error: None }
     }
 
-    /// It was refused.
+    /// Reports a refused document.
     #[must_use]
     pub fn refused(id: DocumentId, error: Error) -> Self {
         Self { id, status: OutcomeStatus::Refused, error: Some(error) }
     }
 
-    /// Nobody knows.
+    /// Reports a document whose outcome is not known.
     #[must_use]
     pub fn unknown(id: DocumentId, error: Error) -> Self {
         Self { id, status: OutcomeStatus::Unknown, error: Some(error) }
     }
 }
 
-/// One outcome per document, in the order of the request.
-#[derive(Debug, Default)]
+/// The outcomes of a feed: one per document, in request order.
+#[derive(Debug, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct FeedReport {
-    /// In the order of the request.
+    /// The outcomes, in request order.
     pub outcomes: Vec<DocumentOutcome>,
 }
 
 impl FeedReport {
-    /// From a backend.
+    /// Creates a report; for backends.
     #[must_use]
     pub fn new(outcomes: Vec<DocumentOutcome>) -> Self {
         Self { outcomes }
     }
 
-    /// How many are stored.
+    /// Returns the number of stored documents.
     #[must_use]
     pub fn stored(&self) -> usize {
         self.outcomes.iter().filter(|outcome| outcome.status == OutcomeStatus::Stored).count()
     }
 
-    /// Those that are not.
+    /// Returns the outcomes of documents that are not known to be stored.
     pub fn failures(&self) -> impl Iterator<Item = &DocumentOutcome> {
         self.outcomes.iter().filter(|outcome| outcome.status != OutcomeStatus::Stored)
     }
 }
 
-/// Documents to read by id.
+/// A request to read documents by id.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GetRequest {
-    /// Where.
+    /// The tenant schema to read from.
     pub schema: TenantSchema,
-    /// Which.
+    /// The ids to read.
     pub ids: Vec<DocumentId>,
-    /// With their tensors (default: yes).
+    /// Whether to return tensors (default `true`).
     pub vectors: bool,
 }
 
 impl GetRequest {
-    /// These, with their tensors.
+    /// Creates a request that returns tensors.
     #[must_use]
     pub fn new(schema: TenantSchema, ids: Vec<DocumentId>) -> Self {
         Self { schema, ids, vectors: true }
     }
 
-    /// Leaves the tensors out.
+    /// Leaves tensors out of the answer.
     #[must_use]
     pub fn without_vectors(mut self) -> Self {
         self.vectors = false;
@@ -165,144 +169,114 @@ impl GetRequest {
     }
 }
 
-/// Which documents to delete.
+/// The documents that a delete applies to.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum DeleteTarget {
-    /// By id; an id that does not exist is no error.
+    /// Documents by id; an id that does not exist is not an error.
     Ids(Vec<DocumentId>),
-    /// All that meet a condition, such as those of one video.
+    /// All documents that match a filter, such as those of one video.
     Matching(Filter),
 }
 
-/// Documents to delete.
+/// A request to delete documents.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeleteRequest {
-    /// Where.
+    /// The tenant schema to delete from.
     pub schema: TenantSchema,
-    /// Which.
+    /// The documents to delete.
     pub target: DeleteTarget,
 }
 
 impl DeleteRequest {
-    /// By id.
+    /// Creates a request to delete by id.
     #[must_use]
     pub fn ids(schema: TenantSchema, ids: Vec<DocumentId>) -> Self {
         Self { schema, target: DeleteTarget::Ids(ids) }
     }
 
-    /// By condition.
+    /// Creates a request to delete by filter.
     #[must_use]
     pub fn matching(schema: TenantSchema, filter: Filter) -> Self {
         Self { schema, target: DeleteTarget::Matching(filter) }
     }
 }
 
-/// Where a visit goes on: opaque, and refused for another schema.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Continuation(String);
-
-impl Continuation {
-    /// From a backend or from storage.
-    #[must_use]
-    pub fn new(token: impl Into<String>) -> Self {
-        Self(token.into())
-    }
-
-    /// Its text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// For backends: a place in a visit, bound to the visit's schema and filter (invariant 8).
-    ///
-    /// # Errors
-    /// `Unexpected` where the place cannot be written.
-    pub fn seal(request: &VisitRequest, place: &impl serde::Serialize) -> Result<Self> {
-        let place = serde_json::to_string(&(Visit::of(request), place))
-            .map_err(|e| Error::unexpected("a continuation cannot be written").with_source(e))?;
-        Ok(Self(place))
-    }
-
-    /// For backends: the place, where this was sealed for such a visit.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a continuation of another visit, or of none.
-    pub fn open<P: serde::de::DeserializeOwned>(&self, request: &VisitRequest) -> Result<P> {
-        let (visit, place) = serde_json::from_str::<(Visit, P)>(&self.0)
-            .map_err(|e| Error::invalid("the continuation cannot be read; give it back as it came").with_source(e))?;
-        if visit != Visit::of(request) {
-            return Err(Error::invalid("the continuation belongs to another visit; begin this one without it"));
-        }
-        Ok(place)
-    }
+/// The parameters that the cursor of a visit is bound to.
+#[derive(serde::Serialize)]
+struct Visit<'r> {
+    tenant: &'r crate::TenantId,
+    base: &'r crate::SchemaName,
+    filter: Option<serde_json::Value>,
 }
 
-/// What a continuation belongs to.
-#[derive(PartialEq, serde::Serialize, serde::Deserialize)]
-struct Visit {
-    tenant: crate::TenantId,
-    base: crate::SchemaName,
-    filter: String,
-}
-
-impl Visit {
-    fn of(request: &VisitRequest) -> Self {
-        Self {
-            tenant: request.schema.tenant().clone(),
-            base: request.schema.base().clone(),
-            filter: format!("{:?}", request.filter),
-        }
-    }
-}
-
-/// One page of all documents.
+/// A request for one page of a visit over all documents.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct VisitRequest {
-    /// Where.
+    /// The tenant schema to read from.
     pub schema: TenantSchema,
-    /// At most so many documents a page (default 100; from 1 to 1,000).
+    /// The largest number of documents in a page (default 100; from 1 to 1,000).
     pub page_size: usize,
-    /// Where the page before ended; none for the first.
-    pub continuation: Option<Continuation>,
-    /// Only these.
+    /// The cursor of the page to return; `None` for the first.
+    pub continuation: Option<PageCursor>,
+    /// A filter on the documents to return (default: all).
     pub filter: Option<Filter>,
-    /// With their tensors (default: yes).
+    /// Whether to return tensors (default `true`).
     pub vectors: bool,
 }
 
 impl VisitRequest {
-    /// The first page.
+    /// Creates a request for the first page of all documents.
     #[must_use]
     pub fn new(schema: TenantSchema) -> Self {
         Self { schema, page_size: 100, continuation: None, filter: None, vectors: true }
     }
 
-    /// Another size of page.
+    /// Sets the page size.
     #[must_use]
     pub fn with_page_size(mut self, page_size: usize) -> Self {
         self.page_size = page_size;
         self
     }
 
-    /// The page after one.
+    /// Sets the continuation of the previous page.
     #[must_use]
-    pub fn with_continuation(mut self, continuation: Option<Continuation>) -> Self {
+    pub fn with_continuation(mut self, continuation: Option<PageCursor>) -> Self {
         self.continuation = continuation;
         self
     }
 
-    /// Only documents that meet the condition.
+    /// Restricts the visit to documents that match a filter.
     #[must_use]
     pub fn with_filter(mut self, filter: Filter) -> Self {
         self.filter = Some(filter);
         self
     }
 
-    /// Leaves the tensors out.
+    /// Seals the cursor of a position in this visit; for backends.
+    ///
+    /// # Errors
+    /// As [`PageCursor::seal`].
+    pub fn seal(&self, position: &impl serde::Serialize) -> Result<PageCursor> {
+        PageCursor::seal(Listing::Documents, &self.bound(), position)
+    }
+
+    /// Opens the position of the request's cursor, `None` without one; for backends.
+    ///
+    /// # Errors
+    /// As [`PageCursor::open`].
+    pub fn position<P: serde::de::DeserializeOwned>(&self) -> Result<Option<P>> {
+        self.continuation.as_ref().map(|cursor| cursor.open(Listing::Documents, &self.bound())).transpose()
+    }
+
+    fn bound(&self) -> Visit<'_> {
+        let filter = self.filter.as_ref().map(Filter::canonical);
+        Visit { tenant: self.schema.tenant(), base: self.schema.base(), filter }
+    }
+
+    /// Leaves tensors out of the answer.
     #[must_use]
     pub fn without_vectors(mut self) -> Self {
         self.vectors = false;
@@ -310,25 +284,26 @@ impl VisitRequest {
     }
 }
 
-/// One page of all documents. It may be empty and still have a continuation; only none means the end.
+/// One page of a visit. A page may be empty and still have a continuation; the visit ends where there is none.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct VisitPage {
-    /// In an order that stays the same from page to page.
-    pub documents: Vec<Document>,
-    /// Where to go on.
-    pub continuation: Option<Continuation>,
+    /// The documents, in an order that is stable across pages.
+    pub documents: Vec<OwnedDocument>,
+    /// The cursor of the next page; `None` at the end.
+    pub continuation: Option<PageCursor>,
 }
 
 impl VisitPage {
-    /// From a backend.
+    /// Creates a page; for backends.
     #[must_use]
-    pub fn new(documents: Vec<Document>, continuation: Option<Continuation>) -> Self {
+    pub fn new(documents: Vec<OwnedDocument>, continuation: Option<PageCursor>) -> Self {
         Self { documents, continuation }
     }
 }
 
-/// The document side of a backend. Ids alone reach nothing: each request carries its tenant schema (invariant 6).
+/// The document side of a backend. An id alone selects nothing: every request carries its tenant schema
+/// ([invariant 6](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#6)).
 ///
 /// # Contract
 /// - `put` and `update` report every document, in order, checked against the schema: unknown fields, wrong kinds, wrong
@@ -340,26 +315,44 @@ impl VisitPage {
 /// `NotFound` for a schema that is not deployed, with those that are; `InvalidInput` for a field that is not declared.
 ///
 /// # Cancellation
-/// A dropped `put` leaves each document as before or as asked for.
+/// A `put` whose future is dropped leaves each document either unchanged or stored.
 #[async_trait]
 pub trait DocumentStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores documents.
+    /// Stores documents and reports the outcome of each.
     async fn put(&self, request: PutRequest) -> Result<FeedReport>;
 
-    /// Changes some fields.
+    /// Applies partial updates and reports the outcome of each.
     async fn update(&self, request: UpdateRequest) -> Result<FeedReport>;
 
-    /// Reads by id: one entry per id, `None` where no such document is.
-    async fn get(&self, request: GetRequest) -> Result<Vec<Option<Document>>>;
+    /// Reads documents by id: one entry per id, `None` where no document has it.
+    async fn get(&self, request: GetRequest) -> Result<Vec<Option<OwnedDocument>>>;
 
-    /// Deletes; returns how many there were.
+    /// Deletes documents and returns how many existed.
     async fn delete(&self, request: DeleteRequest) -> Result<u64>;
 
-    /// One page of all documents.
+    /// Reads one page of all documents.
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage>;
 
-    /// How many documents there are, or meet the condition.
+    /// Counts all documents, or those that match a filter.
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64>;
 }
 
 const _: fn(&dyn DocumentStore) = |_| {};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SchemaName, TenantId};
+
+    /// A cursor as the first release with this form wrote it.
+    #[test]
+    fn a_release_keeps_the_cursors_of_the_one_before() {
+        let schema = TenantSchema::new(&TenantId::parse("acme").unwrap(), &SchemaName::parse("frames").unwrap());
+        let filter = Filter::between(FieldName::parse("start_time").unwrap(), 3, 9.5);
+        let visit = VisitRequest::new(schema).with_filter(filter);
+        let cursor = PageCursor::from_text("AQJ7aHlnodJ41y5hwwqBz6UkInYvMSKLGtKJIgWCLiAVIdqqT5GR");
+        assert_eq!(visit.seal(&"v/1").unwrap(), cursor, "{}", visit.seal(&"v/1").unwrap());
+        let place: String = visit.with_continuation(Some(cursor)).position().unwrap().unwrap();
+        assert_eq!(place, "v/1");
+    }
+}

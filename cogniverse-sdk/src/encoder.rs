@@ -1,69 +1,94 @@
 //! Models that turn queries and segments into vectors.
 
-use crate::{Matrix, Result, VideoId};
+use crate::{Error, Matrix, Result, VideoId, tensor::check_finite};
 use async_trait::async_trait;
 use std::{fmt, path::PathBuf};
 
-/// One vector per text or segment, or one per token or patch.
+/// The number of vectors that an encoder makes of one text or segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VectorKind {
-    /// One.
+    /// One vector.
     Single,
-    /// One per token or patch.
+    /// One vector per token or patch.
     Multi,
 }
 
-/// What an encoder makes. Checked against a schema's tensors before its first vector is used (invariant 17).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A description of an encoder's output, checked against a schema's tensors before its first vector is used
+/// ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct EncoderInfo {
-    /// The model, with its revision where one is known; part of every cache key.
+    /// The model name, with its revision where known; part of every cache key.
     pub model: String,
-    /// Cells of a vector.
+    /// The number of dimensions of a vector.
     pub dims: usize,
-    /// One vector or many.
+    /// Whether the encoder makes one vector or many.
     pub kind: VectorKind,
 }
 
-/// Turns the text of a query into vectors.
+impl EncoderInfo {
+    /// Checks the vectors that a model returned against this description ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
+    ///
+    /// # Errors
+    /// `Unexpected` for no rows, rows of another width, and cells that are not finite.
+    pub fn check_rows(&self, rows: &Matrix<f32>) -> Result<()> {
+        let model = &self.model;
+        if rows.is_empty() {
+            return Err(Error::unexpected(format!("model {model} answered no vector")));
+        }
+        if rows.width() != self.dims {
+            return Err(Error::unexpected(format!(
+                "model {model} answered vectors of {} cells and promised {}; if the model was replaced, connect again",
+                rows.width(),
+                self.dims
+            )));
+        }
+        check_finite(rows.cells()).map_err(|e| {
+            Error::unexpected(format!("model {model} answered a cell that is not a finite number")).with_source(e)
+        })
+    }
+}
+
+/// An encoder of query texts.
 ///
 /// # Contract
-/// Rows of exactly `info().dims` finite cells; one row where `info().kind` is [`VectorKind::Single`]; the same text gives
-/// the same rows. Text is never cut in silence.
+/// Returns rows of exactly `info().dims` finite cells, and a single row where `info().kind` is
+/// [`VectorKind::Single`]. The same text gives the same rows. Text is never truncated silently: what is too long is
+/// an error.
 ///
 /// # Cancellation
-/// Dropping the future may waste work and leaves no state behind.
+/// Dropping the future may waste work but leaves no state behind.
 #[async_trait]
 pub trait QueryEncoder: fmt::Debug + Send + Sync + 'static {
-    /// What it makes.
+    /// Returns a description of the output.
     fn info(&self) -> &EncoderInfo;
 
-    /// The vectors of a query's text.
+    /// Encodes the text of a query.
     async fn encode_query(&self, text: &str) -> Result<Matrix<f32>>;
 }
 
-/// What of a segment an encoder may look at.
+/// The content of a segment that an encoder may use.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SegmentContent {
-    /// The video it is cut from.
+    /// The video that the segment belongs to.
     pub video_id: Option<VideoId>,
-    /// Its number in the video.
+    /// The segment's number within the video.
     pub segment_id: i64,
-    /// Description and transcript.
+    /// The description and transcript.
     pub text: String,
-    /// Image files of its frames, in order of time.
+    /// Paths of the frame images, in time order.
     pub frames: Vec<PathBuf>,
 }
 
 impl SegmentContent {
-    /// A segment known by its text.
+    /// Creates a segment from its text alone.
     #[must_use]
     pub fn from_text(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// Says whose segment it is.
+    /// Sets the video and the segment number, which errors name.
     #[must_use]
     pub fn with_segment(mut self, video_id: VideoId, segment_id: i64) -> Self {
         self.video_id = Some(video_id);
@@ -71,7 +96,7 @@ impl SegmentContent {
         self
     }
 
-    /// Adds frames.
+    /// Sets the frames.
     #[must_use]
     pub fn with_frames(mut self, frames: Vec<PathBuf>) -> Self {
         self.frames = frames;
@@ -79,17 +104,17 @@ impl SegmentContent {
     }
 }
 
-/// Turns segments into vectors.
+/// An encoder of video segments.
 ///
 /// # Contract
-/// One matrix per segment, in order; the rules of [`QueryEncoder`] hold for each. A segment that the encoder cannot
-/// encode is an error that names it, never a zero vector.
+/// Returns one matrix per segment, in order; the rules of [`QueryEncoder`] hold for each. A segment that cannot be
+/// encoded is an error that names it, never a zero vector.
 #[async_trait]
 pub trait SegmentEncoder: fmt::Debug + Send + Sync + 'static {
-    /// What it makes.
+    /// Returns a description of the output.
     fn info(&self) -> &EncoderInfo;
 
-    /// The vectors of each segment.
+    /// Encodes each segment.
     async fn encode_segments(&self, segments: &[SegmentContent]) -> Result<Vec<Matrix<f32>>>;
 }
 

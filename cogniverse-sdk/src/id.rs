@@ -1,8 +1,8 @@
-//! Validated string ids. `parse` is the only way in.
+//! Validated string ids, made only by `parse`.
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorCode};
 
-/// Why a text is not an id.
+/// The error of a text that is not a valid id, with the value and the reason.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[error("invalid {kind} {value:?}: {reason}")]
 pub struct InvalidId {
@@ -13,7 +13,7 @@ pub struct InvalidId {
 
 impl From<InvalidId> for Error {
     fn from(invalid: InvalidId) -> Self {
-        Error::new(ErrorKind::InvalidInput, invalid.to_string())
+        Error::of(ErrorCode::NameInvalid, invalid.to_string())
     }
 }
 
@@ -25,7 +25,7 @@ macro_rules! string_id {
         pub struct $name(std::sync::Arc<str>);
 
         impl $name {
-            /// Parses and validates.
+            /// Parses and validates an id.
             ///
             /// # Errors
             /// [`InvalidId`](crate::id::InvalidId) with the value and the reason.
@@ -39,7 +39,7 @@ macro_rules! string_id {
                 Ok(Self(text.into()))
             }
 
-            /// The text form.
+            /// Returns the id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -83,9 +83,10 @@ macro_rules! string_id {
 pub(crate) use string_id;
 
 string_id! {
-    /// A customer: 1 to 64 ASCII letters, digits, `_`, `-`, `.` or `:`, starting with a letter or digit.
+    /// A customer of the service: 1 to 64 ASCII letters, digits, `_`, `-`, `.` or `:`, starting with a letter or
+    /// digit.
     ///
-    /// There is no default tenant and no way to make one without saying its name:
+    /// There is no default tenant; every id must be parsed from a name:
     ///
     /// ```compile_fail
     /// let tenant = cogniverse_sdk::TenantId::default();
@@ -93,8 +94,8 @@ string_id! {
     TenantId, tenant
 }
 impl TenantId {
-    /// The name of the tenant's folder. Injective, and safe where file names ignore case: `[a-z0-9_-]` as they are, every
-    /// other byte as `%` and two hex digits.
+    /// Returns the name of the tenant's folder. The mapping is injective and safe on case-insensitive file systems:
+    /// `[a-z0-9_-]` stay as they are, every other byte becomes `%` and two hex digits.
     #[must_use]
     pub fn file_name(&self) -> String {
         let mut name = String::with_capacity(self.as_str().len());
@@ -109,27 +110,28 @@ impl TenantId {
 }
 
 string_id! {
-    /// How a kind of video content is cut, encoded and ranked: 1 to 100 of `[A-Za-z0-9_-]`.
+    /// The name of a profile, which sets how a kind of video content is segmented, encoded and ranked: 1 to 100 of
+    /// `[A-Za-z0-9_-]`.
     ProfileName, profile
 }
 string_id! {
-    /// A base schema: 1 to 64 of `[a-z0-9_]`, starting with a letter.
+    /// The name of a base schema: 1 to 64 of `[a-z0-9_]`, starting with a letter.
     SchemaName, schema
 }
 string_id! {
-    /// A field of a base schema: 1 to 64 of `[A-Za-z0-9_]`, not starting with a digit.
+    /// The name of a base schema's field: 1 to 64 of `[A-Za-z0-9_]`, not starting with a digit.
     FieldName, word
 }
 string_id! {
-    /// A rank profile of a base schema: 1 to 64 of `[A-Za-z0-9_]`, not starting with a digit.
+    /// The name of a base schema's rank profile: 1 to 64 of `[A-Za-z0-9_]`, not starting with a digit.
     StrategyName, word
 }
 string_id! {
-    /// A document of one tenant schema: 1 to 512 bytes without control characters.
+    /// The id of a document within one tenant schema: 1 to 512 bytes without control characters.
     DocumentId, document
 }
 string_id! {
-    /// A video of one tenant: 1 to 256 bytes without control characters.
+    /// The id of a video within one tenant: 1 to 256 bytes without control characters.
     VideoId, video
 }
 

@@ -1,4 +1,4 @@
-//! Files that must not be lost unnoticed: an absent one is never taken for a new one (invariant 9).
+//! Detection of lost data files: a missing file is never mistaken for a new one ([invariant 9](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#9)).
 
 use crate::{Error, ErrorKind, Result};
 use std::{
@@ -7,40 +7,41 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file that a store keeps its data in.
+/// The data file of a store, with detection of its loss.
 ///
-/// Opening a database that does not exist makes an empty one, which answers "nothing is there" of data that was lost. So
-/// a store marks that its file was made, by an empty file of the same name with `-made` behind it; and it asks, before it
-/// says that something was stored, whether the path still names the file that it writes to, and so for SQLite's log beside
-/// it (`-wal`): the latest writes stand in the log alone.
+/// Opening a SQLite database that does not exist creates an empty one, so lost data would look like no data. A store
+/// therefore marks that its file was created, with an empty file of the same name and the suffix `-made`. Before it
+/// acknowledges a write it checks that the path still names the open file, and likewise for SQLite's log (`-wal`),
+/// which alone holds the latest writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptFile {
     path: PathBuf,
     identity: Option<(u64, u64)>,
-    /// None where there was no log.
+    /// `None` where there was no log.
     log: Option<Option<(u64, u64)>>,
 }
 
 impl KeptFile {
-    /// Whether the file is there; false where it was never made.
+    /// Returns whether the file exists; `false` where it was never created.
     ///
     /// # Errors
-    /// `Corrupt` where it was made and is gone or empty; `Unavailable` where that cannot be told.
+    /// `Corrupt` where the file was created and is now missing or empty; `Unavailable` where that cannot be
+    /// determined.
     pub fn exists(path: &Path) -> Result<bool> {
         let made = Self::was_made(path)?;
         Self::exists_where_made(path, made, &remove_all(path))
     }
 
-    /// Whether the file bears the mark of [`KeptFile::made`].
+    /// Returns whether the file has the mark that [`KeptFile::made`] writes.
     ///
     /// # Errors
-    /// `Unavailable` where that cannot be told.
+    /// `Unavailable` where that cannot be determined.
     pub fn was_made(path: &Path) -> Result<bool> {
         marker(path).try_exists().map_err(|e| unreadable(path, e))
     }
 
-    /// As [`KeptFile::exists`], where another record says whether the file was made. `start_over` is the way to do without
-    /// what was in it, for the error.
+    /// Behaves as [`KeptFile::exists`], for a file whose creation is recorded elsewhere. `start_over` tells the
+    /// operator, in the error, how to discard the data and start anew.
     ///
     /// # Errors
     /// As [`KeptFile::exists`].
@@ -66,13 +67,13 @@ impl KeptFile {
         }
     }
 
-    /// What to say of a file that bears the mark and holds nothing that its maker put into it.
+    /// Returns the error of a file that was created but holds none of its expected content.
     #[must_use]
     pub fn emptied(path: &Path) -> Error {
         lost(path, "has lost its tables", &remove_all(path))
     }
 
-    /// Marks that the file was made, and remembers which one it is.
+    /// Marks the file as created and records its identity.
     ///
     /// # Errors
     /// `Unavailable` where the mark cannot be written.
@@ -87,11 +88,11 @@ impl KeptFile {
         Self::opened(path)
     }
 
-    /// Remembers which file a path names, and which log, where there is one: call it when the database was read, and while
-    /// a connection stays open.
+    /// Records the identity of the file and, where there is one, of its log. Call it after the database was first
+    /// read, with a connection still open.
     ///
     /// # Errors
-    /// `Unavailable` where it names none.
+    /// `Unavailable` where the path names no file.
     pub fn opened(path: &Path) -> Result<Self> {
         let identity = identity_of(path).map_err(|e| unreadable(path, e))?;
         let log = match identity_of(&beside(path, "-wal")) {
@@ -102,10 +103,11 @@ impl KeptFile {
         Ok(Self { path: path.to_owned(), identity, log })
     }
 
-    /// Whether the paths still name the file and the log that were opened: what is written to one that was removed is lost.
+    /// Checks that the paths still name the file and the log that were opened; writes to a removed file would be
+    /// lost.
     ///
     /// # Errors
-    /// `Corrupt` where it was removed or another file stands in its place.
+    /// `Corrupt` where the file was removed or replaced.
     pub fn check(&self) -> Result<()> {
         self.check_one(&self.path, self.identity, "")?;
         match self.log {
@@ -135,7 +137,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Device and number of the file, where the platform has them.
+/// Returns the device and inode numbers, where the platform has them.
 fn identity_of(path: &Path) -> io::Result<Option<(u64, u64)>> {
     let found = fs::metadata(path)?;
     #[cfg(unix)]

@@ -1,79 +1,80 @@
-//! Models that answer messages with text.
+//! Chat models: messages in, text out.
 
-use crate::{Error, Result};
+use crate::{Error, Result, json_problem};
 use async_trait::async_trait;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::{fmt, time::Duration};
 
-/// Who says a message.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChatRole {
-    /// Whoever wired the model: how it shall answer.
+    /// The application, which instructs the model.
     System,
-    /// A person.
+    /// The end user.
     User,
-    /// The model.
+    /// The model itself.
     Assistant,
 }
 
-/// One message.
+/// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct ChatMessage {
-    /// Who says it.
+    /// The author.
     pub role: ChatRole,
-    /// What is said.
+    /// The text.
     pub content: String,
 }
 
 impl ChatMessage {
-    /// A message of the system.
+    /// Creates a system message.
     #[must_use]
     pub fn system(content: impl Into<String>) -> Self {
         Self { role: ChatRole::System, content: content.into() }
     }
 
-    /// A message of a person.
+    /// Creates a user message.
     #[must_use]
     pub fn user(content: impl Into<String>) -> Self {
         Self { role: ChatRole::User, content: content.into() }
     }
 
-    /// A message of the model.
+    /// Creates an assistant message.
     #[must_use]
     pub fn assistant(content: impl Into<String>) -> Self {
         Self { role: ChatRole::Assistant, content: content.into() }
     }
 }
 
-/// Messages to answer, and how.
+/// A request to a chat model.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ChatRequest {
     /// The conversation so far, oldest first; at least one message.
     pub messages: Vec<ChatMessage>,
-    /// A JSON schema that the answer must obey.
+    /// A JSON schema that the answer must satisfy (default: free text).
     pub schema: Option<Value>,
-    /// Tokens of the answer, at most; none: the model's own limit.
+    /// The largest number of tokens in the answer; `None` uses the model's limit.
     pub max_tokens: Option<u32>,
-    /// From 0 (the likeliest word) upwards; none: the model's own.
+    /// The sampling temperature, from 0 (most likely token); `None` uses the model's default.
     pub temperature: Option<f32>,
-    /// Makes sampling repeatable where the model can.
+    /// The sampling seed, for repeatable answers where the model supports it.
     pub seed: Option<u64>,
-    /// Time to give up after; none: the model's own.
+    /// The timeout of the call; `None` uses the model's default.
     pub timeout: Option<Duration>,
 }
 
 impl ChatRequest {
-    /// Messages, with the model's own settings.
+    /// Creates a request with the model's default settings.
     #[must_use]
     pub fn new(messages: Vec<ChatMessage>) -> Self {
         Self { messages, schema: None, max_tokens: None, temperature: None, seed: None, timeout: None }
     }
 
-    /// The answer must be JSON of this schema.
+    /// Requires JSON that satisfies the schema.
     #[must_use]
     pub fn with_schema(mut self, schema: Value) -> Self {
         self.schema = Some(schema);
@@ -108,11 +109,11 @@ impl ChatRequest {
         self
     }
 
-    /// Whether a model can be asked this at all. Implementations call it before they send anything.
+    /// Validates the request. Implementations call this before they send anything.
     ///
     /// # Errors
-    /// `InvalidInput` for no messages, a schema that is no JSON object, an answer of 0 tokens, and a temperature that is
-    /// negative or no number.
+    /// `InvalidInput` for an empty list of messages, a schema that is not a JSON object, `max_tokens` of 0, and a
+    /// temperature that is negative or NaN.
     pub fn check(&self) -> Result<()> {
         if self.messages.is_empty() {
             return Err(Error::invalid("there are no messages to answer; give at least one"));
@@ -134,36 +135,37 @@ impl ChatRequest {
     }
 }
 
-/// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The reason an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FinishReason {
-    /// The model was done.
+    /// The model ended the answer.
     Stop,
-    /// A limit of tokens was reached: the text is cut, and JSON may be half an object.
+    /// A token limit was reached: the text is truncated, and JSON may be incomplete.
     Length,
-    /// Something else that the server names.
+    /// Another reason, or none that the server reported.
     Other,
 }
 
-/// A whole answer.
-#[derive(Debug, Clone, PartialEq)]
+/// A complete answer.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ChatAnswer {
-    /// The text.
+    /// The text of the answer.
     pub text: String,
-    /// Why it ended.
+    /// The reason the answer ended.
     pub finish: FinishReason,
-    /// Whether the messages were longer than the model's context and lost their beginning.
+    /// Whether the messages exceeded the model's context and lost their beginning.
     pub prompt_cut: bool,
-    /// Tokens of the messages, where the server counts them.
+    /// The number of prompt tokens, where the server reports it.
     pub prompt_tokens: Option<u64>,
-    /// Tokens of the answer, where the server counts them.
+    /// The number of completion tokens, where the server reports it.
     pub completion_tokens: Option<u64>,
 }
 
 impl ChatAnswer {
-    /// A text that ended by itself.
+    /// Creates an answer that the model ended itself.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self {
@@ -189,7 +191,7 @@ impl ChatAnswer {
         self
     }
 
-    /// Sets the counts of tokens.
+    /// Sets the token counts.
     #[must_use]
     pub fn with_tokens(mut self, prompt: Option<u64>, completion: Option<u64>) -> Self {
         self.prompt_tokens = prompt;
@@ -197,45 +199,102 @@ impl ChatAnswer {
         self
     }
 
-    /// The answer, if it is what was asked for: JSON where a schema was given and nothing cut it.
+    /// Returns the answer after checking it against the request. With a schema, the JSON is extracted from a Markdown
+    /// fence, from the text after a `<think>` block, or from surrounding prose; a truncated answer is returned
+    /// unchanged.
     ///
     /// # Errors
-    /// `Unexpected` for a whole answer that is no JSON though the request has a schema.
-    pub fn checked(self, request: &ChatRequest) -> Result<Self> {
-        if request.schema.is_some() && self.finish == FinishReason::Stop {
-            serde_json::from_str::<IgnoredAny>(&self.text).map_err(|e| {
-                let shown: String = self.text.chars().take(200).collect();
-                Error::unexpected(format!("the model was given a schema and answered with what is no JSON: {shown:?}"))
-                    .with_source(e)
-            })?;
+    /// `Unexpected` for a complete answer that is not JSON although the request has a schema.
+    pub fn checked(mut self, request: &ChatRequest) -> Result<Self> {
+        if request.schema.is_none() || self.finish == FinishReason::Length {
+            return Ok(self);
+        }
+        let object = request.schema.as_ref().and_then(|schema| schema.get("type")).is_some_and(|kind| kind == "object");
+        match json_in(&self.text, object) {
+            Some(json) if json.len() < self.text.len() => self.text = json.to_owned(),
+            Some(_) => {}
+            None if self.finish == FinishReason::Stop => {
+                let why = serde_json::from_str::<IgnoredAny>(&self.text).err().map(|e| json_problem(&e));
+                let message = format!(
+                    "the model was given a schema and answered with what is no JSON: {}",
+                    why.unwrap_or_default()
+                );
+                return Err(Error::unexpected(message).with_withheld(&self.text));
+            }
+            None => {}
         }
         Ok(self)
     }
 }
 
-/// A model that answers messages.
+/// The largest number of positions at which JSON is looked for in an answer.
+const PLACES: usize = 64;
+
+/// Returns the JSON value in an answer, an object where one was asked for: the whole text, else the content of a
+/// Markdown fence, else the first object or array in the prose. A `<think>` block is skipped.
+fn json_in(text: &str, object: bool) -> Option<&str> {
+    let whole = |text: &'_ str| serde_json::from_str::<IgnoredAny>(text).is_ok();
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if whole(text) {
+        return Some(text);
+    }
+    let text = match text.rsplit_once("</think>") {
+        Some((_, said)) => said.trim(),
+        // It thought to its end, and said nothing.
+        None if text.contains("<think>") => return None,
+        None => text,
+    };
+    if whole(text) {
+        return Some(text);
+    }
+    if let Some((_, fenced)) = text.split_once("```")
+        && let Some((fenced, _)) = fenced.rsplit_once("```")
+    {
+        // The language stands behind the fence: `json`, `JSON`, or nothing.
+        let fenced = fenced.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric()).trim();
+        if whole(fenced) {
+            return Some(fenced);
+        }
+    }
+    let begins: &[char] = if object { &['{'] } else { &['{', '['] };
+    for (at, _) in text.match_indices(begins).take(PLACES) {
+        let rest = text.get(at..)?;
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        match values.next() {
+            Some(Ok(_)) => return rest.get(..values.byte_offset()),
+            // Half a value: what is whole within it is not the answer.
+            Some(Err(e)) if e.is_eof() => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A chat model.
 ///
 /// # Contract
-/// - An answer that was cut says so in [`ChatAnswer::finish`]; a prompt that was cut, in [`ChatAnswer::prompt_cut`].
-/// - With a schema the text of a whole answer parses as JSON ([`ChatAnswer::checked`]).
-/// - The pieces of [`LanguageModel::chat_streamed`] joined are the text of its answer.
+/// - A truncated answer says so in [`ChatAnswer::finish`], and a truncated prompt in [`ChatAnswer::prompt_cut`].
+/// - With a schema, the text of a complete answer parses as JSON ([`ChatAnswer::checked`]).
+/// - The joined pieces of [`LanguageModel::chat_streamed`] equal the text of its answer, or contain it where JSON
+///   was extracted.
 ///
 /// # Errors
-/// `InvalidInput` for what [`ChatRequest::check`] refuses and for a schema that the server cannot read; `NotFound` for a model that the server lacks, with the remedy;
-/// `RateLimited` where the server is busy; `Timeout`; `Unavailable`. What is no answer is `Unexpected`, never an empty text.
-/// A stream that broke is an error also where pieces of it were given already.
+/// `InvalidInput` for what [`ChatRequest::check`] refuses and for a schema that the server cannot parse; `NotFound`,
+/// with the remedy, for a model that the server does not have; `RateLimited` where the server is busy; `Timeout`;
+/// `Unavailable`. A malformed response is `Unexpected`, never an empty text. A stream that breaks is an error even
+/// after pieces of it were delivered.
 ///
 /// # Cancellation
-/// A dropped future ends the generation on the server where the server can.
+/// Dropping the future ends the generation on the server where the server supports it.
 #[async_trait]
 pub trait LanguageModel: fmt::Debug + Send + Sync + 'static {
-    /// The model's name, part of every cache key.
+    /// Returns the model's name, part of every cache key.
     fn model(&self) -> &str;
 
-    /// The whole answer.
+    /// Returns the complete answer.
     async fn chat(&self, request: ChatRequest) -> Result<ChatAnswer>;
 
-    /// The answer piece by piece, as it comes, and then as a whole.
+    /// Passes the answer to `piece` as it arrives, then returns the complete answer.
     // The lifetime is spelled out because `async_trait` would make an elided one that of the whole call, and no piece lives so long.
     async fn chat_streamed(
         &self,

@@ -1,4 +1,4 @@
-//! What an agent remembers: texts with an owner, a time and a history.
+//! Memories of agents: texts with an owner, timestamps and a history.
 
 mod event;
 mod record;

@@ -1,17 +1,17 @@
-//! The packed forms of vectors, bit-exact as Vespa reads them (design §8).
+//! Packed forms of vectors, bit for bit as Vespa expects them.
 //!
-//! A bit is 1 only where the value is above 0; bits are packed most significant first, so dimension 0 is bit 7 of byte
-//! 0, and a last byte that is not full is padded with zeros. bfloat16 is the upper half of the float, truncated.
+//! A bit is 1 only where the value is above 0; bits are packed most significant first, so dimension 0 is bit 7 of
+//! byte 0, and an incomplete last byte is padded with zeros. bfloat16 is the upper half of a float32, truncated.
 
 use crate::{Matrix, Result};
 
-/// Bytes that hold `dims` sign bits.
+/// Returns the number of bytes that hold `dims` sign bits.
 #[must_use]
 pub fn packed_bytes(dims: usize) -> usize {
     dims.div_ceil(8)
 }
 
-/// The sign bits of one vector.
+/// Appends the packed sign bits of one vector to `out`.
 pub fn pack_bits(row: &[f32], out: &mut Vec<u8>) {
     for chunk in row.chunks(8) {
         let byte = chunk.iter().enumerate().fold(0u8, |byte, (i, value)| byte | (u8::from(*value > 0.0) << (7 - i)));
@@ -19,10 +19,10 @@ pub fn pack_bits(row: &[f32], out: &mut Vec<u8>) {
     }
 }
 
-/// The sign bits of every row.
+/// Packs the sign bits of every row.
 ///
 /// # Errors
-/// `InvalidInput` for rows of no width.
+/// `InvalidInput` for rows of width 0.
 pub fn pack_rows(rows: &Matrix<f32>) -> Result<Matrix<u8>> {
     let mut bytes = Vec::with_capacity(rows.len() * packed_bytes(rows.width()));
     for row in rows.rows() {
@@ -31,13 +31,13 @@ pub fn pack_rows(rows: &Matrix<f32>) -> Result<Matrix<u8>> {
     Matrix::new(packed_bytes(rows.width()), bytes)
 }
 
-/// The upper half of a float.
+/// Truncates a float to bfloat16.
 #[must_use]
 pub fn to_bf16(value: f32) -> u16 {
     (value.to_bits() >> 16) as u16
 }
 
-/// The float whose upper half this is.
+/// Converts a bfloat16 to a float.
 #[must_use]
 pub fn from_bf16(half: u16) -> f32 {
     f32::from_bits(u32::from(half) << 16)

@@ -1,44 +1,47 @@
 //! The grammar of a base schema file (`configs/schemas/<name>_schema.json`).
 //!
-//! Only the shape is checked here; what the fields and expressions mean is the business of `cogniverse-core`.
+//! Only the syntax is checked here; `cogniverse-core` compiles fields and expressions.
 
 use crate::{FieldName, SchemaName, StrategyName, TensorType};
 use std::fmt;
 
-/// A base schema: the fields of a document and the ways to rank it. Data, not code.
+/// A base schema: the fields of a document and its rank profiles, loaded from JSON.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct BaseSchema {
-    /// Its name, which is also the stem of its file.
+    /// The name, which is also the stem of the file name.
     pub name: SchemaName,
-    /// The fields.
+    /// The document type.
     pub document: DocumentType,
     /// Groups of text fields that a query searches together.
     #[serde(default)]
     pub fieldsets: Vec<FieldSet>,
-    /// The strategies.
+    /// The rank profiles, each of which is a strategy.
     #[serde(default)]
     pub rank_profiles: Vec<RankProfile>,
 }
 
-/// The fields of a document.
+/// The document type of a schema.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DocumentType {
-    /// In the order of the file.
+    /// The fields, in file order.
     pub fields: Vec<Field>,
 }
 
-/// One field.
+/// A field of a document.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Field {
-    /// Its name.
+    /// The field's name.
     pub name: FieldName,
-    /// What it holds.
+    /// The field's type.
     #[serde(rename = "type")]
     pub field_type: FieldType,
-    /// What is done with it.
+    /// The ways the field is indexed and stored.
     pub indexing: Vec<Indexing>,
     /// Attribute settings, such as `fast-search` or `distance-metric: angular`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,26 +52,26 @@ pub struct Field {
 }
 
 impl Field {
-    /// Whether it is indexed, stored or kept in memory in this way.
+    /// Returns whether the field has an indexing mode.
     #[must_use]
     pub fn has(&self, indexing: Indexing) -> bool {
         self.indexing.contains(&indexing)
     }
 
-    /// Whether words in it are scored by BM25.
+    /// Returns whether BM25 scores are available for the field.
     #[must_use]
     pub fn is_bm25(&self) -> bool {
         matches!(&self.index, Some(Index::Setting(setting)) if setting == "enable-bm25")
     }
 
-    /// The metric of `distance-metric: …`, where one is given.
+    /// Returns the metric of `distance-metric: …`, where set.
     #[must_use]
     pub fn distance_metric(&self) -> Option<&str> {
         self.attribute.iter().find_map(|setting| setting.strip_prefix("distance-metric:")).map(str::trim)
     }
 }
 
-/// What is done with a field.
+/// A way a field is indexed or stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Indexing {
@@ -76,7 +79,7 @@ pub enum Indexing {
     Summary,
     /// Kept in memory: filters, numbers, tensors.
     Attribute,
-    /// Searched: words of a text, or nearest neighbours of a tensor.
+    /// Indexed for search: words of a text, or nearest neighbours of a tensor.
     Index,
 }
 
@@ -84,11 +87,11 @@ pub enum Indexing {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(untagged)]
 pub enum Index {
-    /// `enable-bm25`.
+    /// The setting `enable-bm25`.
     Setting(String),
-    /// A graph for nearest neighbours.
+    /// An HNSW graph for nearest-neighbour search.
     Graph {
-        /// Its settings.
+        /// The settings of the graph.
         hnsw: Hnsw,
     },
 }
@@ -96,11 +99,12 @@ pub enum Index {
 /// Settings of an HNSW graph.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Hnsw {
-    /// Links per node (default 16).
+    /// The number of links per node (default 16).
     #[serde(default = "default_links")]
     pub max_links_per_node: u32,
-    /// Neighbours explored when a node is added (default 200).
+    /// The number of neighbours explored on insertion (default 200).
     #[serde(default = "default_explore")]
     pub neighbors_to_explore_at_insert: u32,
 }
@@ -113,25 +117,25 @@ fn default_explore() -> u32 {
     200
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FieldType {
-    /// Text.
+    /// A string.
     String,
-    /// 32-bit integer.
+    /// A 32-bit integer.
     Int,
-    /// 64-bit integer.
+    /// A 64-bit integer.
     Long,
-    /// 32-bit float.
+    /// A 32-bit float.
     Float,
-    /// 64-bit float.
+    /// A 64-bit float.
     Double,
-    /// True or false.
+    /// A boolean.
     Bool,
-    /// A list of texts.
+    /// A list of strings.
     StringArray,
-    /// Vectors.
+    /// A tensor of vectors.
     Tensor(TensorType),
 }
 
@@ -179,74 +183,80 @@ impl fmt::Display for FieldType {
 /// A group of text fields that a query searches together.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FieldSet {
-    /// `default` is the one a query uses.
+    /// The name; a query uses the one named `default`.
     pub name: String,
-    /// Its fields.
+    /// The fields of the group.
     pub fields: Vec<FieldName>,
 }
 
-/// A way to rank: a strategy.
+/// A rank profile, also called a strategy.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RankProfile {
     /// The strategy's name.
     pub name: StrategyName,
-    /// Query tensors that it takes.
+    /// The query tensors that the profile takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<RankInput>,
-    /// Named expressions.
+    /// Named expressions that other expressions may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<RankFunction>,
-    /// The score of every match.
+    /// The first phase, which scores every match.
     pub first_phase: FirstPhase,
-    /// The score that replaces it for the best matches.
+    /// The second phase, which rescores the best matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_phase: Option<SecondPhase>,
-    /// Features returned with each hit.
+    /// Rank features returned with each hit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_features: Vec<String>,
-    /// Seconds a query may take (default 2).
+    /// The timeout of a query in seconds (default 2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
 }
 
-/// A query tensor.
+/// An input tensor of a rank profile.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RankInput {
-    /// `query(qt)`.
+    /// The name, such as `query(qt)`.
     pub name: String,
-    /// Its type.
+    /// The tensor type.
     #[serde(rename = "type")]
     pub tensor_type: TensorType,
 }
 
-/// A named expression.
+/// A named rank expression.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RankFunction {
-    /// The name other expressions use.
+    /// The name that other expressions refer to.
     pub name: String,
-    /// Vespa's expression language.
+    /// The expression, in Vespa's rank expression language.
     pub expression: String,
 }
 
-/// The score of every match.
+/// The first ranking phase, which scores every match.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FirstPhase {
-    /// Vespa's expression language.
+    /// The expression, in Vespa's rank expression language.
     pub expression: String,
 }
 
-/// The score that replaces the first one for the best matches.
+/// The second ranking phase, which replaces the score of the best matches.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SecondPhase {
-    /// Vespa's expression language.
+    /// The expression, in Vespa's rank expression language.
     pub expression: String,
-    /// How many of the best are scored again (default 100).
+    /// The number of best matches to rescore (default 100).
     #[serde(default = "default_rerank")]
     pub rerank_count: usize,
 }

@@ -1,23 +1,24 @@
-//! Where base schemas come from.
+//! The role that loads base schemas.
 
 use crate::{BaseSchema, Result, SchemaName};
 use async_trait::async_trait;
 use std::{fmt, sync::Arc};
 
-/// Lists and loads base schemas.
+/// A source of base schemas.
 ///
 /// # Contract
-/// Every listed name loads, or its load says what is wrong with it. The answer never comes from a file of another name.
+/// Every listed name loads, or loading it fails with an error about its content. A schema is never read from a file
+/// of another name.
 ///
 /// # Errors
 /// `NotFound` with the names that exist; `InvalidInput` that names the source, the field and the cause where a schema
-/// cannot be read as one; `Unavailable` where the source itself cannot be read, which is never an empty list.
+/// cannot be parsed; `Unavailable` where the source itself cannot be read, which is never reported as an empty list.
 #[async_trait]
 pub trait SchemaLoader: fmt::Debug + Send + Sync + 'static {
-    /// The names that exist, sorted.
+    /// Returns the names of all schemas, sorted.
     async fn list(&self) -> Result<Vec<SchemaName>>;
 
-    /// One schema.
+    /// Loads one schema.
     async fn load(&self, name: &SchemaName) -> Result<Arc<BaseSchema>>;
 }
 

@@ -1,4 +1,4 @@
-//! Searching one tenant schema.
+//! The role that searches a tenant schema.
 
 use crate::{Document, DocumentStore, FieldName, Filter, Matrix, Result, SchemaStore, StrategyName, TenantSchema};
 use async_trait::async_trait;
@@ -8,53 +8,53 @@ use std::{ops::Range, time::Duration};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BackendQuery {
-    /// Where: exactly one tenant schema.
+    /// The tenant schema to search.
     pub schema: TenantSchema,
-    /// How: a rank profile of the base schema.
+    /// The strategy: a rank profile of the base schema.
     pub strategy: StrategyName,
-    /// The user's words, always literal (invariant 21).
+    /// The query text, always literal ([invariant 21](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#21)).
     pub text: Option<String>,
-    /// The query's vectors as floats; a strategy on bits packs them itself.
+    /// The query vectors as floats; strategies on bits pack them.
     pub vectors: Option<Matrix<f32>>,
-    /// Only documents that meet it, decided before ranking.
+    /// The filter on documents, applied before ranking.
     pub filter: Option<Filter>,
-    /// At most so many hits (default 10).
+    /// The largest number of hits (default 10).
     pub limit: usize,
-    /// Hits to pass over.
+    /// The number of hits to skip (default 0).
     pub offset: usize,
-    /// Time to give up after; none: the strategy's own.
+    /// The timeout; `None` uses the strategy's own.
     pub timeout: Option<Duration>,
 }
 
 impl BackendQuery {
-    /// Ten hits of a strategy, with neither words nor vectors yet.
+    /// Creates a query for ten hits, with neither text nor vectors yet.
     #[must_use]
     pub fn new(schema: TenantSchema, strategy: StrategyName) -> Self {
         Self { schema, strategy, text: None, vectors: None, filter: None, limit: 10, offset: 0, timeout: None }
     }
 
-    /// The user's words.
+    /// Sets the query text.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
-    /// The query's vectors.
+    /// Sets the query vectors.
     #[must_use]
     pub fn with_vectors(mut self, vectors: Matrix<f32>) -> Self {
         self.vectors = Some(vectors);
         self
     }
 
-    /// Only documents that meet it.
+    /// Sets the filter.
     #[must_use]
     pub fn with_filter(mut self, filter: Option<Filter>) -> Self {
         self.filter = filter;
         self
     }
 
-    /// So many hits after so many.
+    /// Sets the number of hits to skip and the largest number to return.
     #[must_use]
     pub fn with_page(mut self, offset: usize, limit: usize) -> Self {
         self.offset = offset;
@@ -62,7 +62,7 @@ impl BackendQuery {
         self
     }
 
-    /// Time to give up after.
+    /// Sets the timeout.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
@@ -70,102 +70,103 @@ impl BackendQuery {
     }
 }
 
-/// Where the query's words stand in a text field.
+/// The matched words of one text field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Highlight {
     /// The field.
     pub field: FieldName,
-    /// Byte ranges of the field's text, in order, on character boundaries, not overlapping.
+    /// Byte ranges of the matches in the field's text: ordered, on character boundaries and not overlapping.
     pub ranges: Vec<Range<usize>>,
 }
 
 impl Highlight {
-    /// From a backend.
+    /// Creates a highlight; for backends.
     #[must_use]
     pub fn new(field: FieldName, ranges: Vec<Range<usize>>) -> Self {
         Self { field, ranges }
     }
 }
 
-/// One hit.
+/// A search hit.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BackendHit {
-    /// Where it was found, as the backend says; whoever asked checks it (invariant 5).
+    /// The schema of the hit as the backend reports it; the caller verifies it ([invariant 5](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#5)).
     pub schema: TenantSchema,
-    /// The document without its tensors.
+    /// The document, without its tensors.
     pub document: Document,
-    /// The score of the last phase that scored it.
+    /// The score of the last ranking phase.
     pub score: f64,
     /// The first phase's score, where a second phase replaced it.
     pub first_phase: Option<f64>,
-    /// The query's words in it.
+    /// The matched words, by field.
     pub highlights: Vec<Highlight>,
 }
 
 impl BackendHit {
-    /// From a backend.
+    /// Creates a hit; for backends.
     #[must_use]
     pub fn new(schema: TenantSchema, document: Document, score: f64) -> Self {
         Self { schema, document, score, first_phase: None, highlights: Vec::new() }
     }
 }
 
-/// How much of the schema an answer speaks of (invariant 18).
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+/// The extent to which a search covered its schema ([invariant 18](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#18)).
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Coverage {
-    /// All of it.
+    /// The whole schema was searched.
     #[default]
     Full,
-    /// A part, and why.
+    /// Part of the schema was searched.
     Partial {
-        /// Why, for a program.
+        /// The machine-readable cause.
         cause: PartialCause,
-        /// Why, for a person.
+        /// The reason, for people.
         reason: String,
     },
 }
 
-/// Why an answer speaks of a part only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+/// The cause of partial coverage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PartialCause {
-    /// The time was up.
+    /// The timeout expired.
     Timeout,
-    /// Parts of the backend are missing or catching up.
+    /// Parts of the backend are down or catching up.
     Nodes,
-    /// The backend looked at a part of the matches on purpose.
+    /// The backend limited the matches that it ranks, by configuration.
     Limited,
-    /// Documents changed while the search ran.
+    /// Documents changed during the search.
     Changed,
-    /// A part of the backend failed.
+    /// Part of the backend failed.
     Error,
 }
 
-/// Hits, best first; equal scores stand in an order that stays the same while documents do, so that pages do not overlap.
+/// The result of a search. Equal scores keep a stable order while documents do not change, so that pages do not
+/// overlap.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct BackendHits {
-    /// Best first.
+    /// The hits, best first.
     pub hits: Vec<BackendHit>,
-    /// How many documents matched, ranked or not.
+    /// The number of documents that matched, ranked or not.
     pub matched: u64,
-    /// How much of the schema this speaks of.
+    /// The extent of the search.
     pub coverage: Coverage,
 }
 
 impl BackendHits {
-    /// From a backend, with full coverage.
+    /// Creates a result with full coverage; for backends.
     #[must_use]
     pub fn new(hits: Vec<BackendHit>, matched: u64) -> Self {
         Self { hits, matched, coverage: Coverage::Full }
     }
 
-    /// Says how much it speaks of.
+    /// Sets the coverage.
     #[must_use]
     pub fn with_coverage(mut self, coverage: Coverage) -> Self {
         self.coverage = coverage;
@@ -173,22 +174,23 @@ impl BackendHits {
     }
 }
 
-/// A store of documents that ranks them.
+/// A document store that ranks documents.
 ///
 /// # Contract
 /// - A search reads the one tenant schema of its query and nothing else.
-/// - The strategy's inputs are checked first: a missing text or vector, a wrong dimension, NaN are `InvalidInput`.
-/// - The second phase's score replaces the first's for the best `rerank_count` matches; those come before the rest.
-/// - An empty schema has no hits; that is no error.
+/// - The strategy's inputs are checked first: a missing text or vector, a wrong dimension and NaN are `InvalidInput`.
+/// - The second phase's score replaces the first's for the best `rerank_count` matches; those rank above the rest.
+/// - A search of an empty schema returns no hits and no error.
 ///
 /// # Errors
-/// `NotFound` for a schema that is not deployed or a strategy it does not have, with what exists; `Timeout`.
+/// `NotFound` for a schema that is not deployed or a strategy that it does not have, with the names that exist;
+/// `Timeout`.
 ///
 /// # Cancellation
-/// A dropped search ends soon and leaves nothing behind.
+/// A search whose future is dropped ends soon and leaves no state behind.
 #[async_trait]
 pub trait SearchBackend: SchemaStore + DocumentStore {
-    /// Ranks.
+    /// Runs a ranked query.
     async fn search(&self, query: BackendQuery) -> Result<BackendHits>;
 }
 

@@ -1,8 +1,8 @@
-//! Reading, annotating and erasing what was traced.
+//! The role that reads, annotates and erases traces.
 //!
-//! A store of traces holds the spans of many tenants under project names. Every request here names one project, and an
-//! id of a span or a trace is looked up in that project before anything is read or written by it: ids alone say nothing
-//! about whose they are.
+//! A trace store holds the spans of many tenants, separated by project name. Every request names one project, and the
+//! id of a span or a trace is looked up in that project before anything is read or written by it: an id alone does
+//! not say who owns it.
 
 mod annotation;
 mod erasure;
@@ -20,21 +20,22 @@ pub use erasure::{ErasureReceipt, Settle};
 pub use span::{Continuation, Span, SpanEvent, SpanPage, SpanQuery};
 pub use words::{AnnotatorKind, SpanKind, SpanStatus};
 
-/// How many ids, or annotations, one request may hold.
+/// The largest number of ids or annotations in one request.
 pub const MAX_IDS: usize = 1000;
 
 string_id! {
-    /// Where one tenant's traces lie: 1 to 256 characters without `/ ? # %` and control characters, and not `.` or `..`.
+    /// The name of a project, which holds one tenant's traces: 1 to 256 characters without `/ ? # %` and control
+    /// characters, and not `.` or `..`.
     ///
-    /// Those characters cannot be part of a path segment that every server and proxy reads in the same way.
+    /// The excluded characters are not read alike by every server and proxy in a path segment.
     ProjectName, project
 }
 string_id! {
-    /// A trace: 1 to 64 hexadecimal digits.
+    /// The id of a trace: 1 to 64 hexadecimal digits.
     TraceId, hexadecimal
 }
 string_id! {
-    /// A span: 1 to 64 hexadecimal digits.
+    /// The id of a span: 1 to 64 hexadecimal digits.
     SpanId, hexadecimal
 }
 
@@ -60,15 +61,30 @@ fn hexadecimal(text: &str) -> Result<(), &'static str> {
     if text.bytes().all(|b| b.is_ascii_hexdigit()) { Ok(()) } else { Err("it has a character outside [0-9a-fA-F]") }
 }
 
-/// A half-open stretch of time: `from <= t < to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+/// A half-open time window: `from <= t < to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Bounds")]
 pub struct TimeWindow {
     from: Timestamp,
     to: Timestamp,
 }
 
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bounds {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl TryFrom<Bounds> for TimeWindow {
+    type Error = Error;
+    fn try_from(bounds: Bounds) -> Result<Self> {
+        Self::new(bounds.from, bounds.to)
+    }
+}
+
 impl TimeWindow {
-    /// From a time up to, and without, another.
+    /// Creates a window from `from`, inclusive, to `to`, exclusive.
     ///
     /// # Errors
     /// `InvalidInput` where `to` is not after `from`.
@@ -79,10 +95,10 @@ impl TimeWindow {
         Ok(Self { from, to })
     }
 
-    /// The hours before a time.
+    /// Returns the window of the given number of hours before `now`.
     ///
     /// # Errors
-    /// `InvalidInput` for zero hours, or for more than there were.
+    /// `InvalidInput` for zero hours, and where the window would start before the earliest timestamp.
     pub fn last_hours(now: Timestamp, hours: u32) -> Result<Self> {
         let reach = jiff::SignedDuration::from_secs(i64::from(hours) * 3600);
         let from = now
@@ -91,37 +107,37 @@ impl TimeWindow {
         Self::new(from, now)
     }
 
-    /// The first instant.
+    /// Returns the inclusive start.
     #[must_use]
     pub fn from(&self) -> Timestamp {
         self.from
     }
 
-    /// The instant after the last.
+    /// Returns the exclusive end.
     #[must_use]
     pub fn to(&self) -> Timestamp {
         self.to
     }
 
-    /// Whether a time lies in it.
+    /// Returns whether a time lies within the window.
     #[must_use]
     pub fn contains(&self, time: Timestamp) -> bool {
         self.from <= time && time < self.to
     }
 }
 
-/// What is known of a project.
+/// A description of a project.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct ProjectInfo {
-    /// Its name.
+    /// The name.
     pub name: ProjectName,
-    /// Words about it.
+    /// The description.
     pub description: Option<String>,
 }
 
 impl ProjectInfo {
-    /// From a store.
+    /// Creates a description; for implementations.
     #[must_use]
     pub fn new(name: ProjectName, description: Option<String>) -> Self {
         Self { name, description }
@@ -142,37 +158,41 @@ fn check_count(what: &str, count: usize) -> Result<()> {
     Err(Error::invalid(format!("{count} {what} in one request; give at most {MAX_IDS}")))
 }
 
-/// A store of traces, read and judged project by project.
+/// A trace store, accessed project by project.
 ///
 /// # Contract
-/// - A request reads, writes or erases in the one project that it names. A span or trace of another project is as
-///   unknown as one that never was: an id alone opens nothing (invariant 1).
-/// - A project that is not there is `NotFound`, never an empty answer; [`TelemetryProvider::find_project`] alone says none.
-/// - Pages of one query over a closed window hold each span once, oldest first, to the end.
-/// - Writing a judgement of an unknown span is `NotFound` that names it, and then none of the request is written.
-/// - An erased project is asked for again until it has been gone for as long as [`Settle`] says, since stores take in
-///   spans late; one that will not stay away is `Timeout`.
+/// - A request reads, writes or erases only in the project that it names. A span or trace of another project is
+///   reported like one that never existed: an id alone selects nothing ([invariant 6](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#6)).
+/// - A project that does not exist is `NotFound`, never an empty answer; only [`TelemetryProvider::find_project`]
+///   returns `None`.
+/// - The pages of one query over a closed window return each span once, oldest first.
+/// - An annotation of an unknown span is `NotFound` that names the span, and then nothing of the request is written.
+/// - An erasure checks until the project has been absent for as long as [`Settle`] requires, since stores ingest
+///   spans late; a project that keeps coming back is `Timeout`.
 ///
 /// # Errors
-/// `InvalidInput` as the requests' `check` says; `Unavailable`, `Timeout`, `Unauthenticated`, `PermissionDenied`.
+/// `InvalidInput` for what the requests' `check` refuses; `Unavailable`, `Timeout`, `Unauthenticated`,
+/// `PermissionDenied`.
 ///
 /// # Cancellation
-/// A dropped read leaves nothing behind. A dropped write or erasure may have happened; both can be asked for again.
+/// A read whose future is dropped leaves no state behind. A dropped write or erasure may have been applied; both can
+/// be repeated.
 #[async_trait]
 pub trait TelemetryProvider: fmt::Debug + Send + Sync + 'static {
-    /// The project, if it is there.
+    /// Returns the project, or `None` where it does not exist.
     async fn find_project(&self, project: &ProjectName) -> Result<Option<ProjectInfo>>;
 
-    /// One page of spans.
+    /// Returns one page of spans.
     async fn read_spans(&self, query: SpanQuery) -> Result<SpanPage>;
 
-    /// Writes judgements; the same span, name and identifier again replaces.
+    /// Writes annotations; each replaces an earlier one of the same span, name and identifier.
     async fn annotate_spans(&self, request: AnnotateSpans) -> Result<AnnotateReceipt>;
 
-    /// One page of judgements; each span must be in the project.
+    /// Returns one page of annotations; every span of the query must be in the project.
     async fn read_annotations(&self, query: AnnotationQuery) -> Result<AnnotationPage>;
 
-    /// Erases a project with all that it holds, and proves it by asking again. One that is not there is proven alike.
+    /// Erases a project with all its spans and verifies that it stays absent. A project that does not exist is
+    /// verified alike.
     async fn erase_project(&self, project: &ProjectName, settle: Settle) -> Result<ErasureReceipt>;
 }
 

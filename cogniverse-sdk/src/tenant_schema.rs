@@ -1,4 +1,4 @@
-//! Base schema x tenant: the only address of documents and searches.
+//! Tenant schemas, the only addresses of documents and searches.
 
 use crate::{SchemaName, TenantId};
 use std::{fmt, sync::Arc};
@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc};
 /// let schema = cogniverse_sdk::TenantSchema::parse("video_colpali_smol500_mv_frame_acme_corp");
 /// ```
 ///
-/// Equality is that of the pair, never that of the physical name.
+/// Two tenant schemas are equal where their pairs are, whatever their physical names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantSchema {
     tenant: TenantId,
@@ -19,30 +19,41 @@ pub struct TenantSchema {
     physical: Arc<str>,
 }
 
+/// As `{"tenant": …, "schema": …}`. It is not deserialized: a tenant schema is made from a tenant that the caller has checked.
+impl serde::Serialize for TenantSchema {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut json = serializer.serialize_struct("TenantSchema", 2)?;
+        json.serialize_field("tenant", &self.tenant)?;
+        json.serialize_field("schema", &self.base)?;
+        json.end()
+    }
+}
+
 impl TenantSchema {
-    /// The pair's schema.
+    /// Creates the tenant's copy of a base schema.
     #[must_use]
     pub fn new(tenant: &TenantId, base: &SchemaName) -> Self {
         let physical = format!("{base}_{}", escape(tenant.as_str())).into();
         Self { tenant: tenant.clone(), base: base.clone(), physical }
     }
 
-    /// Whose it is.
+    /// Returns the tenant.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
-    /// The base schema it is a copy of.
+    /// Returns the base schema.
     #[must_use]
     pub fn base(&self) -> &SchemaName {
         &self.base
     }
 
-    /// The name a shared engine knows it by: `<base>_<tenant>`, in `[a-z0-9_]`.
+    /// Returns the name under which a shared engine stores it: `<base>_<tenant>`, in `[a-z0-9_]`.
     ///
-    /// Two pairs can still meet in one plain name (`video` + `x_y`, `video_x` + `y`): a deployment refuses the second
-    /// (invariant 2), and nothing is ever parsed back out of this text (invariant 3).
+    /// Two pairs can share a plain name (`video` + `x_y`, `video_x` + `y`): the second deployment is refused
+    /// ([invariant 2](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#2)), and the name is never parsed back into its parts ([invariant 3](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#3)).
     #[must_use]
     pub fn physical_name(&self) -> &str {
         &self.physical
@@ -61,9 +72,9 @@ impl fmt::Debug for TenantSchema {
     }
 }
 
-/// Tenants in `[a-z0-9_]` stand as they are. Any other is written `__x` and then byte for byte, `[a-z0-9]` as it is and
-/// the rest (`_` too) as `_` and two hex digits. A plain id never starts with `_`, so the two forms cannot meet, and
-/// the second can be read back from left to right: the whole is injective.
+/// Tenant ids in `[a-z0-9_]` stay as they are. Any other id becomes `__x` followed by its bytes: `[a-z0-9]`
+/// unchanged, every other byte (including `_`) as `_` and two hex digits. A plain id never starts with `_`, so the
+/// two forms cannot collide, and the escaped form decodes unambiguously: the mapping is injective.
 fn escape(tenant: &str) -> String {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     if tenant.bytes().all(|b| plain(b) || b == b'_') {

@@ -1,8 +1,8 @@
-//! Vectors, and their check against a tensor type.
+//! Vectors, and their validation against a tensor type.
 
 use crate::{CellType, Error, Result, TensorShape, TensorType};
 
-/// Rows of one width in one allocation.
+/// A row-major matrix.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Matrix<T> {
     width: usize,
@@ -10,7 +10,7 @@ pub struct Matrix<T> {
 }
 
 impl<T: Copy> Matrix<T> {
-    /// `cells.len() / width` rows.
+    /// Creates a matrix of `cells.len() / width` rows.
     ///
     /// # Errors
     /// `InvalidInput` where the width is 0 or does not divide the number of cells.
@@ -21,10 +21,10 @@ impl<T: Copy> Matrix<T> {
         Ok(Self { width, cells })
     }
 
-    /// From rows of one length.
+    /// Creates a matrix from rows of equal length.
     ///
     /// # Errors
-    /// `InvalidInput` where rows differ in length or there is none.
+    /// `InvalidInput` where there is no row, or rows differ in length.
     pub fn from_rows<R: AsRef<[T]>>(rows: &[R]) -> Result<Self> {
         let width = rows.first().map_or(0, |row| row.as_ref().len());
         let mut cells = Vec::with_capacity(width * rows.len());
@@ -38,55 +38,55 @@ impl<T: Copy> Matrix<T> {
         Self::new(width, cells)
     }
 
-    /// Cells of a row.
+    /// Returns the number of cells in a row.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.cells.len().checked_div(self.width).unwrap_or(0)
     }
 
-    /// Whether there is no row.
+    /// Returns whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
 
-    /// The rows in order.
+    /// Iterates over the rows in order.
     pub fn rows(&self) -> std::slice::ChunksExact<'_, T> {
         self.cells.chunks_exact(self.width.max(1))
     }
 
-    /// All cells, row by row.
+    /// Returns all cells, row by row.
     #[must_use]
     pub fn cells(&self) -> &[T] {
         &self.cells
     }
 }
 
-/// A tensor value of a document: floats, or sign bits packed eight to a byte (see [`crate::quantize`]).
+/// A tensor of a document: floats, or sign bits packed eight to a byte (see [`crate::quantize`]).
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tensor {
-    /// One float vector.
+    /// A single float vector.
     Vector(Vec<f32>),
     /// One float vector per patch or token, labelled from 0.
     Vectors(Matrix<f32>),
-    /// One packed vector.
+    /// A single packed vector.
     Bits(Vec<u8>),
     /// One packed vector per patch or token, labelled from 0.
     BitRows(Matrix<u8>),
 }
 
 impl Tensor {
-    /// Refuses what does not fit the type: kind of cell, shape, width, NaN and infinities (invariant 17).
+    /// Checks the cell type, shape and width against a tensor type, and refuses NaN and infinities ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
     ///
     /// # Errors
-    /// `InvalidInput` that says what arrived and what the type wants.
+    /// `InvalidInput` that names the given and the expected form.
     pub fn check(&self, tensor_type: &TensorType) -> Result<()> {
         let (binary, shape, width) = match self {
             Self::Vector(cells) => (false, TensorShape::Single, cells.len()),
@@ -127,15 +127,15 @@ impl Tensor {
     }
 }
 
-/// The largest magnitude of a cell. Products and sums of larger ones leave the range of a float, and an infinite score
-/// ranks nothing.
+/// The largest magnitude of a cell. Products and sums of larger values overflow a float, and infinite scores cannot
+/// be ranked.
 pub const MAX_CELL: f32 = 1e15;
 
-/// Refuses NaN, infinities and cells beyond [`MAX_CELL`], naming the first (invariant 17): every score of what passes is
-/// finite.
+/// Refuses NaN, infinities and magnitudes above [`MAX_CELL`] ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)), so that every score of accepted vectors
+/// is finite.
 ///
 /// # Errors
-/// `InvalidInput` with the index and the value.
+/// `InvalidInput` with the index and the value of the first such cell.
 pub fn check_finite(cells: &[f32]) -> Result<()> {
     let fits = |cell: &f32| cell.abs() <= MAX_CELL;
     // Without a way out in the middle the compiler looks at several cells at once.

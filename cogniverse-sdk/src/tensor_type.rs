@@ -1,29 +1,29 @@
-//! Tensor types as a schema file spells them: `tensor<bfloat16>(patch{}, v[128])`.
+//! Tensor types in the notation of schema files: `tensor<bfloat16>(patch{}, v[128])`.
 
 use crate::{Error, Result};
 use std::fmt;
 
-/// What a cell holds.
+/// The type of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CellType {
-    /// 32-bit float.
+    /// A 32-bit float.
     Float,
     /// The upper 16 bits of a 32-bit float.
     BFloat16,
-    /// One byte: here always eight packed sign bits.
+    /// One byte, which always holds eight packed sign bits.
     Int8,
 }
 
-/// Whether a tensor holds one vector or one per patch or token.
+/// The number of vectors in a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TensorShape {
-    /// One vector.
+    /// A single vector.
     Single,
     /// One vector per label of a mapped dimension (late interaction).
     Multi,
 }
 
-/// A tensor type of at most one mapped and exactly one indexed dimension.
+/// A tensor type with at most one mapped and exactly one indexed dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TensorType {
@@ -33,14 +33,15 @@ pub struct TensorType {
     size: usize,
 }
 
-/// The largest indexed dimension that is taken: past any known encoder, and small enough that sizes never overflow.
+/// The largest accepted size of the indexed dimension: above any known encoder, and small enough that sizes never
+/// overflow.
 const MAX_SIZE: usize = 65_536;
 
 impl TensorType {
     /// Parses `tensor<cell>(mapped{}, indexed[size])`.
     ///
     /// # Errors
-    /// `InvalidInput` that says what was expected.
+    /// `InvalidInput` that states the expected notation.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |why: &str| {
             Error::invalid(format!(
@@ -86,13 +87,13 @@ impl TensorType {
         Ok(Self { cell, mapped, indexed, size })
     }
 
-    /// What a cell holds.
+    /// Returns the cell type.
     #[must_use]
     pub fn cell(&self) -> CellType {
         self.cell
     }
 
-    /// The same type for vectors of another size.
+    /// Returns the same type with another vector size.
     ///
     /// # Errors
     /// `InvalidInput` for a size outside 1 to 65,536.
@@ -103,25 +104,25 @@ impl TensorType {
         Ok(Self { size, ..self.clone() })
     }
 
-    /// One vector, or one per label.
+    /// Returns the shape.
     #[must_use]
     pub fn shape(&self) -> TensorShape {
         if self.mapped.is_some() { TensorShape::Multi } else { TensorShape::Single }
     }
 
-    /// The mapped dimension's name, such as `patch`.
+    /// Returns the name of the mapped dimension, such as `patch`.
     #[must_use]
     pub fn mapped(&self) -> Option<&str> {
         self.mapped.as_deref()
     }
 
-    /// The indexed dimension's name, such as `v`.
+    /// Returns the name of the indexed dimension, such as `v`.
     #[must_use]
     pub fn indexed(&self) -> &str {
         &self.indexed
     }
 
-    /// Cells of one vector: floats, or bytes of eight bits each.
+    /// Returns the number of cells in a vector: floats, or bytes of eight bits each.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size

@@ -1,22 +1,22 @@
-//! Models that turn texts into one vector each.
+//! The role that embeds texts, one vector each.
 
 use crate::{EncoderInfo, Error, Matrix, Result, tensor::check_finite};
 use async_trait::async_trait;
 use std::fmt;
 
-/// What a text is to the model: many are trained with another prefix for each.
+/// The role of a text in retrieval, since many models are trained with a different prefix for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextKind {
-    /// Something to look for.
+    /// A query.
     Query,
-    /// Something to be found.
+    /// A document to be found.
     Document,
 }
 
-/// Whether every text says something. Implementations call it before they send anything.
+/// Refuses blank texts. Implementations call this before they send anything.
 ///
 /// # Errors
-/// `InvalidInput` for a text of nothing but white space, with its place in the list.
+/// `InvalidInput` for a text of only white space, with its index.
 pub fn check_texts(texts: &[String]) -> Result<()> {
     match texts.iter().position(|text| text.trim().is_empty()) {
         Some(index) => Err(Error::invalid(format!("text {index} of {} is empty; leave it out", texts.len()))),
@@ -24,10 +24,10 @@ pub fn check_texts(texts: &[String]) -> Result<()> {
     }
 }
 
-/// The vectors that a server gave for `texts` texts, checked: their number, their width, and that each cell is a number.
+/// Checks the vectors that a server returned for `texts` texts: their number, width and finiteness.
 ///
 /// # Errors
-/// `Unexpected` where they are not what was asked for.
+/// `Unexpected` where the vectors do not match the request.
 pub fn checked_rows(rows: Vec<Vec<f32>>, texts: usize, dims: usize) -> Result<Matrix<f32>> {
     if rows.len() != texts {
         return Err(Error::unexpected(format!("{} vectors came back for {texts} texts", rows.len())));
@@ -37,28 +37,28 @@ pub fn checked_rows(rows: Vec<Vec<f32>>, texts: usize, dims: usize) -> Result<Ma
         return Err(Error::unexpected(message));
     }
     let cells = rows.concat();
-    check_finite(&cells).map_err(|e| Error::unexpected("a vector holds what is no number").with_source(e))?;
+    check_finite(&cells).map_err(|e| Error::unexpected("a vector holds what is not a number").with_source(e))?;
     Matrix::new(dims, cells)
 }
 
-/// Turns texts into vectors.
+/// An embedder of texts.
 ///
 /// # Contract
-/// One row of exactly `info().dims` finite cells per text, in order; no texts give no rows; the same text and kind give the
-/// same row, alone or among others. Text is never cut in silence.
+/// Returns one row of exactly `info().dims` finite cells per text, in order; an empty list returns no rows; the same
+/// text and kind give the same row whatever the batch. Text is never truncated silently.
 ///
 /// # Errors
-/// `InvalidInput` for a text of nothing but white space, or one longer than the model takes, with its place in the list; `NotFound` for a model
-/// that the server lacks; `Unexpected` for an answer with another number of vectors or another width.
+/// `InvalidInput`, with the index, for a text of only white space or longer than the model accepts; `NotFound` for a
+/// model that the server does not have; `Unexpected` for a response with the wrong number or width of vectors.
 ///
 /// # Cancellation
-/// Dropping the future may waste work and leaves no state behind.
+/// Dropping the future may waste work but leaves no state behind.
 #[async_trait]
 pub trait TextEmbedder: fmt::Debug + Send + Sync + 'static {
-    /// What it makes; its kind is [`crate::VectorKind::Single`].
+    /// Returns a description of the output, whose kind is [`crate::VectorKind::Single`].
     fn info(&self) -> &EncoderInfo;
 
-    /// The vector of each text.
+    /// Embeds each text.
     async fn embed(&self, texts: &[String], kind: TextKind) -> Result<Matrix<f32>>;
 }
 

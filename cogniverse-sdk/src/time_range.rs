@@ -1,19 +1,34 @@
-//! A stretch of a video.
+//! Time ranges within a video.
 
 use crate::{Error, Result};
 
-/// A half-open stretch of a video, in seconds from its start: `start <= t < end`.
+/// A half-open time range of a video, in seconds from its start: `start <= t < end`.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Bounds")]
 pub struct TimeRange {
     start: f64,
     end: f64,
 }
 
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bounds {
+    start: f64,
+    end: f64,
+}
+
+impl TryFrom<Bounds> for TimeRange {
+    type Error = Error;
+    fn try_from(bounds: Bounds) -> Result<Self> {
+        Self::new(bounds.start, bounds.end)
+    }
+}
+
 impl TimeRange {
-    /// A stretch from `start` to `end` seconds.
+    /// Creates a range from `start` to `end` seconds.
     ///
     /// # Errors
-    /// `InvalidInput` where a bound is not finite or negative, or the end lies before the start.
+    /// `InvalidInput` where a bound is negative or not finite, or `end` is before `start`.
     pub fn new(start: f64, end: f64) -> Result<Self> {
         if !(start.is_finite() && end.is_finite()) || start < 0.0 || end < start {
             return Err(Error::invalid(format!(
@@ -23,25 +38,25 @@ impl TimeRange {
         Ok(Self { start, end })
     }
 
-    /// First second.
+    /// Returns the start in seconds, inclusive.
     #[must_use]
     pub fn start(&self) -> f64 {
         self.start
     }
 
-    /// The second after the last.
+    /// Returns the end in seconds, exclusive.
     #[must_use]
     pub fn end(&self) -> f64 {
         self.end
     }
 
-    /// Length in seconds.
+    /// Returns the length in seconds.
     #[must_use]
     pub fn duration(&self) -> f64 {
         self.end - self.start
     }
 
-    /// Whether both share a stretch longer than nothing.
+    /// Returns whether the ranges share a part of positive length.
     #[must_use]
     pub fn overlaps(&self, other: &TimeRange) -> bool {
         self.start < other.end && other.start < self.end

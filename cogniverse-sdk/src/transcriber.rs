@@ -1,43 +1,43 @@
-//! Models that write down what is said.
+//! The role that transcribes speech.
 
 use crate::{Error, Result, TimeRange};
 use async_trait::async_trait;
 use std::{fmt, path::PathBuf};
 
-/// Something said in one stretch.
-#[derive(Debug, Clone, PartialEq)]
+/// A timed piece of a transcript.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Cue {
-    /// When, in seconds.
+    /// The time range, in seconds.
     pub range: TimeRange,
-    /// What.
+    /// The spoken text.
     pub text: String,
 }
 
-/// Who transcribes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A description of a transcriber.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TranscriberInfo {
-    /// The model, with its revision where one is known: part of the key under which transcripts are kept.
+    /// The model, with its revision where known; part of the key under which transcripts are cached.
     pub model: String,
 }
 
-/// What to write down.
+/// A request to transcribe an audio file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TranscribeRequest {
-    /// A WAV file: 16-bit PCM, one channel, 16,000 samples a second.
+    /// The path of a WAV file: 16-bit PCM, mono, 16,000 samples a second.
     pub audio: PathBuf,
-    /// The language that is spoken, as in ISO 639-1 (default none: the model finds out).
+    /// The spoken language as an ISO 639-1 code; `None` (the default) lets the model detect it.
     pub language: Option<String>,
 }
 
 impl TranscribeRequest {
-    /// A file in any language.
+    /// Creates a request with language detection.
     #[must_use]
     pub fn new(audio: impl Into<PathBuf>) -> Self {
         Self { audio: audio.into(), language: None }
     }
 
-    /// Says which language is spoken.
+    /// Sets the spoken language.
     #[must_use]
     pub fn with_language(mut self, language: Option<String>) -> Self {
         self.language = language;
@@ -45,22 +45,22 @@ impl TranscribeRequest {
     }
 }
 
-/// What is said in a file: cues in order of time that do not overlap.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// The transcript of an audio file.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Transcription {
-    /// What is said, and when.
+    /// The cues, in time order and without overlap.
     pub cues: Vec<Cue>,
-    /// The language, where the model says one.
+    /// The language, where the model reports one.
     pub language: Option<String>,
 }
 
 impl Transcription {
-    /// Puts what a model said, as (start, end, text), in order. Models let stretches meet, and give some no words: a cue
-    /// begins where the one before ends at the earliest, and those without words are left out.
+    /// Creates a transcript from a model's (start, end, text) parts. Overlapping cues are shortened to start no
+    /// earlier than the previous one ends, and cues without text are dropped.
     ///
     /// # Errors
-    /// `Unexpected` for times that are no numbers, negative, or end before they begin.
+    /// `Unexpected` for times that are not finite, are negative, or end before they start.
     pub fn from_parts(parts: impl IntoIterator<Item = (f64, f64, String)>) -> Result<Self> {
         let mut cues = Vec::new();
         for (start, end, text) in parts {
@@ -84,7 +84,7 @@ impl Transcription {
         Ok(Self { cues, language: None })
     }
 
-    /// Adds the language.
+    /// Sets the language.
     #[must_use]
     pub fn with_language(mut self, language: Option<String>) -> Self {
         self.language = language;
@@ -92,25 +92,25 @@ impl Transcription {
     }
 }
 
-/// Writes down what is said in an audio file.
+/// A speech-to-text model.
 ///
 /// # Contract
-/// Cues in order of time that do not overlap, each with words; times are seconds from the start of the file. A file in which
-/// nothing is said gives no cue and is no error. Audio is never cut in silence: what is too long is refused.
+/// Returns non-empty cues in time order without overlap; times are seconds from the start of the file. A file without
+/// speech gives no cues and no error. Audio is never truncated silently: a file that is too long is refused.
 ///
 /// # Errors
-/// `NotFound` or `Unavailable` where the file cannot be read; `InvalidInput` for a file that is no audio, or too long;
-/// `Unavailable`, `Timeout` or `RateLimited`, with a retry hint, where the model cannot be reached or is busy;
-/// `FailedPrecondition` where a program is not installed; `Unexpected` for an answer without times.
+/// `NotFound` or `Unavailable` where the file cannot be read; `InvalidInput` for a file that is not audio or is too
+/// long; `Unavailable`, `Timeout` or `RateLimited`, with a retry hint, where the model cannot be reached or is busy;
+/// `FailedPrecondition` where a program is not installed; `Unexpected` for a response without times.
 ///
 /// # Cancellation
-/// Dropping the future may waste work, ends what it started, and leaves no state behind.
+/// Dropping the future may waste work, stops any process that it started, and leaves no state behind.
 #[async_trait]
 pub trait Transcriber: fmt::Debug + Send + Sync + 'static {
-    /// Who transcribes.
+    /// Returns a description of the transcriber.
     fn info(&self) -> &TranscriberInfo;
 
-    /// What is said in a file.
+    /// Transcribes an audio file.
     async fn transcribe(&self, request: &TranscribeRequest) -> Result<Transcription>;
 }
 

@@ -1,10 +1,10 @@
-//! The active application as far as this library touches it, and changes of it as edits of files.
+//! The active application, as far as this library uses it, and changes of it as file edits.
 
 use crate::{config::VespaConfig, manifest, manifest::Manifest, overrides, schema, services};
 use bytes::Bytes;
 use cogniverse_core::schemas::{Schema, deployment};
 use cogniverse_sdk::{
-    Error, ErrorKind, Result, TenantSchema, Timestamp,
+    Error, ErrorCode, Result, TenantSchema, Timestamp,
     schema_store::{DeployRequest, SchemaAction},
 };
 use std::{
@@ -126,7 +126,7 @@ impl Application {
                 if manifest.entry(schema).is_none() {
                     let of_tenant = manifest.schemas.values().filter(|entry| entry.tenant == *schema.tenant());
                     let known = Error::unknown("deployed schema", schema.base(), of_tenant.map(|entry| &entry.base));
-                    return Err(known.with_context("tenant", schema.tenant()));
+                    return Err(known.with_code(ErrorCode::SchemaNotDeployed).with_context("tenant", schema.tenant()));
                 }
                 manifest.remove(schema);
                 remove.insert(name.to_owned());
@@ -143,8 +143,8 @@ impl Application {
                 let hash = manifest::hash(system.text.as_bytes());
                 if manifest.system.get(system.name) != Some(&hash) {
                     if manifest.schemas.contains_key(system.name) {
-                        return Err(Error::new(
-                            ErrorKind::Conflict,
+                        return Err(Error::of(
+                            ErrorCode::SchemaNameTaken,
                             format!("the name \"{}\" is held by a tenant's schema; rename the tenant", system.name),
                         ));
                     }

@@ -1,4 +1,4 @@
-//! The backend: what it holds, and `SchemaStore`.
+//! The Vespa backend and its `SchemaStore` implementation.
 
 use crate::{
     application::Change,
@@ -13,13 +13,16 @@ use crate::{
 use async_trait::async_trait;
 use cogniverse_core::schemas::{Schema, deployment};
 use cogniverse_sdk::{
-    Clock, DeployedSchema, Result, SchemaStore, SystemClock, TenantId, TenantSchema,
+    Clock, DeployedSchema, Result, Retention, SchemaStore, SystemClock, TenantId, TenantSchema,
     schema_store::{DeployReport, DeployRequest},
 };
 use futures_util::Stream;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// The search backend on Vespa. Cheap to clone; clones share connections and what is known to be deployed.
+/// Vespa's default age at which removed documents are forgotten: two weeks.
+const TOMBSTONES: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The search backend on Vespa. Cheap to clone; clones share connections and the cached catalog.
 #[derive(Debug, Clone)]
 pub struct VespaBackend {
     inner: Arc<Inner>,
@@ -29,36 +32,36 @@ pub struct VespaBackend {
 struct Inner {
     client: Arc<VespaClient>,
     deployer: Arc<Deployer>,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     breaker: Arc<Breaker>,
     clock: Arc<dyn Clock>,
 }
 
 impl VespaBackend {
-    /// A backend. Nothing is sent yet.
+    /// Creates a backend. Sends nothing yet.
     ///
     /// # Errors
-    /// `InvalidInput` for a setting that cannot work.
+    /// `InvalidInput` for an invalid setting.
     pub fn new(config: VespaConfig) -> Result<Self> {
         Self::with_clock(config, Arc::new(SystemClock))
     }
 
-    /// As [`VespaBackend::new`], with another clock for the times of deployments.
+    /// Creates a backend with another clock for deployment times.
     ///
     /// # Errors
-    /// As [`VespaBackend::new`].
+    /// Those of [`VespaBackend::new`].
     pub fn with_clock(config: VespaConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let age = config.catalog_age;
         let client = Arc::new(VespaClient::new(config)?);
         let deployer = Arc::new(Deployer::new(Arc::clone(&client), Arc::clone(&clock), config_schema::system_schema()));
-        let catalog = Catalog::new(Arc::clone(&deployer), age);
+        let catalog = Arc::new(Catalog::new(Arc::clone(&deployer), age));
         Ok(Self { inner: Arc::new(Inner { client, deployer, catalog, breaker: Arc::default(), clock }) })
     }
 
-    /// What a deployment would do, by this library's reckoning and by Vespa's own check. Nothing is activated.
+    /// Plans a deployment, by this library's comparison and Vespa's own validation. Nothing is activated.
     ///
     /// # Errors
-    /// As [`SchemaStore::deploy`].
+    /// Those of [`SchemaStore::deploy`].
     pub async fn plan_deployment(&self, request: &DeployRequest) -> Result<DeploymentPlan> {
         let schemas = deployment::compile_request(request)?;
         let change = Change::Deploy { request, schemas: &schemas };
@@ -67,28 +70,29 @@ impl VespaBackend {
         Ok(DeploymentPlan::new(deployment::report(request, actions), None, &edit, prepared))
     }
 
-    /// What dropping a schema would do, by this library's reckoning and by Vespa's own check. Nothing is activated.
+    /// Plans the drop of a schema, by this library's comparison and Vespa's own validation. Nothing is activated.
     ///
     /// # Errors
-    /// As [`SchemaStore::drop_schema`].
+    /// Those of [`SchemaStore::drop_schema`].
     pub async fn plan_drop(&self, schema: &TenantSchema) -> Result<DeploymentPlan> {
         let (_, edit, prepared) = self.inner.deployer.rehearse(&Change::Drop(schema)).await?;
         Ok(DeploymentPlan::new(DeployReport::new(Vec::new()), Some(schema.clone()), &edit, prepared))
     }
 
-    /// The whole application package as a deployment would make it, by path, for a person to read. Only reads are sent.
+    /// Returns the complete application package that a deployment would create, by path, for inspection. Only reads
+    /// are sent.
     ///
     /// # Errors
-    /// As [`SchemaStore::deploy`].
+    /// Those of [`SchemaStore::deploy`].
     pub async fn package(&self, request: &DeployRequest) -> Result<BTreeMap<String, Vec<u8>>> {
         let schemas = deployment::compile_request(request)?;
         self.inner.deployer.package(&Change::Deploy { request, schemas: &schemas }).await
     }
 
-    /// Feeds operations of one tenant schema, and gives every operation's outcome as it comes.
+    /// Feeds operations to one tenant schema and yields the outcome of each as it arrives.
     ///
-    /// Memory stays bounded by [`VespaConfig::max_in_flight`], whatever the input's length; operations on one document keep
-    /// their order.
+    /// Memory is bounded by [`VespaConfig::max_in_flight`], whatever the length of the input; operations on the same
+    /// document keep their order.
     ///
     /// # Errors
     /// `NotFound` for a schema that is not deployed.
@@ -96,20 +100,20 @@ impl VespaBackend {
     where
         S: Stream<Item = FeedOperation>,
     {
-        Ok(Feed::new(self.sender(schema).await?, operations))
+        Ok(Feed::new(Arc::new(self.sender(schema).await?), operations))
     }
 
-    pub(crate) async fn sender(&self, schema: &TenantSchema) -> Result<Arc<Sender>> {
+    pub(crate) async fn sender(&self, schema: &TenantSchema) -> Result<Sender> {
         let understood = self.inner.catalog.schema(schema).await?;
         let (client, breaker) = (Arc::clone(&self.inner.client), Arc::clone(&self.inner.breaker));
-        Ok(Arc::new(Sender::new(client, breaker, schema.clone(), understood)))
+        Ok(Sender::new(client, breaker, schema.clone(), understood))
     }
 
     pub(crate) async fn schema(&self, schema: &TenantSchema) -> Result<Arc<Schema>> {
         self.inner.catalog.schema(schema).await
     }
 
-    pub(crate) fn catalog(&self) -> &Catalog {
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
         &self.inner.catalog
     }
 
@@ -151,6 +155,11 @@ impl SchemaStore for VespaBackend {
         self.inner.catalog.list(tenant).await
     }
 
+    /// At most [`VespaConfig::catalog_age`] old while the config server answers; what was known last while it does not.
+    async fn served(&self, schema: &TenantSchema) -> Result<DeployedSchema> {
+        self.inner.catalog.served(schema).await.map_err(|e| named(e, "served"))
+    }
+
     /// Two deployments: the schema goes, and then the permission to remove schemas goes.
     async fn drop_schema(&self, schema: &TenantSchema) -> Result<()> {
         let dropped = self.inner.deployer.apply(&Change::Drop(schema)).await.map_err(|e| named(e, "drop"));
@@ -160,6 +169,18 @@ impl SchemaStore for VespaBackend {
         let tidied = self.inner.deployer.apply(&Change::Tidy).await.map_err(|e| named(e, "drop"));
         dropped?;
         tidied.map(|_| ())
+    }
+
+    /// Takes out a permission that an interrupted drop left behind.
+    async fn finish_drops(&self, _tenant: &TenantId) -> Result<()> {
+        self.inner.deployer.apply(&Change::Tidy).await.map_err(|e| named(e, "drop")).map(|_| ())
+    }
+
+    /// Vespa's document database remembers removed documents by their ids until its removed-documents prune age is over.
+    fn kept_after_drop(&self) -> Option<Retention> {
+        let until = self.clock().now().checked_add(TOMBSTONES).ok();
+        let reason = "Vespa keeps the ids of removed documents, not their content, for two weeks by default";
+        Some(until.map_or_else(|| Retention::for_good(reason), |until| Retention::until(until, reason)))
     }
 }
 

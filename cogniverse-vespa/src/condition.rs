@@ -1,7 +1,7 @@
 //! Filters as conditions in one of Vespa's two languages: YQL for searches, document selection for visits and removals.
 //!
 //! Field names are words of the schema, numbers are written by this code, and a text stands inside quotes with every
-//! character that could end them escaped: nothing of a caller becomes syntax (invariant 21).
+//! character that could end them escaped: nothing of a caller becomes syntax ([invariant 21](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#21)).
 
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{

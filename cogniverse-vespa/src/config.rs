@@ -1,99 +1,161 @@
-//! Where Vespa is, and how it is used.
+//! Configuration of the backend.
 
+use cogniverse_http::{Address, ApiKey, Connection, Endpoint, Pem, RetryPolicy};
 use cogniverse_sdk::{Error, Result};
-use reqwest::Url;
-use std::{fmt, time::Duration};
+use serde::Deserialize;
+use std::time::Duration;
 
-/// Where Vespa is, and how it is used. Each setting but the addresses has a default.
-#[derive(Clone)]
+/// The configuration of a [`VespaBackend`](crate::VespaBackend). Only the two addresses are required.
+///
+/// It loads from a file:
+///
+/// ```
+/// let config: cogniverse_vespa::VespaConfig = serde_json::from_str(
+///     r#"{"url": "http://localhost:8080", "config_url": "http://localhost:19071", "timeout_seconds": 10, "max_schemas": 50}"#,
+/// )?;
+/// assert_eq!((config.timeout.as_secs(), config.max_schemas, config.attempts), (10, 50, 4));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct VespaConfig {
-    /// The container: `/search/` and `/document/v1`, such as `http://localhost:8080`.
-    pub url: String,
-    /// The config server, such as `http://localhost:19071`. With several, all calls go to this one.
-    pub config_url: String,
-    /// The namespace of document ids: 1 to 64 of `[A-Za-z0-9_-]` (default `cogniverse`). It isolates nothing.
+    /// The address of the container, which serves `/search/` and `/document/v1`, such as `http://localhost:8080`.
+    pub url: Address,
+    /// The address of the config server, such as `http://localhost:19071`. Where there are several, all calls go to
+    /// this one.
+    pub config_url: Address,
+    /// The namespace of document ids: 1 to 64 of `[A-Za-z0-9_-]` (default `cogniverse`). It provides no isolation.
+    #[serde(default = "default_name")]
     pub namespace: String,
     /// The content cluster that holds the schemas (default `cogniverse`). It must exist where an application does.
+    #[serde(default = "default_name")]
     pub content_cluster: String,
-    /// Host names for the first deployment; none: one node, and no `hosts.xml`.
+    /// The host names for the first deployment; empty for a single node without `hosts.xml`.
+    #[serde(default)]
     pub hosts: Vec<String>,
-    /// Copies of each document for the first deployment (default: 2 where there are several hosts, else 1).
+    /// The number of copies of each document for the first deployment (default: 2 with several hosts, else 1).
+    #[serde(default)]
     pub redundancy: Option<u32>,
-    /// Share of disk and memory at which feeding is blocked, for the first deployment (default: Vespa's, 0.8 and 0.8).
+    /// The share of disk and memory above which feeding is blocked, for the first deployment (default: Vespa's, 0.8
+    /// and 0.8).
+    #[serde(default)]
     pub resource_limits: Option<ResourceLimits>,
-    /// Schemas at which a deployment warns (default 80).
+    /// The number of schemas at which a deployment warns (default 80).
+    #[serde(default = "default_warn_schemas")]
     pub warn_schemas: usize,
-    /// Schemas above which a deployment is refused (default 100).
+    /// The number of schemas above which a deployment is refused (default 100).
+    #[serde(default = "default_max_schemas")]
     pub max_schemas: usize,
-    /// How long one search or document call may take, retries included (default 30 s).
+    /// The timeout of a search or document call, including retries (default 30 s).
+    #[serde(rename = "timeout_seconds", with = "cogniverse_http::seconds", default = "default_timeout")]
     pub timeout: Duration,
-    /// How long a deployment may take, convergence included (default 180 s).
+    /// The timeout of a deployment, including convergence (default 180 s).
+    #[serde(rename = "deploy_timeout_seconds", with = "cogniverse_http::seconds", default = "default_deploy_timeout")]
     pub deploy_timeout: Duration,
-    /// Tries of a call that may be repeated (default 4).
+    /// The number of attempts of a call that may be repeated (default 4).
+    #[serde(default = "default_attempts")]
     pub attempts: u32,
-    /// HTTP/2 connections of feeding (default 4).
+    /// The number of HTTP/2 connections for feeding (default 4).
+    #[serde(default = "default_connections")]
     pub connections: usize,
-    /// Feed operations under way at once, at most (default 2,048).
+    /// The largest number of concurrent feed operations (default 2,048).
+    #[serde(default = "default_max_in_flight")]
     pub max_in_flight: usize,
-    /// Bodies of feed operations above so many bytes are sent with gzip (default 512).
+    /// The longest time for which `DocumentStore::put` and `update` retry while Vespa is overloaded (default 30 s);
+    /// the remaining documents are then refused as `RateLimited`. A feed of
+    /// [`VespaBackend::feed`](crate::VespaBackend::feed) waits without limit.
+    #[serde(rename = "overload_patience_seconds", with = "cogniverse_http::seconds", default = "default_timeout")]
+    pub overload_patience: Duration,
+    /// The size in bytes above which bodies of feed operations are compressed with gzip (default 512).
+    #[serde(default = "default_gzip_above")]
     pub gzip_above: usize,
-    /// How old knowledge of what is deployed may be before it is read again (default 5 s; invariant 22).
+    /// The time for which the catalog of deployed schemas is cached (default 5 s; [invariant 22](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#22)).
+    #[serde(rename = "catalog_age_seconds", with = "cogniverse_http::seconds", default = "default_catalog_age")]
     pub catalog_age: Duration,
-    bearer: Option<String>,
-    ca: Option<Vec<u8>>,
-    identity: Option<Vec<u8>>,
+    #[serde(default)]
+    bearer_token: Option<ApiKey>,
+    #[serde(default)]
+    ca_certificate: Option<Pem>,
+    #[serde(default)]
+    client_certificate: Option<Pem>,
 }
 
-/// Shares of a content node's resources, from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+fn default_name() -> String {
+    "cogniverse".to_owned()
+}
+
+fn default_warn_schemas() -> usize {
+    80
+}
+
+fn default_max_schemas() -> usize {
+    100
+}
+
+fn default_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn default_deploy_timeout() -> Duration {
+    Duration::from_secs(180)
+}
+
+fn default_attempts() -> u32 {
+    4
+}
+
+fn default_connections() -> usize {
+    4
+}
+
+fn default_max_in_flight() -> usize {
+    2048
+}
+
+fn default_gzip_above() -> usize {
+    512
+}
+
+fn default_catalog_age() -> Duration {
+    Duration::from_secs(5)
+}
+
+/// Limits on a content node's resources, each from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ResourceLimits {
-    /// Of its disk.
+    /// The limit on disk usage.
     pub disk: f64,
-    /// Of its memory.
+    /// The limit on memory usage.
     pub memory: f64,
 }
 
-impl fmt::Debug for VespaConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hidden = |secret: &Option<Vec<u8>>| secret.as_ref().map(|_| "***");
-        f.debug_struct("VespaConfig")
-            .field("url", &self.url)
-            .field("config_url", &self.config_url)
-            .field("namespace", &self.namespace)
-            .field("content_cluster", &self.content_cluster)
-            .field("hosts", &self.hosts)
-            .field("bearer", &self.bearer.as_ref().map(|_| "***"))
-            .field("ca", &hidden(&self.ca))
-            .field("identity", &hidden(&self.identity))
-            .finish_non_exhaustive()
-    }
-}
-
 impl VespaConfig {
-    /// The defaults for a container and a config server.
+    /// Creates the default configuration for a container and a config server.
     #[must_use]
     pub fn new(url: impl Into<String>, config_url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
-            config_url: config_url.into(),
-            namespace: "cogniverse".into(),
-            content_cluster: "cogniverse".into(),
+            url: url.into().into(),
+            config_url: config_url.into().into(),
+            namespace: default_name(),
+            content_cluster: default_name(),
             hosts: Vec::new(),
             redundancy: None,
             resource_limits: None,
-            warn_schemas: 80,
-            max_schemas: 100,
-            timeout: Duration::from_secs(30),
-            deploy_timeout: Duration::from_secs(180),
-            attempts: 4,
-            connections: 4,
-            max_in_flight: 2048,
-            gzip_above: 512,
-            catalog_age: Duration::from_secs(5),
-            bearer: None,
-            ca: None,
-            identity: None,
+            warn_schemas: default_warn_schemas(),
+            max_schemas: default_max_schemas(),
+            timeout: default_timeout(),
+            deploy_timeout: default_deploy_timeout(),
+            attempts: default_attempts(),
+            connections: default_connections(),
+            max_in_flight: default_max_in_flight(),
+            overload_patience: default_timeout(),
+            gzip_above: default_gzip_above(),
+            catalog_age: default_catalog_age(),
+            bearer_token: None,
+            ca_certificate: None,
+            client_certificate: None,
         }
     }
 
@@ -169,6 +231,13 @@ impl VespaConfig {
         self
     }
 
+    /// Sets [`Self::overload_patience`].
+    #[must_use]
+    pub fn with_overload_patience(mut self, patience: Duration) -> Self {
+        self.overload_patience = patience;
+        self
+    }
+
     /// Sets [`Self::catalog_age`].
     #[must_use]
     pub fn with_catalog_age(mut self, age: Duration) -> Self {
@@ -176,38 +245,46 @@ impl VespaConfig {
         self
     }
 
-    /// A token that every call carries.
+    /// Sets a token that every call carries.
     #[must_use]
     pub fn with_bearer_token(mut self, token: impl Into<String>) -> Self {
-        self.bearer = Some(token.into());
+        self.bearer_token = Some(token.into().into());
         self
     }
 
-    /// Certificate authorities to trust besides the system's, as PEM. Needs the feature `tls`.
+    /// Trusts certificate authorities besides the system's, as PEM. Needs the feature `tls`.
     #[must_use]
-    pub fn with_ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ca = Some(pem.into());
+    pub fn with_ca_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.ca_certificate = Some(pem.into());
         self
     }
 
-    /// The caller's own certificate and key, as PEM, for mutual TLS. Needs the feature `tls`.
+    /// Sets the caller's own certificate and key, as PEM, for mutual TLS. Needs the feature `tls`.
     #[must_use]
-    pub fn with_client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(pem.into());
+    pub fn with_client_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.client_certificate = Some(pem.into());
         self
     }
 
-    /// Whether it holds certificates, which can be PEM and still unusable.
-    pub(crate) fn has_certificates(&self) -> bool {
-        self.ca.is_some() || self.identity.is_some()
+    pub(crate) fn bearer(&self) -> Option<&ApiKey> {
+        self.bearer_token.as_ref()
     }
 
-    pub(crate) fn bearer(&self) -> Option<&str> {
-        self.bearer.as_deref()
+    pub(crate) fn connection(&self) -> Connection {
+        Connection::default()
+            .with_ca_certificate(self.ca_certificate.clone())
+            .with_client_certificate(self.client_certificate.clone())
+            .with_connect_timeout(Duration::from_secs(5).min(self.timeout))
+    }
+
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::default()
+            .with_attempts(self.attempts)
+            .with_pauses(Duration::from_millis(50), Duration::from_secs(2))
     }
 
     /// Refuses what could not work, and gives the two addresses.
-    pub(crate) fn check(&self) -> Result<(Url, Url)> {
+    pub(crate) fn check(&self) -> Result<(Endpoint, Endpoint)> {
         let word = |text: &str| {
             (1..=64).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
@@ -229,7 +306,7 @@ impl VespaConfig {
                 && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'))
         };
         if let Some(host) = self.hosts.iter().find(|name| !host(name)) {
-            return Err(Error::invalid(format!("\"{host}\" is no host name")));
+            return Err(Error::invalid(format!("\"{host}\" is not a host name")));
         }
         let share = |share: f64| share > 0.0 && share < 1.0;
         if self.resource_limits.is_some_and(|limits| !share(limits.disk) || !share(limits.memory)) {
@@ -238,54 +315,19 @@ impl VespaConfig {
         if self.attempts == 0 || self.connections == 0 || self.max_in_flight == 0 || self.redundancy == Some(0) {
             return Err(Error::invalid("attempts, connections, operations in flight and copies must be at least 1"));
         }
-        if self.bearer.as_deref().is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
-            return Err(Error::invalid("the bearer token holds a character that no header can"));
-        }
+        self.bearer_token.as_ref().map(ApiKey::bearer).transpose()?;
         Ok((address(&self.url)?, address(&self.config_url)?))
-    }
-
-    #[cfg(feature = "tls")]
-    pub(crate) fn secure(&self, mut builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
-        if let Some(pem) = &self.ca {
-            let wrong = || Error::invalid("the certificate authority is no PEM certificate");
-            let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| wrong().with_source(e))?;
-            // A text without any certificate is an empty list.
-            if authorities.is_empty() {
-                return Err(wrong());
-            }
-            builder = authorities.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-        }
-        if let Some(pem) = &self.identity {
-            let identity = reqwest::Identity::from_pem(pem).map_err(|e| {
-                Error::invalid("the client certificate is no PEM with a certificate and a key").with_source(e)
-            })?;
-            builder = builder.identity(identity);
-        }
-        Ok(builder)
-    }
-
-    #[cfg(not(feature = "tls"))]
-    pub(crate) fn secure(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
-        if self.has_certificates() {
-            return Err(Error::invalid("certificates need the feature \"tls\" of cogniverse-vespa"));
-        }
-        Ok(builder)
     }
 }
 
-fn address(text: &str) -> Result<Url> {
-    let wrong = |why: &str| Error::invalid(format!("\"{text}\" {why}; write it as http://host:port"));
-    let url = Url::parse(text).map_err(|e| wrong("is no address").with_source(e))?;
-    match url.scheme() {
-        "http" => {}
-        "https" if cfg!(feature = "tls") => {}
-        "https" => return Err(Error::invalid("https needs the feature \"tls\" of cogniverse-vespa")),
-        _ => return Err(wrong("is neither http nor https")),
+fn address(given: &Address) -> Result<Endpoint> {
+    let endpoint = given.endpoint("Vespa")?;
+    if endpoint.has_path_or_query() {
+        return Err(Error::invalid(format!(
+            "the address \"{endpoint}\" of Vespa holds more than a host and a port; give one like http://host:port"
+        )));
     }
-    if url.host().is_none() || url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
-        return Err(wrong("holds more than a host and a port"));
-    }
-    Ok(url)
+    Ok(endpoint)
 }
 
 #[cfg(test)]
@@ -297,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_hidden() {
+    fn invariant_19_secrets_are_hidden() {
         let config =
             local().with_bearer_token("s3cret").with_client_certificate("s3cret").with_ca_certificate("s3cret");
         assert!(!format!("{config:?}").contains("s3cret"));
@@ -309,12 +351,12 @@ mod tests {
         for (url, config_url) in [("https://localhost", "http://localhost"), ("http://localhost", "https://localhost")]
         {
             let error = VespaConfig::new(url, config_url).check().unwrap_err();
-            assert!(error.to_string().contains("feature \"tls\""), "{error}");
+            assert!(error.to_string().contains("feature `tls`"), "{error}");
         }
         for config in [local().with_ca_certificate("x"), local().with_client_certificate("x")] {
-            let error = config.secure(reqwest::Client::builder()).unwrap_err();
+            let error = crate::client::VespaClient::new(config).unwrap_err();
             assert_eq!(error.kind(), cogniverse_sdk::ErrorKind::InvalidInput);
-            assert!(error.to_string().contains("feature \"tls\""), "{error}");
+            assert!(error.to_string().contains("feature `tls`"), "{error}");
         }
     }
 

@@ -9,17 +9,19 @@
 //! anew is never taken for the one before. An owner's documents form one group, and are visited without reading others'.
 
 use crate::{
-    client::VespaClient,
+    client::{VespaClient, with_json},
     config_schema::NAME,
     document_json::write_text,
     document_path::{FullId, escape, group_path},
     documents::remove_selected,
-    error::{self, Call},
+    error::{self, Api},
     manifest::hash,
 };
 use bytes::Bytes;
-use cogniverse_sdk::{ConfigEntry, ConfigKey, ConfigOwner, Error, ErrorKind, Result, Retry, deadline_in};
-use reqwest::{Method, StatusCode};
+use cogniverse_http::{Method, StatusCode};
+use cogniverse_sdk::{
+    ConfigEntry, ConfigKey, ConfigOwner, Error, ErrorCode, ErrorKind, Result, Retry, deadline_in, json_problem,
+};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -99,7 +101,7 @@ impl Records {
         let path = self.path(&entry.key.owner, &past_user(&entry.key, record.epoch, entry.version));
         let body = body(record, PAST)?;
         let answer = self.send(Method::POST, &format!("{path}?{}", self.timeout()), Some(body)).await?;
-        if answer.is_success() { Ok(()) } else { Err(answer.error(Call::Document)) }
+        if answer.is_success() { Ok(()) } else { Err(answer.error()) }
     }
 
     /// Takes back a version that was kept for a head that is gone.
@@ -107,7 +109,7 @@ impl Records {
         let entry = &record.entry;
         let path = self.path(&entry.key.owner, &past_user(&entry.key, record.epoch, entry.version));
         let answer = self.send(Method::DELETE, &format!("{path}?{}", self.timeout()), None).await?;
-        if answer.is_success() { Ok(()) } else { Err(answer.error(Call::Document)) }
+        if answer.is_success() { Ok(()) } else { Err(answer.error()) }
     }
 
     /// Makes a record the head, if the head is still `old`; tells whether it was.
@@ -150,10 +152,10 @@ impl Records {
             path.push_str(&format!("&continuation={}", escape(token)));
         }
         let answer = self.send(Method::GET, &path, None).await?;
-        let page: StoredPage = answer.json(Call::Document)?;
+        let page: StoredPage = answer.json()?;
         if let Some(message) = page.message {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
+            return Err(Error::of(
+                ErrorCode::BackendUnavailable,
                 format!("the listing was broken off: {}", error::quote(&message)),
             )
             .with_retry(Retry::After(None)));
@@ -184,25 +186,21 @@ impl Records {
 
     async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<crate::client::Answer> {
         let deadline = deadline_in(self.client.config.timeout);
-        let request = || {
-            let request = self.client.container(method.clone(), path)?;
-            Ok(match &body {
-                Some(body) => request.body(body.clone()),
-                None => request,
-            })
-        };
-        self.client.send(Call::Document, deadline, request).await
+        let request = self.client.document(method, path)?;
+        let request = body.into_iter().fold(request, with_json);
+        self.client.send(Api::Document, deadline, &request).await
     }
 
     async fn read(&self, path: &str, kind: &str) -> Result<Option<Record>> {
         let answer = self.send(Method::GET, &format!("{path}?{}", self.timeout()), None).await?;
-        if answer.is_absence(Call::Document)? {
+        if answer.is_absence()? {
             return Ok(None);
         }
-        understood(answer.json(Call::Document)?, kind).map(Some)
+        understood(answer.json()?, kind).map(Some)
     }
 
-    /// A write on a condition. Its answer may have been lost, and a second try then meets the first: so whoever is told
+    /// Writes on a condition. The response may be lost, and a retry then fails on the first attempt's own effect:
+    /// callers check whether the write was applied.
     /// "no", or nothing, looks whether it happened.
     async fn conditional(
         &self,
@@ -214,8 +212,8 @@ impl Records {
     ) -> Result<bool> {
         let error = match self.send(method, path, body).await {
             Ok(answer) if answer.is_success() => return Ok(true),
-            Ok(answer) if answer.status == StatusCode::PRECONDITION_FAILED => None,
-            Ok(answer) => Some(answer.error(Call::Document)),
+            Ok(answer) if answer.status() == StatusCode::PRECONDITION_FAILED => None,
+            Ok(answer) => Some(answer.error()),
             Err(error) => Some(error),
         };
         let head = self.head(key).await;
@@ -293,7 +291,8 @@ fn understood(document: StoredDocument, kind: &str) -> Result<Record> {
     let Some(fields) = document.fields.as_ref().filter(|fields| named && fields.kind == kind) else {
         return Err(damaged("it is of another kind"));
     };
-    let entry: ConfigEntry = serde_json::from_str(&fields.entry).map_err(|e| damaged("its entry").with_source(e))?;
+    let entry: ConfigEntry =
+        serde_json::from_str(&fields.entry).map_err(|e| damaged("its entry").with_source(json_problem(&e)))?;
     Ok(Record { epoch: fields.epoch, stamp: fields.stamp, entry })
 }
 

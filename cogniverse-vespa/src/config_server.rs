@@ -4,12 +4,12 @@
 
 use crate::{
     client::{Answer, VespaClient},
-    error::{Call, quote},
+    error::{Api, quote},
     wire::{ApplicationAnswer, ConvergenceAnswer, PreparedAnswer, SessionAnswer},
 };
 use bytes::Bytes;
+use cogniverse_http::{Method, header::HeaderValue};
 use cogniverse_sdk::{Error, ErrorKind, Result, Retry};
-use reqwest::{Method, header::CONTENT_TYPE};
 use std::time::{Duration, Instant};
 
 const TENANT: &str = "/application/v2/tenant/default";
@@ -31,16 +31,16 @@ impl<'c> ConfigServer<'c> {
     }
 
     async fn read(&self, path: &str) -> Result<Answer> {
-        self.client.send(Call::Deploy, self.deadline, || self.client.config_server(Method::GET, path)).await
+        self.client.send(Api::Deploy, self.deadline, &self.client.deployment(Method::GET, path)?).await
     }
 
     /// Sends once: what a session's call did is found out by reading, never by sending it again.
     async fn write(&self, method: Method, path: &str, body: Option<(&'static str, Bytes)>) -> Result<Answer> {
-        let mut request = self.client.config_server(method, path)?.timeout(self.left()?);
+        let mut request = self.client.deployment(method, path)?;
         if let Some((kind, body)) = body {
-            request = request.header(CONTENT_TYPE, kind).body(body);
+            request = request.with_body(HeaderValue::from_static(kind), body);
         }
-        VespaClient::send_once(request).await
+        self.client.send_once(Api::Deploy, &request, self.left()?).await
     }
 
     fn left(&self) -> Result<Duration> {
@@ -54,26 +54,26 @@ impl<'c> ConfigServer<'c> {
     /// The generation of the active application; none where there is no application.
     pub(crate) async fn generation(&self) -> Result<Option<u64>> {
         let answer = self.read(&format!("{TENANT}/application/default")).await?;
-        if answer.is_absence(Call::Deploy)? {
+        if answer.is_absence()? {
             return Ok(None);
         }
-        Ok(Some(answer.json::<ApplicationAnswer>(Call::Deploy)?.generation))
+        Ok(Some(answer.json::<ApplicationAnswer>()?.generation))
     }
 
     /// A file of the active application; none where it has no such file.
     pub(crate) async fn active_file(&self, path: &str) -> Result<Option<Bytes>> {
         let answer = self.read(&format!("{INSTANCE}/content/{path}")).await?;
-        if answer.is_absence(Call::Deploy)? {
+        if answer.is_absence()? {
             return Ok(None);
         }
-        if answer.is_success() { Ok(Some(answer.body)) } else { Err(answer.error(Call::Deploy)) }
+        if answer.is_success() { Ok(Some(answer.body().clone())) } else { Err(answer.error()) }
     }
 
     /// The paths of every file of the active application.
     pub(crate) async fn active_paths(&self) -> Result<Vec<String>> {
         let root = format!("{INSTANCE}/content/");
         let answer = self.read(&format!("{root}?recursive=true")).await?;
-        let addresses: Vec<String> = answer.json(Call::Deploy)?;
+        let addresses: Vec<String> = answer.json()?;
         let path = |address: &String| Some(address.split_once(&root)?.1.to_owned());
         Ok(addresses.iter().filter_map(path).filter(|path| !path.is_empty() && !path.ends_with('/')).collect())
     }
@@ -88,7 +88,7 @@ impl<'c> ConfigServer<'c> {
     /// A session with a copy of the active application.
     pub(crate) async fn session_from_active(&self) -> Result<u64> {
         // The server matches the address by a pattern that begins with a literal http, whatever it is reached by.
-        let address = self.client.config_server_address();
+        let address = self.client.config_server().url();
         let host = address.host_str().unwrap_or_default();
         let port = address.port_or_known_default().unwrap_or(19071);
         let from = format!("http://{host}:{port}{INSTANCE}");
@@ -112,7 +112,7 @@ impl<'c> ConfigServer<'c> {
         let seconds = self.left()?.as_secs().max(1);
         let dry_run = if dry_run { "&dryRun=true" } else { "" };
         let path = format!("{TENANT}/session/{session}/prepared?timeout={seconds}{dry_run}");
-        self.write(Method::PUT, &path, None).await?.json(Call::Deploy)
+        self.write(Method::PUT, &path, None).await?.json()
     }
 
     /// Makes the session the active application, if none was activated since it was made.
@@ -128,7 +128,7 @@ impl<'c> ConfigServer<'c> {
         let mut behind;
         loop {
             let answer = self.read(&format!("{INSTANCE}/serviceconverge")).await?;
-            match answer.json::<ConvergenceAnswer>(Call::Deploy) {
+            match answer.json::<ConvergenceAnswer>() {
                 Ok(state) => {
                     let current = u64::try_from(state.current).unwrap_or(0);
                     if state.converged && current >= generation {
@@ -154,7 +154,7 @@ impl<'c> ConfigServer<'c> {
 }
 
 fn session_of(answer: &Answer) -> Result<u64> {
-    let session: SessionAnswer = answer.json(Call::Deploy)?;
+    let session: SessionAnswer = answer.json()?;
     session
         .session
         .parse()
@@ -162,7 +162,7 @@ fn session_of(answer: &Answer) -> Result<u64> {
 }
 
 fn expect_success(answer: &Answer) -> Result<()> {
-    if answer.is_success() { Ok(()) } else { Err(answer.error(Call::Deploy)) }
+    if answer.is_success() { Ok(()) } else { Err(answer.error()) }
 }
 
 fn describe(state: &ConvergenceAnswer, generation: u64) -> String {

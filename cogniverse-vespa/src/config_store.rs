@@ -1,4 +1,4 @@
-//! `ConfigStore` on Vespa: compare-and-set by the condition of a put.
+//! The `ConfigStore` on Vespa, with compare-and-set through conditional puts.
 //!
 //! The version before is kept as a document of its own first, and then the head is replaced, if it is still the one that was
 //! read. A crash in between leaves a copy of the head, which the next write makes again; nothing is lost and nothing repeats.
@@ -10,11 +10,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    Clock, ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigStore, Error, ErrorKind, Expected, Result, Retry,
-    TenantId,
+    Clock, ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigStore, Error, ErrorCode, ErrorKind, Expected,
+    PageCursor, Result, Retry, TenantId,
     config_store::{
-        ConfigPage, ListConfig, PutConfig,
-        cursor::{self, Listing, Position},
+        ConfigPage, ConfigVersions, ListConfig, PutConfig,
+        cursor::{self, ConfigListing, Position},
         versioning::{self, Head},
     },
 };
@@ -33,7 +33,8 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 /// Versions read at once.
 const READS: usize = 16;
 
-/// Configuration versions in the `config_metadata` schema, shared by every process that uses the application.
+/// A store of configuration versions in the schema `config_metadata`, shared by all processes that use the
+/// application.
 ///
 /// A listing and an export read all of an owner's newest versions for each page, and keep one page of them. An import checks
 /// everything before its first write, and takes its writes back where another writer came in between; a crash in the middle
@@ -45,10 +46,10 @@ pub struct VespaConfigStore {
 }
 
 impl VespaBackend {
-    /// The configuration store in this application. The first call deploys its schema, where no deployment brought it yet.
+    /// Opens the configuration store of this application. The first call deploys its schema if needed.
     ///
     /// # Errors
-    /// As [`cogniverse_sdk::SchemaStore::deploy`].
+    /// Those of [`cogniverse_sdk::SchemaStore::deploy`].
     pub async fn config_store(&self) -> Result<VespaConfigStore> {
         self.deployer().ensure_system().await?;
         Ok(VespaConfigStore { records: Records::new(Arc::clone(self.client())), clock: Arc::clone(self.clock()) })
@@ -86,7 +87,7 @@ impl VespaConfigStore {
             tokio::time::sleep(jittered(pause)).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
-        Err(Error::new(ErrorKind::Conflict, format!("other writers of configuration {key} came first every time"))
+        Err(Error::of(ErrorCode::ConfigConflict, format!("other writers of configuration {key} came first every time"))
             .with_retry(Retry::After(None)))
     }
 
@@ -196,21 +197,21 @@ impl ConfigStore for VespaConfigStore {
         }
     }
 
-    async fn history(&self, key: &ConfigKey, before: Option<u64>, limit: usize) -> Result<ConfigPage> {
+    async fn history(&self, key: &ConfigKey, before: Option<u64>, limit: usize) -> Result<ConfigVersions> {
         let limit = versioning::page_limit(limit)?;
         let Some(head) = self.records.head(key).await? else {
-            return Ok(ConfigPage { entries: Vec::new(), next: None });
+            return Ok(ConfigVersions { entries: Vec::new(), next: None });
         };
         let newest = before.map_or(head.entry.version, |before| before.saturating_sub(1).min(head.entry.version));
         let entries = self.versions(&head, (1..=newest).rev().take(limit)).await?;
-        let next = entries.last().filter(|last| last.version > 1).map(|last| last.version.to_string());
-        Ok(ConfigPage { entries, next })
+        let next = entries.last().map(|last| last.version).filter(|version| *version > 1);
+        Ok(ConfigVersions { entries, next })
     }
 
     async fn list(&self, list: ListConfig) -> Result<ConfigPage> {
         let limit = versioning::page_limit(list.limit)?;
-        let listing = Listing::of(&list);
-        let from = cursor::decode(&listing, list.after.as_deref())?;
+        let listing = ConfigListing::of(&list);
+        let from = cursor::decode(&listing, list.after.as_ref())?;
         let wanted = |entry: &ConfigEntry| {
             entry.value.is_some()
                 && list.scope.is_none_or(|scope| scope == entry.key.scope)
@@ -243,10 +244,10 @@ impl ConfigStore for VespaConfigStore {
         Ok(erased)
     }
 
-    async fn export(&self, owner: &ConfigOwner, after: Option<String>, limit: usize) -> Result<ConfigPage> {
+    async fn export(&self, owner: &ConfigOwner, after: Option<PageCursor>, limit: usize) -> Result<ConfigPage> {
         let limit = versioning::page_limit(limit)?;
-        let listing = Listing::Export { owner: owner.clone() };
-        let from = cursor::decode(&listing, after.as_deref())?;
+        let listing = ConfigListing::Export { owner: owner.clone() };
+        let from = cursor::decode(&listing, after.as_ref())?;
         let wanted = |entry: &ConfigEntry| {
             let order = at_or_past(&entry.key, &from);
             order.is_gt() || (order.is_eq() && entry.version > from.version)
@@ -287,8 +288,8 @@ impl ConfigStore for VespaConfigStore {
                     done.push((new, old));
                     continue;
                 }
-                Ok(None) => Error::new(
-                    ErrorKind::Conflict,
+                Ok(None) => Error::of(
+                    ErrorCode::ConfigConflict,
                     format!("configuration {key} was written by another while it was imported; nothing was imported"),
                 ),
                 Err(error) => error,
@@ -300,5 +301,10 @@ impl ConfigStore for VespaConfigStore {
             return Err(failed);
         }
         Ok(count)
+    }
+
+    /// Vespa has no cheap sign of a change.
+    async fn change_mark(&self) -> Result<Option<u64>> {
+        Ok(None)
     }
 }

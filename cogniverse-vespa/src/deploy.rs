@@ -2,7 +2,7 @@
 //!
 //! A session copies the active application; the generation is read before and after the copy, so that what was read is what
 //! was copied; activation is refused by the server where another session was activated since. On a conflict everything is
-//! read again. So a deployment never takes back what another one did in between (invariant 10), whether it ran in this
+//! read again. So a deployment never takes back what another one did in between ([invariant 10](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#10)), whether it ran in this
 //! process or in another. What a call of a session did is found out by reading, as an answer may be lost.
 
 use crate::{
@@ -10,14 +10,14 @@ use crate::{
     client::{VespaClient, jittered},
     config_server::ConfigServer,
     document_path::{escape, type_path},
-    error::Call,
+    error::Api,
     manifest,
     manifest::Manifest,
     overrides, services,
     wire::{LogEntry, PreparedAnswer},
 };
-use cogniverse_sdk::{Clock, Error, ErrorKind, Result, Retry, deadline_in};
-use reqwest::Method;
+use cogniverse_http::Method;
+use cogniverse_sdk::{Clock, Error, ErrorCode, ErrorKind, Result, Retry, deadline_in};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -149,7 +149,7 @@ impl Deployer {
                     return sent.ok_or(error);
                 }
                 Err(error) if error.is_retryable() && error.operation() != CONVERGENCE => {
-                    tracing::info!(error = %error.chain(), "the deployment begins anew");
+                    tracing::info!(error = %error.chain(), "retrying the deployment");
                     last = Some(error);
                 }
                 Err(error) => return Err(error),
@@ -160,8 +160,8 @@ impl Deployer {
             tokio::time::sleep(jittered(pause)).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
-        let error = Error::new(
-            ErrorKind::Conflict,
+        let error = Error::of(
+            ErrorCode::DeploymentConflict,
             "other deployments came first every time; nothing was changed by this one; run it again",
         )
         .with_retry(Retry::Exhausted);
@@ -261,7 +261,7 @@ impl Deployer {
                 }
             }
         }
-        Err(Error::new(ErrorKind::Conflict, "deployments by others never paused; try again")
+        Err(Error::of(ErrorCode::DeploymentConflict, "deployments by others never paused; try again")
             .with_retry(Retry::After(None)))
     }
 
@@ -315,20 +315,22 @@ impl Deployer {
         let query = format!("select * from {name} where false");
         let search =
             format!("/search/?yql={}&model.restrict={name}&ranking=unranked&hits=0&timeout=5s", escape(&query));
+        let document = self.client.document(Method::GET, &document)?;
+        let search = self.client.document(Method::GET, &search)?;
         let mut pause = Duration::from_millis(20);
         loop {
             let calls = self.client.config.timeout.min(server.deadline.saturating_duration_since(Instant::now()));
-            let fed = VespaClient::send_once(self.client.container(Method::GET, &document)?.timeout(calls)).await;
-            let searched = VespaClient::send_once(self.client.container(Method::GET, &search)?.timeout(calls)).await;
+            let fed = self.client.send_once(Api::Document, &document, calls).await;
+            let searched = self.client.send_once(Api::Search, &search, calls).await;
             let missing = match (fed, searched) {
-                (Ok(fed), Ok(searched)) => match fed.is_absence(Call::Document) {
+                (Ok(fed), Ok(searched)) => match fed.is_absence() {
                     Ok(absent) if absent || fed.is_success() => {
                         if searched.is_success() {
                             return Ok(());
                         }
-                        searched.error(Call::Search)
+                        searched.error()
                     }
-                    Ok(_) => fed.error(Call::Document),
+                    Ok(_) => fed.error(),
                     Err(error) => error,
                 },
                 (Err(error), _) | (_, Err(error)) => error,

@@ -1,6 +1,6 @@
 //! Documents on the wire, read straight into their fields by the schema: no tree of JSON values is built.
 
-use crate::{document_path::FullId, tensor_json};
+use crate::{document_path::FullId, json_key::Key, tensor_json};
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
     Document, DocumentId, FieldName, FieldValue,
@@ -9,7 +9,7 @@ use cogniverse_sdk::{
     schema::{Field, FieldType},
 };
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::{borrow::Cow, fmt, io::Write};
+use std::{fmt, io::Write};
 
 /// `{"fields":{…}}` of a checked document.
 pub(crate) fn put_body(schema: &Schema, fields: &Fields) -> Vec<u8> {
@@ -83,10 +83,6 @@ pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
     // Writing to memory cannot fail.
     let _ = serde_json::to_writer(out, text);
 }
-
-/// A key, borrowed where it holds no escape.
-#[derive(serde::Deserialize)]
-pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Finds fields by name, fast where they are asked for in the schema's order, as Vespa gives them.
 struct InOrder<'s> {

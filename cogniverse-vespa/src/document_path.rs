@@ -1,6 +1,7 @@
 //! Addresses of `/document/v1`, and document ids as Vespa writes them.
 
-use cogniverse_sdk::{DocumentId, Error, Result};
+use cogniverse_core::schemas::Schema;
+use cogniverse_sdk::{DocumentId, Error, Result, TenantSchema, schema::FieldType};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// All but what RFC 3986 leaves unreserved.
@@ -35,6 +36,13 @@ pub(crate) fn check_id(id: &DocumentId) -> Result<()> {
     }
 }
 
+/// Which fields an answer holds.
+pub(crate) fn field_set(name: &TenantSchema, schema: &Schema, vectors: bool) -> String {
+    let fields = schema.fields().iter().filter(|field| vectors || !matches!(field.field_type, FieldType::Tensor(_)));
+    let fields: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
+    if fields.is_empty() { "[id]".to_owned() } else { format!("{}:{}", name.physical_name(), fields.join(",")) }
+}
+
 /// `id:<namespace>:<type>::<user>` in its parts that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FullId<'t> {
@@ -65,7 +73,7 @@ mod tests {
         ] {
             let path = format!("/document/v1/ns/video/docid/{path}");
             assert_eq!(type_path("ns", "video", id), path);
-            let url = reqwest::Url::parse("http://h:1").unwrap().join(&path).unwrap();
+            let url = url::Url::parse("http://h:1").unwrap().join(&path).unwrap();
             assert_eq!(url.path(), path, "nothing is resolved away");
         }
         for step in [".", ".."] {

@@ -2,28 +2,28 @@
 
 use crate::{
     backend::{VespaBackend, named},
-    client::{VespaClient, unreadable},
+    client::VespaClient,
     condition::{Language, condition},
     document_json::DocumentSeed,
-    document_path::{all_path, check_id, escape, type_path},
-    error::Call,
+    document_path::{all_path, check_id, escape, field_set, type_path},
+    error::Api,
     feed::{Condition, Feed, FeedOperation},
     response, search_request, visit,
     wire::DocumentAnswer,
 };
 use async_trait::async_trait;
 use cogniverse_core::schemas::Schema;
+use cogniverse_http::{Method, unreadable};
 use cogniverse_sdk::{
-    Document, DocumentId, DocumentOutcome, DocumentStore, Error, ErrorKind, FeedReport, FieldValue, Filter,
-    OutcomeStatus, Result, TenantSchema, deadline_in,
+    DocumentId, DocumentOutcome, DocumentStore, Error, ErrorCode, ErrorKind, FeedReport, FieldValue, Filter,
+    OutcomeStatus, OwnedDocument, Result, TenantSchema, deadline_in,
     document_store::{DeleteRequest, DeleteTarget, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
-    schema::FieldType,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reqwest::{Method, header::CONTENT_TYPE};
 use serde::de::DeserializeSeed;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -44,7 +44,7 @@ impl DocumentStore for VespaBackend {
             .map_err(|e| named(e, "update"))
     }
 
-    async fn get(&self, request: GetRequest) -> Result<Vec<Option<Document>>> {
+    async fn get(&self, request: GetRequest) -> Result<Vec<Option<OwnedDocument>>> {
         let schema = self.schema(&request.schema).await.map_err(|e| named(e, "get"))?;
         let mut reads = Vec::with_capacity(request.ids.len());
         for id in &request.ids {
@@ -79,7 +79,8 @@ impl VespaBackend {
             places.entry(operation.id().clone()).or_default().push_back(place);
         }
         let count = operations.len();
-        let mut feed = Feed::new(self.sender(schema).await?, stream::iter(operations));
+        let sender = self.sender(schema).await?.with_patience(self.config().overload_patience);
+        let mut feed = Feed::new(Arc::new(sender), stream::iter(operations));
         let mut outcomes: Vec<Option<DocumentOutcome>> = std::iter::repeat_with(|| None).take(count).collect();
         while let Some(outcome) = feed.next().await {
             // Outcomes of one document come in the order of its operations.
@@ -101,7 +102,7 @@ impl VespaBackend {
         schema: &Schema,
         id: &DocumentId,
         vectors: bool,
-    ) -> Result<Option<Document>> {
+    ) -> Result<Option<OwnedDocument>> {
         check_id(id)?;
         let config = self.config();
         let path = type_path(&config.namespace, name.physical_name(), id.as_str());
@@ -111,23 +112,23 @@ impl VespaBackend {
             escape(&field_set(name, schema, vectors))
         );
         let deadline = deadline_in(config.timeout);
-        let answer =
-            self.client().send(Call::Document, deadline, || self.client().container(Method::GET, &path)).await?;
+        let answer = self.client().send(Api::Document, deadline, &self.client().document(Method::GET, &path)?).await?;
         // Of a document that is not there the answer has an id and no fields; of an unknown type it is a 400.
-        if answer.is_absence(Call::Document)? {
+        if answer.is_absence()? {
             return Ok(None);
         }
         if !answer.is_success() {
-            return Err(answer.error(Call::Document).with_context("document", id).with_context("schema", name));
+            return Err(answer.error().with_context("document", id).with_context("schema", name));
         }
-        let mut json = serde_json::Deserializer::from_slice(&answer.body);
-        let document = DocumentSeed(schema).deserialize(&mut json).map_err(|e| unreadable(&answer.body, e))?;
+        let mut json = serde_json::Deserializer::from_slice(answer.body());
+        let document =
+            DocumentSeed(schema).deserialize(&mut json).map_err(|e| unreadable("Vespa", answer.body(), &e))?;
         let document =
             document.into_document(&config.namespace, name.physical_name()).filter(|document| document.id == *id);
         let document = document.map(|mut document| {
             // Asked for by the field set; here in case the server gives more.
             document.fields.retain(|_, value| vectors || !matches!(value, FieldValue::Tensor(_)));
-            document
+            OwnedDocument::new(name.clone(), document)
         });
         // What was asked for by its whole id can only come back under it (invariant 6).
         document.map(Some).ok_or_else(|| Error::unexpected(format!("Vespa gave another document for \"{id}\"")))
@@ -164,22 +165,21 @@ impl VespaBackend {
         let config = self.config();
         let body: bytes::Bytes = search_request::count(&schema, name.physical_name(), filter, config.timeout)?.into();
         let deadline = deadline_in(config.timeout);
-        let request = || {
-            let request = self.client().container(Method::POST, "/search/")?;
-            Ok(request.header(CONTENT_TYPE, "application/json").body(body.clone()))
-        };
-        let answer = self.client().send(Call::Search, deadline, request).await?;
-        let found = response::read(&answer.body, &schema)
-            .map_err(|e| if answer.is_success() { e } else { answer.error(Call::Search) })?;
+        let answer = self.client().send(Api::Search, deadline, &self.client().search(body)).await?;
+        let found =
+            response::read(answer.body(), &schema).map_err(|e| if answer.is_success() { e } else { answer.error() })?;
         if let Some(error) = found.errors.into_iter().next() {
             return Err(error.with_context("schema", name));
         }
         // Half a count is no count (invariant 9).
         if !answer.is_success() || !found.coverage.is_some_and(|coverage| coverage.full && coverage.degraded.is_none())
         {
-            return Err(Error::new(ErrorKind::Unavailable, "Vespa counted a part of the documents only; try again")
-                .with_retry(cogniverse_sdk::Retry::After(None))
-                .with_context("schema", name));
+            return Err(Error::of(
+                ErrorCode::BackendUnavailable,
+                "Vespa counted a part of the documents only; try again",
+            )
+            .with_retry(cogniverse_sdk::Retry::After(None))
+            .with_context("schema", name));
         }
         Ok(found.total)
     }
@@ -202,21 +202,14 @@ pub(crate) async fn remove_selected(client: &VespaClient, path: &str, selection:
         };
         let deadline = deadline_in(client.config.timeout.max(Duration::from_secs(90)));
         let answer = client
-            .send(Call::Document, deadline, || client.container(Method::DELETE, &path))
+            .send(Api::Document, deadline, &client.document(Method::DELETE, &path)?)
             .await
             .map_err(|e| e.with_context("removed", removed))?;
-        let page: DocumentAnswer<'_> = answer.json(Call::Document).map_err(|e| e.with_context("removed", removed))?;
+        let page: DocumentAnswer<'_> = answer.json().map_err(|e| e.with_context("removed", removed))?;
         removed += page.document_count.unwrap_or(0);
         match page.continuation {
             Some(token) => continuation = Some(token.into_owned()),
             None => return Ok(removed),
         }
     }
-}
-
-/// Which fields an answer holds.
-pub(crate) fn field_set(name: &TenantSchema, schema: &Schema, vectors: bool) -> String {
-    let fields = schema.fields().iter().filter(|field| vectors || !matches!(field.field_type, FieldType::Tensor(_)));
-    let fields: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
-    if fields.is_empty() { "[id]".to_owned() } else { format!("{}:{}", name.physical_name(), fields.join(",")) }
 }

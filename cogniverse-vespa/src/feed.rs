@@ -1,7 +1,8 @@
-//! Feeding: a stream of operations in, a stream of outcomes out, as fast as Vespa takes them.
+//! Feeding: a stream of operations in, a stream of outcomes out, at the rate that Vespa accepts.
 //!
 //! Operations on one document keep their order; others overtake each other. How many are under way follows the measured
-//! throughput. 429 is answered by patience without limit, 503 and broken connections by ten tries and a breaker that all
+//! throughput. 429 is answered by patience, which a feed has without
+//! limit and a call of `DocumentStore` to a bound; 503 and broken connections by ten tries and a breaker that all
 //! feeds of a backend share. Memory is bounded by the operations under way: the input is read only when there is room.
 
 mod breaker;
@@ -24,15 +25,15 @@ use std::{
 };
 use throttle::Throttle;
 
-/// One operation under way: what became of it, and whether Vespa pushed back meanwhile.
+/// A finished operation: its outcome, and whether Vespa pushed back meanwhile.
 struct Done {
     outcome: DocumentOutcome,
     pushed_back: bool,
 }
 
-/// A feed under way. Ends when its input has ended and every operation has an outcome.
+/// A running feed, which ends when its input has ended and every operation has an outcome.
 ///
-/// Dropping it abandons operations that are under way: each is stored or not, and feeding it again is safe.
+/// Dropping it abandons operations in flight: each is stored or not, and feeding it again is safe.
 pub struct Feed<S> {
     input: Pin<Box<S>>,
     input_ended: bool,

@@ -1,4 +1,4 @@
-//! What this crate writes, judged by Vespa's own code (`../shared/vespa-model`): its schema parser and config model, its YQL
+//! Validation of what this crate writes by Vespa's own code (`../shared/vespa-model`): its schema parser and config model, its YQL
 //! parser, its feed parser, its evaluator of rank profiles. Skipped, with the reason, where that is not there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]

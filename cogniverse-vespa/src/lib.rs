@@ -1,9 +1,10 @@
-//! The search backend for Vespa: it deploys tenant schemas into an application, feeds and searches them, and keeps
-//! configuration there too.
+//! The search backend for Vespa: deploys tenant schemas to an application, feeds and searches them, and stores
+//! configuration.
 //!
-//! Each tenant schema is a Vespa schema of its own. A deployment is a compare-and-set over the config server's sessions, so
-//! that two processes never take back each other's; what is not this library's stays byte for byte. A search names its one
-//! schema twice, carries user text only as a parameter, and checks whose each hit is.
+//! Each tenant schema is a Vespa schema of its own. A deployment is a compare-and-set over the config server's
+//! sessions, so that concurrent deployments never revert each other, and it keeps everything that is not this
+//! library's byte for byte. A search names its schema twice, passes user text only as a parameter, and verifies the
+//! owner of each hit.
 //!
 //! ```no_run
 //! use cogniverse_vespa::{VespaBackend, VespaConfig};
@@ -18,10 +19,10 @@
 //! |---|---|
 //! | `config`, `client`, `error`, `wire` | settings; calls with retries; one table of errors; shapes of answers |
 //! | `schema`, `services`, `overrides`, `manifest`, `application` | the files of an application package, and edits of them |
-//! | `config_server`, `deploy`, `plan` | the deploy API; compare-and-set; what would change |
-//! | `catalog`, `backend` | what is deployed; the backend and its schema side |
+//! | `config_server`, `deploy`, `plan` | the deploy API; compare-and-set; deployment plans |
+//! | `catalog`, `backend` | the cached catalog of deployed schemas; the backend and its `SchemaStore` |
 //! | `document_path`, `document_json`, `tensor_json` | documents on the wire |
-//! | `feed`, `documents`, `visit`, `condition` | its document side; filters in Vespa's two languages |
+//! | `feed`, `documents`, `visit`, `condition` | its `DocumentStore`; filters in Vespa's two languages |
 //! | `retrieval`, `search_request`, `response`, `search` | its search |
 //! | `config_schema`, `config_record`, `config_store` | configuration versions in Vespa |
 
@@ -41,6 +42,7 @@ mod document_path;
 mod documents;
 mod error;
 mod feed;
+mod json_key;
 #[cfg(test)]
 mod judged;
 mod manifest;

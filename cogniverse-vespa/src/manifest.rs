@@ -1,8 +1,9 @@
-//! Which schemas of the application are this library's, and whose: a file inside the package, so that it is activated with
+//! The manifest of this library's schemas and their tenants: a file inside the package, so that it is activated with
 //! what it speaks of.
 
-use crate::error::quote;
-use cogniverse_sdk::{BaseSchema, Error, ErrorKind, Result, SchemaName, TenantId, TenantSchema, Timestamp};
+use cogniverse_sdk::{
+    BaseSchema, Error, ErrorCode, ErrorKind, Result, SchemaName, TenantId, TenantSchema, Timestamp, json_problem,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, sync::Arc};
@@ -64,10 +65,10 @@ impl Manifest {
         let damaged = |why: String| {
             Error::new(ErrorKind::Corrupt, format!("{PATH} of the active application cannot be used: {why}"))
         };
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| damaged(quote(&e.to_string())))?;
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| damaged(json_problem(&e)))?;
         if manifest.format > FORMAT {
-            return Err(Error::new(
-                ErrorKind::FailedPrecondition,
+            return Err(Error::of(
+                ErrorCode::StorageFormatNewer,
                 format!(
                     "{PATH} has format {} and this version knows {FORMAT}; use a newer cogniverse",
                     manifest.format

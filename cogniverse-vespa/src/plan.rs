@@ -1,4 +1,4 @@
-//! What a deployment would do, for a person to read before it is done.
+//! Deployment plans, for review before a deployment.
 
 use crate::{
     application::Edit,
@@ -10,25 +10,25 @@ use cogniverse_sdk::{
 };
 use std::fmt;
 
-/// What a deployment would do. `Display` writes it as text.
+/// The plan of a deployment. `Display` formats it as text.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeploymentPlan {
-    /// Each schema of the request.
+    /// The effect on each schema of the request.
     pub report: DeployReport,
-    /// The schema that would go, with its documents.
+    /// The schema that would be dropped with its documents.
     pub dropped: Option<TenantSchema>,
-    /// Files of the application that would be written or deleted. No other would change.
+    /// The files of the application that would be written or deleted; all others stay.
     pub files: Vec<String>,
-    /// Schemas that the application would hold, those of others included.
+    /// The number of schemas that the application would hold, including others'.
     pub schemas: usize,
-    /// Services that must be restarted for the change to take effect, as Vespa says.
+    /// The services that Vespa says must be restarted for the change to take effect.
     pub restart: Vec<String>,
-    /// Document types that must be indexed anew, as Vespa says; it begins with the deployment after.
+    /// The document types that Vespa says must be reindexed, which starts with the next deployment.
     pub reindex: Vec<String>,
-    /// Document types that must be fed again, as Vespa says.
+    /// The document types that Vespa says must be fed again.
     pub refeed: Vec<String>,
-    /// Warnings of Vespa's check.
+    /// The warnings of Vespa's validation.
     pub warnings: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl DeploymentPlan {
         }
     }
 
-    /// Whether nothing would change.
+    /// Returns whether nothing would change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()

@@ -1,12 +1,13 @@
 //! A search's answer, read in one pass: each hit's fields go straight to their kinds, and nothing else is kept.
 
 use crate::{
-    client::unreadable,
-    document_json::{FieldsSeed, Key, WireDocument},
+    document_json::{FieldsSeed, WireDocument},
     error,
+    json_key::Key,
     wire::{SearchCoverage, SearchError, SearchFields, relevance},
 };
 use cogniverse_core::schemas::Schema;
+use cogniverse_http::unreadable;
 use cogniverse_sdk::{Error, Result};
 use serde::{
     Deserialize,
@@ -39,9 +40,10 @@ pub(crate) fn read(body: &[u8], schema: &Schema) -> Result<Found> {
     let read = Answer(schema).deserialize(&mut deserializer).and_then(|found| deserializer.end().map(|()| found));
     match read {
         Ok(Some(found)) => Ok(found),
-        Ok(None) => Err(Error::unexpected("the answer has no root")
-            .with_context("body", error::quote(&String::from_utf8_lossy(body)))),
-        Err(e) => Err(unreadable(body, e)),
+        Ok(None) => {
+            Err(Error::unexpected("the answer has no root").with_withheld(error::quote(&String::from_utf8_lossy(body))))
+        }
+        Err(e) => Err(unreadable("Vespa", body, &e)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which documents a strategy looks at: all, those with the query's words, or those near its vectors.
+//! The retrieval of a strategy: all documents, those with the query's words, or those near its vectors.
 
 use cogniverse_core::schemas::{MatchSet, Schema, Score, Strategy};
 use cogniverse_sdk::{

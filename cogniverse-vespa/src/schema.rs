@@ -225,7 +225,7 @@ fn vespa_type(field_type: &FieldType) -> String {
 fn plain_word<'t>(text: &'t str, what: &str) -> Result<&'t str> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || !text.chars().all(word) || text.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(Error::invalid(format!("{what} \"{text}\" is no word of [A-Za-z0-9_]")));
+        return Err(Error::invalid(format!("{what} \"{text}\" is not a word of [A-Za-z0-9_]")));
     }
     Ok(text)
 }
@@ -234,7 +234,7 @@ fn plain_word<'t>(text: &'t str, what: &str) -> Result<&'t str> {
 fn plain_setting(text: &str) -> Result<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | ' ' | '.');
     if text.is_empty() || !text.chars().all(plain) {
-        return Err(Error::invalid(format!("\"{text}\" is no setting of a field")));
+        return Err(Error::invalid(format!("\"{text}\" is not a field setting")));
     }
     Ok(text)
 }

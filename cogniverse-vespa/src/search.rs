@@ -4,7 +4,7 @@ use crate::{
     backend::{VespaBackend, named},
     client::VespaClient,
     document_path::FullId,
-    error::Call,
+    error::Api,
     response::{self, Found, Hit},
     search_request::{self, SearchRequest},
     wire::SearchCoverage,
@@ -46,14 +46,14 @@ impl VespaBackend {
 
     async fn ask(&self, name: &TenantSchema, schema: &Schema, body: Bytes, timeout: Duration) -> Result<Found> {
         let client: &VespaClient = self.client();
-        let request = || Ok(client.search(body.clone()));
-        let answer = client.send(Call::Search, deadline_in(timeout.saturating_add(WAY)), request).await;
+        let deadline = deadline_in(timeout.saturating_add(WAY));
+        let answer = client.send(Api::Search, deadline, &client.search(body)).await;
         let answer = answer.map_err(|e| e.with_context("schema", name))?;
-        let read = response::read(&answer.body, schema);
+        let read = response::read(answer.body(), schema);
         let found = match read {
             Ok(found) => found,
             Err(e) if answer.is_success() => return Err(e.with_context("schema", name)),
-            Err(_) => return Err(answer.error(Call::Search).with_context("schema", name)),
+            Err(_) => return Err(answer.error().with_context("schema", name)),
         };
         // Errors beside hits are a partial answer; errors without hits are no answer (invariant 9).
         if found.hits.is_empty() {
@@ -64,7 +64,7 @@ impl VespaBackend {
                 return Err(error.with_context("schema", name));
             }
             if !answer.is_success() {
-                return Err(answer.error(Call::Search).with_context("schema", name));
+                return Err(answer.error().with_context("schema", name));
             }
             return Ok(Found { errors: Vec::new(), ..found });
         }
@@ -96,7 +96,7 @@ impl VespaBackend {
         Ok(BackendHits::new(hits, found.total).with_coverage(coverage))
     }
 
-    /// A hit under the schema that its own id names, whatever was asked for (invariant 5).
+    /// A hit under the schema that its own id names, whatever was asked for ([invariant 5](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#5)).
     fn hit(&self, asked: &TenantSchema, hit: Hit) -> Result<BackendHit> {
         let Hit { relevance, document } = hit;
         let foreign = |what: &str| {
@@ -119,7 +119,7 @@ impl VespaBackend {
     }
 }
 
-/// How much of the schema an answer speaks of. Coverage alone does not tell: with no node in service it says "full".
+/// Returns the coverage of a response. Vespa's own flag is not enough: with no node in service it reports "full".
 fn coverage(found: &Found) -> Coverage {
     let partial = |cause, reason: String| Coverage::Partial { cause, reason };
     if let Some(error) = found.errors.first() {

@@ -71,7 +71,8 @@ pub(crate) fn count(schema: &Schema, name: &str, filter: Option<&Filter>, timeou
     Ok(body)
 }
 
-/// What every request says. The schema is named twice: `from` fails where it does not exist, `restrict` decides.
+/// Returns the common part of all requests. It names the schema twice: `from` fails where it does not exist,
+/// `restrict` decides.
 fn head(yql: &str, schema: &str, ranking: &str, timeout: Duration) -> Vec<u8> {
     let mut body = Vec::with_capacity(1024);
     body.extend_from_slice(b"{\"yql\":");

@@ -118,7 +118,7 @@ struct Types {
     elsewhere: BTreeSet<String>,
     /// Name, start and end of each element of the cluster.
     elements: Vec<(String, usize, usize)>,
-    /// Where `</documents>` begins.
+    /// The position of `</documents>`.
     end: usize,
     indent: String,
 }

@@ -4,7 +4,7 @@
 //! vector per label is an object of strings. Vespa takes 127 values for `v[128]` and fills up in silence, so lengths are
 //! checked before they are sent.
 
-use crate::document_json::Key;
+use crate::json_key::Key;
 use cogniverse_sdk::{
     CellType, Matrix, Tensor, TensorShape, TensorType,
     quantize::{from_bf16, to_bf16},
@@ -183,7 +183,8 @@ impl<'de> Visitor<'de> for RowsVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tensor, A::Error> {
         let mut rows: Vec<(u64, Row)> = Vec::new();
         while let Some(Key(label)) = map.next_key()? {
-            let number = label.parse().map_err(|_| A::Error::custom(format!("the label \"{label}\" is no number")))?;
+            let number =
+                label.parse().map_err(|_| A::Error::custom(format!("the label \"{label}\" is not a number")))?;
             rows.push((number, map.next_value_seed(RowVisitor(self.0))?));
         }
         rows.sort_unstable_by_key(|(label, _)| *label);

@@ -7,21 +7,19 @@
 
 use crate::{
     backend::VespaBackend,
-    client::unreadable,
     condition::{Language, condition},
     document_json::{VisitSeed, WireVisit},
-    document_path::{all_path, escape},
-    documents::field_set,
-    error::{self, Call},
+    document_path::{all_path, escape, field_set},
+    error::Api,
     manifest::hash,
 };
 use cogniverse_core::schemas::Schema;
+use cogniverse_http::{Method, unreadable};
 use cogniverse_sdk::{
-    Document, DocumentId, Error, ErrorKind, Filter, Result, Retry, TenantSchema, deadline_in,
-    document_store::{Continuation, VisitPage, VisitRequest},
+    Document, DocumentId, Error, ErrorCode, Filter, OwnedDocument, Result, Retry, TenantSchema, deadline_in,
+    document_store::{VisitPage, VisitRequest},
 };
 use futures_util::{Stream, StreamExt, stream};
-use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeSeed};
 use std::{collections::HashSet, sync::Arc};
 
@@ -35,9 +33,9 @@ const STREAM_PAGE: usize = 500;
 struct Place {
     /// Vespa's token before the buckets that were read last.
     token: Option<String>,
-    /// How many documents were asked for with it.
+    /// The number of documents requested with the token.
     wanted: usize,
-    /// Which documents of those buckets were given.
+    /// The documents of those buckets that were already returned.
     given: Vec<String>,
 }
 
@@ -55,8 +53,8 @@ pub(crate) async fn page(backend: &VespaBackend, request: &VisitRequest) -> Resu
         return Err(Error::invalid(format!("a page of {size} documents; ask for 1 to {MAX_PAGE}")));
     }
     let schema = backend.schema(&request.schema).await?;
-    let place = match &request.continuation {
-        Some(continuation) => continuation.open::<Place>(request)?,
+    let place = match request.position::<Place>()? {
+        Some(place) => place,
         None => Place { wanted: size, ..Place::default() },
     };
     let visit = Visit {
@@ -72,13 +70,18 @@ pub(crate) async fn page(backend: &VespaBackend, request: &VisitRequest) -> Resu
         documents.into_iter().filter(|document| !given.contains(&*mark(&document.id))).collect();
     if left.len() <= size {
         let next = next.map(|token| Place { token: Some(token), wanted: size, given: Vec::new() });
-        let continuation = next.map(|place| Continuation::seal(request, &place)).transpose()?;
-        return Ok(VisitPage::new(left, continuation));
+        let continuation = next.map(|place| request.seal(&place)).transpose()?;
+        return Ok(VisitPage::new(owned(&request.schema, left), continuation));
     }
     left.truncate(size);
     let given = place.given.into_iter().chain(left.iter().map(|document| mark(&document.id))).collect();
     let rest = Place { token: place.token, wanted: place.wanted, given };
-    Ok(VisitPage::new(left, Some(Continuation::seal(request, &rest)?)))
+    Ok(VisitPage::new(owned(&request.schema, left), Some(request.seal(&rest)?)))
+}
+
+/// The schema is that of each document's own id, which [`Visit::chunk`] compared.
+fn owned(schema: &TenantSchema, documents: Vec<Document>) -> Vec<OwnedDocument> {
+    documents.into_iter().map(|document| OwnedDocument::new(schema.clone(), document)).collect()
 }
 
 /// Enough of a hash to tell the documents of a few buckets apart.
@@ -123,20 +126,18 @@ impl Visit<'_> {
         let client = self.backend.client();
         // A visit that found no bucket in time says 504 and has not moved: the same token again, by `send`.
         let deadline = deadline_in(config.timeout.saturating_mul(2));
-        let answer = client.send(Call::Document, deadline, || client.container(Method::GET, &path)).await?;
+        let answer = client.send(Api::Document, deadline, &client.document(Method::GET, &path)?).await?;
         if !answer.is_success() {
-            return Err(answer.error(Call::Document).with_context("schema", self.name));
+            return Err(answer.error().with_context("schema", self.name));
         }
-        let mut json = serde_json::Deserializer::from_slice(&answer.body);
+        let mut json = serde_json::Deserializer::from_slice(answer.body());
         let WireVisit { documents, continuation, message } =
-            VisitSeed(self.schema).deserialize(&mut json).map_err(|e| unreadable(&answer.body, e))?;
+            VisitSeed(self.schema).deserialize(&mut json).map_err(|e| unreadable("Vespa", answer.body(), &e))?;
         if let Some(message) = message {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("the visit was broken off: {}", error::quote(&message)),
-            )
-            .with_retry(Retry::After(None))
-            .with_context("schema", self.name));
+            return Err(Error::of(ErrorCode::BackendUnavailable, "the visit was broken off")
+                .with_withheld(message)
+                .with_retry(Retry::After(None))
+                .with_context("schema", self.name));
         }
         let (namespace, name) = (&config.namespace, self.name.physical_name());
         let mut seen = HashSet::new();
@@ -144,7 +145,8 @@ impl Visit<'_> {
         for document in documents {
             let shown = document.id.clone().unwrap_or_default();
             let document = document.into_document(namespace, name).ok_or_else(|| {
-                Error::unexpected(format!("a visit of \"{name}\" gave the document \"{}\"", error::quote(&shown)))
+                Error::unexpected(format!("a visit of \"{name}\" gave a document of another place"))
+                    .with_withheld(shown)
             })?;
             // Vespa may give a document again where nodes change.
             if seen.insert(document.id.clone()) {
@@ -156,12 +158,13 @@ impl Visit<'_> {
 }
 
 impl VespaBackend {
-    /// Every document of a tenant schema as a stream, read by `slices` visits side by side (from 1 to 64), in no order.
+    /// Streams every document of a tenant schema, read by `slices` concurrent visits (from 1 to 64), in no particular
+    /// order.
     ///
-    /// Memory holds one chunk of each slice. After an error the stream of that slice ends; begin anew.
+    /// Memory holds one chunk per slice. An error ends the stream of its slice; start a new visit.
     ///
     /// # Errors
-    /// `NotFound` for a schema that is not deployed; `InvalidInput` for a filter that does not fit it.
+    /// `NotFound` for a schema that is not deployed; `InvalidInput` for a filter that does not match the schema.
     pub async fn visit_all(
         &self,
         name: &TenantSchema,

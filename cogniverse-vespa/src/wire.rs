@@ -180,7 +180,7 @@ pub(crate) fn relevance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f6
                 "NaN" => Ok(f64::NAN),
                 "Infinity" => Ok(f64::INFINITY),
                 "-Infinity" => Ok(f64::NEG_INFINITY),
-                other => Err(E::custom(format!("\"{other}\" is no score"))),
+                other => Err(E::custom(format!("\"{other}\" is not a score"))),
             }
         }
     }

@@ -10,9 +10,12 @@ use cogniverse_sdk::{
     document::Fields,
     document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, VisitRequest},
 };
-use cogniverse_vespa::{Condition, FeedOperation};
+use cogniverse_vespa::{Condition, FeedOperation, VespaBackend, VespaConfig};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use vespa_testkit::{Fault, Route, TestServerOptions};
 use world::{deploy, documents, fill, world, world_with};
 
@@ -53,6 +56,60 @@ async fn invariant_12_each_failure_is_told_apart() {
             assert_eq!((outcome.status, error.kind()), (status, kind), "{fault:?}: {error:?}");
             assert!(error.to_string().contains(words), "{fault:?}: {error}");
         }
+    }
+}
+
+/// Who stores one document does not wait for ever; a feed does, and what was refused is not stored.
+#[tokio::test]
+async fn an_overloaded_vespa_refuses_a_put_after_a_time() {
+    let (_, server) = world().await;
+    let config = VespaConfig::new(server.url(), server.config_url()).with_overload_patience(Duration::from_millis(300));
+    let backend = VespaBackend::new(config).unwrap();
+    deploy(&backend, &["acme"]).await.unwrap();
+    let schema = fixture::schema_of("acme");
+    let document = || fixture::document("v", 1, "words", fixture::axis(0));
+    server.faults().always(Route::Documents, Fault::Status(429));
+    let put = backend.put(PutRequest::new(schema.clone(), vec![document()]));
+    let report = tokio::time::timeout(Duration::from_secs(20), put).await.unwrap().unwrap();
+    let error = report.outcomes[0].error.as_ref().unwrap();
+    assert_eq!((report.outcomes[0].status, error.kind()), (OutcomeStatus::Refused, ErrorKind::RateLimited));
+    assert!(error.is_retryable() && error.to_string().contains("v/1"), "{error}");
+    let mut feed = backend.feed(&schema, stream::iter([FeedOperation::put(document())])).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(2), feed.next()).await.is_err(), "it waits");
+    server.faults().clear();
+    assert_eq!(feed.next().await.unwrap().status, OutcomeStatus::Stored);
+}
+
+/// What Vespa refuses a whole document for is refused before, with the character and its place, and by the testkit's server too.
+#[tokio::test]
+async fn characters_that_no_document_may_have_are_refused_by_name() {
+    let (backend, server) = world().await;
+    deploy(&backend, &["acme"]).await.unwrap();
+    let schema = fixture::schema_of("acme");
+    for (text, name) in [
+        ("a\u{1b}[0m", "U+001B at byte 1"),
+        ("\0", "U+0000"),
+        ("é\u{fdd0}", "U+FDD0 at byte 2"),
+        ("\u{1ffff}", "U+1FFFF"),
+    ] {
+        let report = backend
+            .put(PutRequest::new(schema.clone(), vec![fixture::document("v", 1, text, fixture::axis(0))]))
+            .await
+            .unwrap();
+        let error = report.outcomes[0].error.as_ref().unwrap();
+        assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains(name), "{error}");
+        // As another client would send it.
+        let url = format!("{}/document/v1/cogniverse/{}/docid/v1", server.url(), schema.physical_name());
+        let body = serde_json::json!({"fields": {"audio_transcript": text}});
+        let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 400, "{text:?}");
+    }
+    for text in ["tab\tand\r\nlines", "\u{7f}\u{85}", "\u{fffd} \u{10fffd} 🙂"] {
+        let report = backend
+            .put(PutRequest::new(schema.clone(), vec![fixture::document("v", 1, text, fixture::axis(0))]))
+            .await
+            .unwrap();
+        assert_eq!(report.stored(), 1, "{text:?}: {report:?}");
     }
 }
 

@@ -53,7 +53,7 @@ async fn ready(config: VespaConfig) -> VespaBackend {
     let health = format!("{}/state/v1/health", config.url);
     match reqwest::get(&health).await.and_then(reqwest::Response::error_for_status) {
         Ok(_) => backend,
-        Err(error) => absent("container", &config.url, error.to_string()),
+        Err(error) => absent("container", config.url.as_given(), error.to_string()),
     }
 }
 
@@ -100,5 +100,5 @@ mod search {
     cogniverse_sdk::search_backend_contract! { make: super::backend(), skips: [], attributes: [ignore = "needs a real Vespa"] }
 }
 mod config {
-    cogniverse_sdk::config_store_contract! { make: super::config_store(), skips: [], attributes: [ignore = "needs a real Vespa"] }
+    cogniverse_sdk::config_store_contract! { make: super::config_store(), skips: ["a_mark_is_another_after_every_write"], attributes: [ignore = "needs a real Vespa"] }
 }

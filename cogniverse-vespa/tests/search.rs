@@ -136,6 +136,24 @@ async fn invariant_24_a_hanging_config_server_makes_no_queue() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
+/// A config server whose every answer takes longer than a search waits: what another process deployed is seen by a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_22_what_others_deploy_is_seen_also_by_a_slow_config_server() {
+    let (backend, server) = world_with(TestServerOptions::default(), |c| c.with_catalog_age(Duration::ZERO)).await;
+    fill(&backend, "acme", 2).await;
+    assert_eq!(backend.search(words("acme", "common")).await.unwrap().hits.len(), 2);
+    let other = VespaBackend::new(VespaConfig::new(server.url(), server.config_url())).unwrap();
+    deploy(&other, &["globex"]).await.unwrap();
+    for route in [Route::Application, Route::Content] {
+        server.faults().always(route, Fault::Slow(Duration::from_millis(600)));
+    }
+    let begun = Instant::now();
+    while let Err(error) = backend.search(words("globex", "common")).await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never seen: {error}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 /// The text is a parameter: whatever it holds, the same documents are asked for.
 #[tokio::test]
 async fn invariant_21_a_query_text_is_only_words() {

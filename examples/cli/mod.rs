@@ -1,23 +1,31 @@
-//! What the examples share: one set of flags, a progress bar, tables, and answers as JSON.
+//! What the examples share: one set of flags, and what they print (`answer`).
 
 #![allow(dead_code, reason = "each example uses its part")]
+
+mod answer;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use cogniverse::{
-    Cogniverse, CogniverseBuilder, ErrorKind, IngestReport, IngestRequest, ProfileName, SearchResponse, TenantId,
-    ingestion::{ProgressEvent, ProgressSink},
+    Cogniverse, CogniverseBuilder, IngestReport, IngestRequest, ProgressEvent, ProgressSink, SearchRequest,
+    sdk::{QueryEncoder, SegmentEncoder},
     telemetry::{TelemetryManager, TelemetrySettings},
 };
 use cogniverse_otlp::{OtlpConfig, OtlpExporter, TenantLayer};
+use cogniverse_phoenix::{PhoenixClient, PhoenixConfig};
 use cogniverse_vespa::{VespaBackend, VespaConfig};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
-use std::{io::IsTerminal, path::PathBuf, sync::Arc};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tracing_subscriber::layer::SubscriberExt;
 
-/// The profile of text segments: it needs no model.
-pub(crate) const TEXT_PROFILE: &str = "video_text_minilm_mv_segment";
+#[allow(unused_imports, reason = "each example uses its part")]
+pub(crate) use answer::{TEXT_PROFILE, answer_json, clock, plain_table, table};
+
 /// The name that profiles use for the model of `--model`.
 pub(crate) const LOCAL_MODEL: &str = "minilm";
 
@@ -30,32 +38,49 @@ pub(crate) enum Backend {
     Vespa,
 }
 
+/// The pipeline of `--phoenix-url` and where it leads: as global as the subscriber that feeds it.
+static PIPELINE: OnceLock<(TelemetryManager, String)> = OnceLock::new();
+/// How long an example waits for its last spans.
+const LAST_SPANS: Duration = Duration::from_secs(5);
+
 /// Flags that every example takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// The folder of the embedded backend and the configuration
-    #[arg(long, default_value = "cogniverse-data", env = "COGNIVERSE_DATA_DIR")]
+    #[arg(global = true, long, default_value = "cogniverse-data", env = "COGNIVERSE_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
     /// Where documents and configuration lie
-    #[arg(long, value_enum, default_value = "embedded", env = "COGNIVERSE_BACKEND")]
+    #[arg(global = true, long, value_enum, default_value = "embedded", env = "COGNIVERSE_BACKEND")]
     pub(crate) backend: Backend,
     /// With --backend vespa: its container
-    #[arg(long, value_name = "URL", default_value = "http://localhost:8080", env = "COGNIVERSE_VESPA_URL")]
+    #[arg(
+        global = true,
+        long,
+        value_name = "URL",
+        default_value = "http://localhost:8080",
+        env = "COGNIVERSE_VESPA_URL"
+    )]
     pub(crate) url: String,
     /// With --backend vespa: its config server
-    #[arg(long, value_name = "URL", default_value = "http://localhost:19071", env = "COGNIVERSE_VESPA_CONFIG_URL")]
+    #[arg(
+        global = true,
+        long,
+        value_name = "URL",
+        default_value = "http://localhost:19071",
+        env = "COGNIVERSE_VESPA_CONFIG_URL"
+    )]
     pub(crate) config_url: String,
     /// Print one JSON object on standard output, and nothing else there
-    #[arg(long)]
+    #[arg(global = true, long)]
     pub(crate) json: bool,
     /// A folder with all-MiniLM-L6-v2, for strategies on vectors (needs --features local-models)
-    #[arg(long)]
+    #[arg(global = true, long)]
     pub(crate) model: Option<PathBuf>,
     /// Send the tenants' traces to a Phoenix, such as http://localhost:6006
-    #[arg(long, value_name = "URL", env = "COGNIVERSE_PHOENIX_URL")]
+    #[arg(global = true, long, value_name = "URL", env = "COGNIVERSE_PHOENIX_URL")]
     pub(crate) phoenix_url: Option<String>,
     /// Its API key
-    #[arg(long, value_name = "KEY", env = "COGNIVERSE_PHOENIX_API_KEY", hide_env_values = true)]
+    #[arg(global = true, long, value_name = "KEY", env = "COGNIVERSE_PHOENIX_API_KEY", hide_env_values = true)]
     pub(crate) phoenix_api_key: Option<String>,
 }
 
@@ -65,10 +90,19 @@ impl Common {
         self.open_with(self.builder()?).await
     }
 
-    /// The data folder, the model and the telemetry of the flags.
+    /// The model of the flags.
+    pub(crate) fn model(&self) -> Result<Option<Model>> {
+        self.model.as_deref().map(|folder| Model::open(folder, 1)).transpose()
+    }
+
+    /// The data folder and the telemetry of the flags.
     pub(crate) fn builder(&self) -> Result<CogniverseBuilder> {
-        let builder = with_model(Cogniverse::builder().data_dir(&self.data_dir), self.model.as_deref(), 1)?;
-        Ok(builder.telemetry(self.telemetry()?))
+        let builder = Cogniverse::builder().data_dir(&self.data_dir).telemetry(self.telemetry()?);
+        // An erasure reaches the traces where they are.
+        Ok(match self.phoenix()? {
+            Some(phoenix) => builder.telemetry_provider(Arc::new(phoenix)),
+            None => builder,
+        })
     }
 
     /// Opens what a builder says.
@@ -82,6 +116,13 @@ impl Common {
             }
         }
         .with_context(|| format!("cannot open {}", self.place()))
+    }
+
+    /// The Phoenix that the flags name.
+    pub(crate) fn phoenix(&self) -> Result<Option<PhoenixClient>> {
+        let Some(url) = &self.phoenix_url else { return Ok(None) };
+        let config = self.phoenix_api_key.iter().fold(PhoenixConfig::new(url), |config, key| config.with_api_key(key));
+        Ok(Some(PhoenixClient::new(config)?))
     }
 
     /// The Vespa that the flags name.
@@ -104,59 +145,49 @@ impl Common {
         let config = self.phoenix_api_key.iter().fold(config, |config, key| config.with_api_key(key));
         let telemetry = TelemetryManager::new(TelemetrySettings::new(), OtlpExporter::new(config)?)?;
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(TenantLayer::new(&telemetry)))?;
+        let _ = PIPELINE.set((telemetry.clone(), url.clone()));
         Ok(telemetry)
     }
+}
 
-    /// With `--model`: makes the model the profile's encoder for the tenant, if it is not yet.
-    pub(crate) async fn use_model(
-        &self,
-        cogniverse: &Cogniverse,
-        tenant: &TenantId,
-        profile: &ProfileName,
-    ) -> Result<()> {
-        if self.model.is_none() {
-            return Ok(());
+/// A model for one run. The tenant's configuration stays as it is, so that the next run, which may have none, works too.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    queries: Arc<dyn QueryEncoder>,
+    pub(crate) segments: Arc<dyn SegmentEncoder>,
+}
+
+impl Model {
+    /// Of a folder; of every `pool` vectors of a segment one is left.
+    #[cfg(feature = "local-models")]
+    pub(crate) fn open(folder: &Path, pool: usize) -> Result<Self> {
+        use cogniverse::encoders::{MiniLmEncoder, PooledEncoder, Pooling};
+        let model = Arc::new(MiniLmEncoder::open(folder, Pooling::Tokens)?);
+        if pool == 1 {
+            return Ok(Self { queries: model.clone(), segments: model });
         }
-        let known = cogniverse.config().get_profile(tenant, profile).await?.config.value;
-        if known.encoder.as_deref() != Some(LOCAL_MODEL) {
-            cogniverse.config().set_profile(tenant, profile, known.with_encoder(LOCAL_MODEL)).await?;
-        }
-        Ok(())
+        let pooled = Arc::new(PooledEncoder::new(model, pool)?);
+        Ok(Self { queries: pooled.clone(), segments: pooled })
     }
-}
 
-/// Registers the model of a folder as [`LOCAL_MODEL`]; of every `pool` vectors of a segment one is left.
-#[cfg(feature = "local-models")]
-pub(crate) fn with_model(
-    builder: CogniverseBuilder,
-    model: Option<&std::path::Path>,
-    pool: usize,
-) -> Result<CogniverseBuilder> {
-    use cogniverse::encoders::{MiniLmEncoder, PooledEncoder, Pooling};
-    let Some(folder) = model else { return Ok(builder) };
-    let model = Arc::new(MiniLmEncoder::open(folder, Pooling::Tokens)?);
-    Ok(match pool {
-        1 => builder.encoder(LOCAL_MODEL, model),
-        factor => builder.encoder(LOCAL_MODEL, Arc::new(PooledEncoder::new(model, factor)?)),
-    })
-}
+    /// Says how to get a build that can run models.
+    #[cfg(not(feature = "local-models"))]
+    pub(crate) fn open(folder: &Path, _pool: usize) -> Result<Self> {
+        anyhow::bail!(
+            "this build runs no models; add --features local-models before the --, or leave out --model {}",
+            folder.display()
+        )
+    }
 
-/// Says how to get a build that can run models.
-#[cfg(not(feature = "local-models"))]
-pub(crate) fn with_model(
-    builder: CogniverseBuilder,
-    model: Option<&std::path::Path>,
-    _pool: usize,
-) -> Result<CogniverseBuilder> {
-    anyhow::ensure!(model.is_none(), "this build runs no models; add --features local-models before the --");
-    Ok(builder)
-}
+    /// The request with its query's vectors.
+    pub(crate) async fn ask(&self, request: SearchRequest) -> Result<SearchRequest> {
+        let vectors = self.queries.encode_query(&request.query).await?;
+        Ok(request.with_query_vectors(vectors))
+    }
 
-/// Makes a tenant unless it is there.
-pub(crate) async fn ensure_tenant(cogniverse: &Cogniverse, tenant: &TenantId) -> Result<()> {
-    match cogniverse.create_tenant(tenant, cogniverse::Template::Startup).await {
-        Err(e) if e.kind() != ErrorKind::Conflict => Err(e.into()),
-        _ => Ok(()),
+    /// For profiles that name it already.
+    pub(crate) fn register(&self, builder: CogniverseBuilder) -> CogniverseBuilder {
+        builder.query_encoder(LOCAL_MODEL, self.queries.clone()).segment_encoder(LOCAL_MODEL, self.segments.clone())
     }
 }
 
@@ -202,55 +233,26 @@ impl ProgressSink for Bar {
     }
 }
 
-/// `m:ss.s`
-pub(crate) fn clock(seconds: f64) -> String {
-    format!("{}:{:04.1}", (seconds / 60.0).floor(), seconds % 60.0)
-}
-
-/// An answer as a table, best first, the query's words marked.
-pub(crate) fn table(answer: &SearchResponse) -> String {
-    let mut table = comfy_table::Table::new();
-    table
-        .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    if !std::io::stdout().is_terminal() {
-        table.set_width(110);
-    }
-    table.set_header(["", "video", "time", "score", "text"]);
-    for (result, place) in answer.results.iter().zip(1..) {
-        let snippet = result.evidence.first().and_then(|evidence| evidence.snippets.last());
-        let text = snippet.map_or_else(|| result.text.clone(), |snippet| snippet.marked("«", "»"));
-        let name = if result.title.is_empty() { &result.video_id } else { &result.title };
-        let time = format!("{}–{}", clock(result.start_time), clock(result.end_time));
-        table.add_row([
-            place.to_string(),
-            name.clone(),
-            time,
-            format!("{:.3}", result.score),
-            text.chars().take(240).collect(),
-        ]);
-    }
-    table.to_string()
-}
-
-/// An answer as one JSON object.
-pub(crate) fn answer_json(answer: &SearchResponse) -> Value {
-    let hit = |result: &cogniverse::SearchResult| {
-        json!({
-            "video_id": result.video_id, "segment_id": result.segment_id, "title": result.title,
-            "start_time": result.start_time, "end_time": result.end_time, "score": result.score,
-            "strategy": result.strategy, "profile": result.profile, "text": result.text,
-        })
+/// Parses values of the configuration, each as `name=value`: numbers and booleans as such, everything else as text.
+pub(crate) fn overrides(pairs: &[String]) -> Result<serde_json::Map<String, serde_json::Value>> {
+    let parse = |pair: &String| {
+        let (name, value) = pair.split_once('=').with_context(|| format!("--set {pair}: write NAME=VALUE"))?;
+        Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
     };
-    json!({
-        "tenant_id": answer.tenant, "hits": answer.results.iter().map(hit).collect::<Vec<_>>(),
-        "profiles": answer.profiles, "degraded": answer.is_degraded(), "partial": answer.is_partial(),
-        "next": answer.next,
-    })
+    pairs.iter().map(parse).collect()
 }
 
-/// Ends an example: the cause, and its causes, on standard error.
+/// Ends an example: the cause, and its causes, on standard error; before it, what became of spans that nobody took.
 pub(crate) fn finish(result: Result<()>) -> std::process::ExitCode {
+    if let Some((telemetry, url)) = PIPELINE.get() {
+        let ended = telemetry.shutdown(LAST_SPANS);
+        let stats = telemetry.stats();
+        let lost = stats.dropped + stats.queued as u64;
+        if lost > 0 {
+            let why = stats.last_error.or_else(|| ended.err().map(|e| e.to_string())).unwrap_or_default();
+            eprintln!("warning: {lost} spans could not be delivered to {url}: {why}");
+        }
+    }
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

@@ -80,7 +80,7 @@ impl World {
 
     /// Makes an encoder the text profile's for a tenant.
     pub(crate) async fn set_encoder(&self, of: &str, name: &str) {
-        let config = self.cogniverse.config();
+        let config = self.cogniverse.operator().config();
         let known = config.get_profile(&tenant(of), &profile(TEXT)).await.unwrap().config.value;
         config.set_profile(&tenant(of), &profile(TEXT), known.with_encoder(name)).await.unwrap();
     }

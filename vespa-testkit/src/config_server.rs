@@ -286,7 +286,7 @@ fn session_id(text: &str) -> Outcome<u64> {
     text.parse().map_err(|_| Refusal::bad_request(format!("'{text}' is no session's number")))
 }
 
-/// What follows the first segments of a path, with the slash at its end.
+/// Returns the rest of a path after its first segments, with a trailing slash.
 fn below(path: &str, segments: usize) -> &str {
     let path = path.trim_start_matches('/');
     (0..segments).fold(path, |rest, _| rest.split_once('/').map_or("", |(_, rest)| rest))

@@ -4,7 +4,7 @@ use crate::{content::ContentFaults, route::Route};
 use parking_lot::Mutex;
 use std::time::Duration;
 
-/// What goes wrong.
+/// A fault to inject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -87,7 +87,7 @@ impl Faults {
         self.order(route, None, fault)
     }
 
-    /// How many requests an order will still strike: 0 where it is used up or taken back, none where it is for ever.
+    /// Returns the number of requests that an order still applies to: 0 where it is used up or taken back, none where it is for ever.
     pub fn left(&self, id: FaultId) -> Option<usize> {
         self.0.lock().orders.iter().find(|order| order.id == id).map_or(Some(0), |order| order.left)
     }

@@ -1,4 +1,4 @@
-//! How a server starts.
+//! Options of a server.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl TestServerOptions {
         self
     }
 
-    /// How long after an activation the container takes the new package over. Until then convergence says so, and
+    /// The time after an activation until the container takes the new package over. Until then convergence says so, and
     /// documents of a new type are refused. Default: none; an activation is answered once the package is in force.
     #[must_use]
     pub fn with_convergence_delay(mut self, delay: Duration) -> Self {
@@ -57,7 +57,7 @@ impl TestServerOptions {
         self
     }
 
-    /// How long a session that is not active is kept. Default: 3600 s.
+    /// The time for which a session that is not active is kept. Default: 3600 s.
     #[must_use]
     pub fn with_session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;

@@ -1,6 +1,6 @@
 //! Parts of the wire, as a test names them.
 
-/// Which requests a fault strikes.
+/// The requests that a fault applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Route {

@@ -1,4 +1,4 @@
-//! What answers behind the two ports, and the shapes of its errors.
+//! The HTTP servers of both ports, and the formats of their errors.
 
 use crate::{
     config_server::{ConfigServer, code_of, error},

@@ -62,19 +62,19 @@ impl TestServer {
         Ok(Self { server, url, config_url, stop, tasks })
     }
 
-    /// Where documents and searches go: `http://127.0.0.1:port`.
+    /// Returns the address for documents and searches: `http://127.0.0.1:port`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Where deployments go: `http://127.0.0.1:port`.
+    /// Returns the address for deployments: `http://127.0.0.1:port`.
     #[must_use]
     pub fn config_url(&self) -> &str {
         &self.config_url
     }
 
-    /// What is to go wrong.
+    /// Returns the controls that inject faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.server.faults

@@ -1,45 +1,51 @@
-//! Segments as documents of a schema.
+//! Conversion of segments to documents.
 
-use crate::schemas::Schema;
+use crate::{
+    schemas::{
+        Schema,
+        provenance::{EMBEDDING_MODEL, PROFILE},
+    },
+    text::cleaned,
+};
 use cogniverse_sdk::{
-    CellType, Document, DocumentId, EncoderInfo, Error, FieldName, FieldValue, Matrix, Result, Tensor, TensorShape,
-    TensorType, TimeRange, Timestamp, VectorKind, VideoId,
+    CellType, Document, DocumentId, EncoderInfo, Error, ErrorCode, FieldName, FieldValue, Matrix, ProfileName, Result,
+    SchemaName, Tensor, TensorShape, TensorType, TimeRange, Timestamp, VectorKind, VideoId,
     document::Fields,
     quantize::{pack_rows, packed_bytes},
     schema::FieldType,
 };
 
-/// A stretch of a video, and what is known of it.
+/// A segment of a video, to be stored as a document.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Segment {
-    /// The video.
+    /// The id of the video.
     pub video_id: VideoId,
-    /// Its number in the video.
+    /// The number of the segment within the video.
     pub segment_id: i64,
-    /// When.
+    /// The time range.
     pub range: TimeRange,
-    /// The video's title.
+    /// The title of the video.
     pub title: String,
-    /// Where the video is.
+    /// The location of the video.
     pub source_url: String,
-    /// What is seen.
+    /// The description of what is visible.
     pub description: String,
-    /// What is said.
+    /// The transcript of what is said.
     pub transcript: String,
-    /// Its vectors, where they came with it.
+    /// Vectors supplied with the segment, if any.
     pub vectors: Option<Matrix<f32>>,
 }
 
 impl Segment {
-    /// Description and transcript: what a text encoder reads.
+    /// Returns the description and transcript, which text encoders read.
     #[must_use]
     pub fn text(&self) -> String {
         let parts = [self.description.as_str(), self.transcript.as_str()];
         parts.into_iter().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Its document's id.
+    /// Returns the id of the segment's document.
     ///
     /// # Errors
     /// `InvalidInput` where the id would be too long.
@@ -48,7 +54,7 @@ impl Segment {
     }
 }
 
-/// `<video id>/<segment number>`.
+/// Returns `<video id>/<segment number>`, the document id in a profile that has the name of its schema.
 ///
 /// # Errors
 /// `InvalidInput` where the id would be too long.
@@ -56,7 +62,50 @@ pub fn segment_document_id(video: &VideoId, segment: i64) -> Result<DocumentId> 
     Ok(DocumentId::parse(format!("{video}/{segment}"))?)
 }
 
-/// What a schema wants of segments' vectors.
+/// The profile that cut the segments, as it appears in their ids and documents: several profiles of one schema store
+/// their segments side by side.
+#[derive(Debug, Clone)]
+pub(super) struct Cut {
+    profile: ProfileName,
+    /// Whether the profile's name differs from the schema's and is therefore part of the id.
+    named: bool,
+}
+
+impl Cut {
+    pub(super) fn new(profile: ProfileName, schema: &SchemaName) -> Self {
+        let named = profile.as_str() != schema.as_str();
+        Self { profile, named }
+    }
+
+    pub(super) fn profile(&self) -> &ProfileName {
+        &self.profile
+    }
+
+    /// Returns `<video id>/<segment number>`, with `@<profile>` appended where the profile's name differs from its
+    /// schema's.
+    pub(super) fn id(&self, video: &VideoId, segment: i64) -> Result<DocumentId> {
+        match self.named {
+            false => segment_document_id(video, segment),
+            true => Ok(DocumentId::parse(format!("{video}/{segment}@{}", self.profile))?),
+        }
+    }
+
+    /// Parses the segment number of an id, if it is one of this profile for the video.
+    pub(super) fn number(&self, video: &VideoId, id: &DocumentId) -> Option<i64> {
+        let rest = id.as_str().strip_prefix(video.as_str())?.strip_prefix('/')?;
+        let number = match rest.split_once('@') {
+            None if !self.named => rest,
+            Some((number, profile)) if self.named && profile == self.profile.as_str() => number,
+            _ => return None,
+        };
+        number.parse().ok()
+    }
+}
+
+/// Fields that hold a video's location and title.
+const NAMES: [&str; 2] = ["source_url", "video_title"];
+
+/// The tensor fields of a schema that take segment vectors.
 #[derive(Debug)]
 pub(super) struct TensorFields {
     fields: Vec<(FieldName, TensorType)>,
@@ -71,7 +120,7 @@ impl TensorFields {
         Self { fields: schema.fields().iter().filter_map(tensor).collect() }
     }
 
-    /// Kind and dimensions of an encoder's vectors against every tensor of the schema (invariant 17).
+    /// Checks the kind and dimensions of an encoder's vectors against every tensor of the schema ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
     pub(super) fn check_encoder(&self, info: &EncoderInfo, schema: &Schema) -> Result<()> {
         let misfit = self.fields.iter().find(|(_, tensor)| {
             let shape = if info.kind == VectorKind::Single { TensorShape::Single } else { TensorShape::Multi };
@@ -80,17 +129,20 @@ impl TensorFields {
         });
         match misfit {
             None => Ok(()),
-            Some((field, tensor)) => Err(Error::invalid(format!(
-                "encoder {} makes {:?} vectors of {} dimensions and field \"{field}\" of schema {} is {tensor}; choose another encoder or schema",
-                info.model,
-                info.kind,
-                info.dims,
-                schema.name()
-            ))),
+            Some((field, tensor)) => Err(Error::of(
+                ErrorCode::EncoderMismatch,
+                format!(
+                    "encoder {} makes {:?} vectors of {} dimensions and field \"{field}\" of schema {} is {tensor}; choose another encoder or schema",
+                    info.model,
+                    info.kind,
+                    info.dims,
+                    schema.name()
+                ),
+            )),
         }
     }
 
-    /// Whether a stored document has all its vectors.
+    /// Returns whether a stored document has all its vectors.
     pub(super) fn are_in(&self, fields: &Fields) -> bool {
         self.fields.iter().all(|(name, _)| fields.contains_key(name))
     }
@@ -116,16 +168,22 @@ fn only(rows: &Matrix<f32>) -> Result<&Matrix<f32>> {
     }
 }
 
-/// Makes documents of segments, with those fields that the schema declares.
+/// Converts a segment to a document with the fields that the schema declares. The provenance fields name the profile
+/// and the model of the vectors.
 pub(super) fn document(
     segment: &Segment,
     schema: &Schema,
     tensors: &TensorFields,
     vectors: Option<&Matrix<f32>>,
+    origin: (&Cut, &str),
     now: Timestamp,
 ) -> Result<Document> {
-    let text = |text: &str| FieldValue::from(text);
-    let known: [(&str, FieldValue); 9] = [
+    // What a file's bytes left there costs no segment.
+    let text = |text: &str| FieldValue::from(&*cleaned(text));
+    let (cut, model) = origin;
+    let known: [(&str, FieldValue); 11] = [
+        (PROFILE, text(cut.profile.as_str())),
+        (EMBEDDING_MODEL, text(model)),
         ("video_id", text(segment.video_id.as_str())),
         ("video_title", text(&segment.title)),
         ("source_url", text(&segment.source_url)),
@@ -145,15 +203,31 @@ pub(super) fn document(
     if let Some(rows) = vectors {
         tensors.fill(rows, &mut fields)?;
     }
-    Ok(Document { id: segment.document_id()?, fields })
+    Ok(Document { id: cut.id(&segment.video_id, segment.segment_id)?, fields })
 }
 
-/// Whether a stored document says the same as a new one, whenever either was made. Vectors are not compared.
-pub(super) fn says_the_same(stored: &Fields, new: &Fields) -> bool {
-    let said = |fields: &Fields| {
+/// The difference between a stored document and a new one of the same segment.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Difference {
+    None,
+    /// Only the location or title differ, so nothing needs encoding. Holds the new values.
+    Name(Fields),
+    Content,
+}
+
+/// Compares contents, ignoring timestamps and vectors.
+pub(super) fn difference(stored: &Fields, new: &Fields) -> Difference {
+    let is_name = |name: &FieldName| NAMES.contains(&name.as_str());
+    let said = |fields: &Fields, names: bool| {
         let mut said = fields.clone();
-        said.retain(|name, value| name.as_str() != "creation_timestamp" && !matches!(value, FieldValue::Tensor(_)));
+        said.retain(|name, value| {
+            is_name(name) == names && name.as_str() != "creation_timestamp" && !matches!(value, FieldValue::Tensor(_))
+        });
         said
     };
-    said(stored) == said(new)
+    if said(stored, false) != said(new, false) {
+        return Difference::Content;
+    }
+    let names = said(new, true);
+    if said(stored, true) == names { Difference::None } else { Difference::Name(names) }
 }

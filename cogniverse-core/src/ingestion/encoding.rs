@@ -1,4 +1,4 @@
-//! The vectors of a batch of segments.
+//! Encoding of batches of segments.
 
 use super::{document::Segment, frames::Frames, pipeline::Run, telemetry};
 use cogniverse_sdk::{Error, ErrorKind, Matrix, Result, SegmentContent, SegmentEncoder};
@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 use tracing::Instrument;
 
 impl Run {
-    /// The vectors of each segment, or none where there is nothing to encode, or why it failed.
+    /// Returns, for each segment, its vectors, `None` where there is nothing to encode, or the error.
     pub(super) async fn encode(
         &self,
         segments: &[Segment],
@@ -37,18 +37,24 @@ impl Run {
         }
         match self.encode_checked(encoder, &contents).await {
             Ok(rows) => places.into_iter().zip(rows).for_each(|(place, rows)| set(&mut made, place, Ok(Some(rows)))),
-            // One bad segment must not cost the others their vectors.
-            Err(error) if error.kind() == ErrorKind::InvalidInput && contents.len() > 1 => {
-                for (place, content) in places.into_iter().zip(&contents) {
-                    let alone = self.encode_checked(encoder, std::slice::from_ref(content)).await;
-                    set(&mut made, place, alone.map(|rows| rows.into_iter().next()));
-                }
-            }
+            // One bad segment must not cost the others their vectors. A server that fails may fail for one of them: where one of
+            // two alone is encoded, it is there.
             Err(error) => {
-                let (kind, reason) = (error.kind(), error.chain());
-                places.into_iter().for_each(|place| {
-                    set(&mut made, place, Err(Error::new(kind, format!("the encoder failed: {reason}"))))
-                });
+                let mut goes_on = error.kind() == ErrorKind::InvalidInput;
+                let mut alone = places.into_iter().zip(&contents).enumerate();
+                let tried = if contents.len() > 1 { usize::MAX } else { 0 };
+                for (number, (place, content)) in alone.by_ref().take(tried) {
+                    let one = self.encode_checked(encoder, std::slice::from_ref(content)).await;
+                    goes_on |= one.is_ok();
+                    set(&mut made, place, one.map(|rows| rows.into_iter().next()));
+                    if number > 0 && !goes_on {
+                        break;
+                    }
+                }
+                let (code, reason) = (error.code(), error.chain());
+                for (_, (place, _)) in alone {
+                    set(&mut made, place, Err(Error::of(code, format!("the encoder failed: {reason}"))));
+                }
             }
         }
         made

@@ -1,53 +1,57 @@
-//! Videos by their content.
+//! Identification of videos by content.
 
-use cogniverse_sdk::{Error, ErrorKind, Result, VideoId};
+use crate::files;
+use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Result, VideoId};
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
+use unicode_normalization::UnicodeNormalization;
 
-/// Files up to this size are read whole; of larger ones the first, middle and last MiB count, with the size.
+/// Files up to this size are hashed in full; of larger ones the first, middle and last MiB, and the size.
 const WHOLE: u64 = 8 << 20;
 const PART: u64 = 1 << 20;
-/// What a video's file name may end with.
-const EXTENSIONS: [&str; 6] = ["avi", "m4v", "mkv", "mov", "mp4", "webm"];
-/// Characters of the file's name that stand in its id.
-const NAME: usize = 80;
+/// The number of skipped entries of a folder that are listed; others are only counted ([invariant 23](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#23)).
+const KEPT: usize = 100;
+/// The file name extensions of videos, case-insensitive.
+const EXTENSIONS: [&str; 18] = [
+    "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "ts",
+    "webm", "wmv",
+];
+/// The extensions of transcripts, which are read with their videos.
+const TRANSCRIPTS: [&str; 3] = ["json", "srt", "vtt"];
+/// The number of hexadecimal digits of the content hash in an id.
+const DIGITS: usize = 24;
 
-/// A video file and what its content says.
+/// A video file with its content hash.
 #[derive(Debug, Clone)]
 pub(super) struct VideoFile {
     pub(super) path: PathBuf,
-    /// The file's name without its ending.
+    /// The file name without its extension.
     pub(super) title: String,
-    /// `<name>-<12 hex digits of the content's SHA-256>`: readable, and another for another content of the same name.
+    /// The id, from the content alone, so that a renamed file is the same video.
     pub(super) id: VideoId,
-    /// The content alone.
+    /// The content hash.
     pub(super) digest: String,
 }
 
 impl VideoFile {
-    /// Reads what identifies a file. Blocking.
+    /// Hashes a file. Blocking.
     pub(super) fn identify(path: &Path) -> Result<Self> {
-        let digest = digest(path).map_err(|e| {
-            Error::new(ErrorKind::Unavailable, format!("the video {} cannot be read; check the file", path.display()))
+        let (file, size) = files::open_regular("the video", path)?;
+        let digest = digest(file, size).map_err(|e| {
+            Error::of(ErrorCode::FileUnreadable, format!("the video {} cannot be read; check the file", path.display()))
                 .with_source(e)
         })?;
-        let title = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let slug: String =
-            title.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' }).take(NAME).collect();
-        let hex: String = digest.chars().take(12).collect();
-        // Eighty characters of up to four bytes could be too long for an id; the ASCII of it never is.
-        let id = VideoId::parse(format!("{slug}-{hex}")).or_else(|_| VideoId::parse(format!("video-{hex}")))?;
+        let title = path.file_stem().map(|stem| stem.to_string_lossy().nfc().collect()).unwrap_or_default();
+        let id = VideoId::parse(digest.chars().take(DIGITS).collect::<String>())?;
         Ok(Self { path: path.to_owned(), title, id, digest })
     }
 }
 
-fn digest(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
+fn digest(mut file: File, size: u64) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
     hasher.update(size.to_le_bytes());
     let starts =
@@ -67,41 +71,108 @@ fn digest(path: &Path) -> std::io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The video files below a folder, sorted. Links to folders are not followed, so that a loop of them has an end. Blocking.
-pub(super) fn find_videos(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+/// The contents of a folder.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The videos, sorted.
+    pub(super) videos: Vec<PathBuf>,
+    /// The first skipped entries, with the reasons.
+    pub(super) passed_over: Vec<(PathBuf, &'static str)>,
+    /// The number of skipped entries.
+    pub(super) passed_count: usize,
+}
+
+impl Found {
+    fn pass(&mut self, path: PathBuf, why: &'static str) {
+        self.passed_count += 1;
+        if self.passed_over.len() < KEPT {
+            self.passed_over.push((path, why));
+        }
+    }
+}
+
+/// Finds the video files below a folder. Links to folders are not followed, which avoids loops, and links out of the
+/// folder are skipped, as their targets belong to others. Blocking.
+pub(super) fn find_videos(folder: &Path) -> Result<Found> {
+    let unreadable = |at: &Path, e: std::io::Error| {
+        Error::of(
+            ErrorCode::FileUnreadable,
+            format!("the video folder {} cannot be read; check the path", at.display()),
+        )
+        .with_source(e)
+    };
+    let root = folder.canonicalize().map_err(|e| unreadable(folder, e))?;
+    let mut found = Found::default();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
-        let unreadable = |e: std::io::Error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("the video folder {} cannot be read; check the path", next.display()),
-            )
-            .with_source(e)
-        };
-        for entry in std::fs::read_dir(&next).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            let kind = entry.file_type().map_err(unreadable)?;
+        for entry in std::fs::read_dir(&next).map_err(|e| unreadable(&next, e))? {
+            let entry = entry.map_err(|e| unreadable(&next, e))?;
+            let kind = entry.file_type().map_err(|e| unreadable(&next, e))?;
+            let path = entry.path();
             if kind.is_dir() {
-                folders.push(entry.path());
-            } else if is_video(&entry.path()) {
-                found.push(entry.path());
+                folders.push(path);
+                continue;
+            }
+            match why_not(&path, kind.is_symlink(), &root) {
+                None => found.videos.push(path),
+                Some(BESIDE) => {}
+                Some(why) => found.pass(path, why),
             }
         }
     }
-    if found.is_empty() {
+    found.passed_over.sort();
+    // What is called a video and passed over is in the report, which is then not complete.
+    let named = |(path, _): &(PathBuf, _)| EXTENSIONS.contains(&ending(path).as_str());
+    if found.videos.is_empty() && !found.passed_over.iter().any(named) {
         return Err(Error::invalid(format!(
-            "no video in {}: files that end with {} are looked for, also in folders below it",
+            "no video in {}: files that end with {} are looked for, also in folders below it; {} others were passed over",
             folder.display(),
-            EXTENSIONS.join(", ")
+            EXTENSIONS.join(", "),
+            found.passed_count
         )));
     }
-    found.sort();
+    found.videos.sort();
     Ok(found)
 }
 
-fn is_video(path: &Path) -> bool {
-    path.extension().and_then(|e| e.to_str()).is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
+fn ending(path: &Path) -> String {
+    path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).unwrap_or_default()
+}
+
+/// The reason for a transcript, which is not reported as skipped.
+const BESIDE: &str = "";
+
+/// Returns why an entry is not a video.
+fn why_not(path: &Path, link: bool, root: &Path) -> Option<&'static str> {
+    let ending = ending(path);
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    if name.starts_with("._") {
+        return Some("a side file of macOS");
+    }
+    if link {
+        match path.canonicalize() {
+            Err(_) => return Some("a link to nothing"),
+            Ok(real) if !real.starts_with(root) => return Some("a link that leads out of the folder"),
+            Ok(real) if real.is_dir() => return Some("a link to a folder"),
+            Ok(_) => {}
+        }
+    }
+    if TRANSCRIPTS.contains(&ending.as_str()) {
+        return Some(BESIDE);
+    }
+    if !EXTENSIONS.contains(&ending.as_str()) {
+        return Some("its name ends as no video's does");
+    }
+    match files::open_regular("the video", path) {
+        // TypeScript has the ending of transport streams, which begin with this byte.
+        Ok((mut file, size)) if ending == "ts" && size > 0 => {
+            let mut first = [0];
+            (file.read_exact(&mut first).is_ok() && first != [0x47]).then_some("no transport stream")
+        }
+        Err(e) if e.kind() == ErrorKind::InvalidInput => Some("not a regular file"),
+        // What cannot be read is a video that fails, by its own report.
+        Ok(_) | Err(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -121,12 +192,62 @@ mod tests {
             (write("a/talk.mp4", b"one"), write("b/talk.mp4", b"two"), write("c/copy of talk.MP4", b"one"));
         assert_ne!(a.id, b.id);
         assert_eq!(a.digest, copy.digest);
-        assert!(a.id.as_str().starts_with("talk-") && copy.id.as_str().starts_with("copy-of-talk-"));
+        assert_eq!((&a.id, copy.title.as_str()), (&copy.id, "copy of talk"), "a name is no content");
         let large = vec![7u8; 9 << 20];
         let mut other = large.clone();
         other[(9 << 20) - 5] = 8;
         assert_ne!(write("large.mkv", &large).digest, write("other.mkv", &other).digest);
-        std::fs::write(folder.path().join("notes.txt"), "x").unwrap();
-        assert_eq!(find_videos(folder.path()).unwrap().len(), 5);
+        assert_eq!(find_videos(folder.path()).unwrap().videos.len(), 5);
+        assert_eq!(write("cafe\u{301}.mp4", b"x").title, "caf\u{e9}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_video_is_passed_over_and_said() {
+        use std::os::unix::fs::symlink;
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |name: &str| folder.path().join(name);
+        for name in [
+            "a.mp4",
+            "old.mpg",
+            "CLIP.MTS",
+            "b.flv",
+            "c.wmv",
+            "d.3gp",
+            "e.OGV",
+            "._a.mp4",
+            "notes.txt",
+            "a.srt",
+            "x.ts",
+        ] {
+            std::fs::write(at(name), b"x").unwrap();
+        }
+        std::fs::write(at("cam.ts"), b"\x47x").unwrap();
+        std::fs::write(at("empty.mp4"), b"").unwrap();
+        std::fs::write(elsewhere.path().join("theirs.mp4"), b"x").unwrap();
+        symlink(elsewhere.path().join("theirs.mp4"), at("out.mp4")).unwrap();
+        symlink(at("a.mp4"), at("in.mp4")).unwrap();
+        symlink(at("nowhere"), at("broken.mp4")).unwrap();
+        symlink(folder.path(), at("loop.mp4")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe.mp4")).status().unwrap().success());
+        let found = find_videos(folder.path()).unwrap();
+        let names = |paths: Vec<&PathBuf>| {
+            paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(found.videos.iter().collect()),
+            ["CLIP.MTS", "a.mp4", "b.flv", "c.wmv", "cam.ts", "d.3gp", "e.OGV", "empty.mp4", "in.mp4", "old.mpg"]
+        );
+        let passed = names(found.passed_over.iter().map(|(path, _)| path).collect());
+        let expected = ["._a.mp4", "broken.mp4", "loop.mp4", "notes.txt", "out.mp4", "pipe.mp4", "x.ts"];
+        assert_eq!((passed.as_slice(), found.passed_count), (expected.map(str::to_owned).as_slice(), 7));
+        assert!(VideoFile::identify(&at("pipe.mp4")).unwrap_err().to_string().contains("not a regular file"));
+        std::fs::remove_file(at("a.mp4")).unwrap();
+        let links = tempfile::tempdir().unwrap();
+        symlink(elsewhere.path().join("theirs.mp4"), links.path().join("mine.mp4")).unwrap();
+        let found = find_videos(links.path()).unwrap();
+        assert_eq!((found.videos.len(), found.passed_count), (0, 1));
+        let error = find_videos(elsewhere.path().parent().unwrap().join("nowhere").as_path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
 }

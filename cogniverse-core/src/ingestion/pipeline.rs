@@ -1,9 +1,10 @@
-//! The flow: find, cut, transcribe, encode, store.
+//! The ingestion pipeline: find, segment, transcribe, encode, store.
 
 use super::{
-    document::{Segment, TensorFields, document, says_the_same},
+    document::{Cut, Difference, Segment, TensorFields, difference, document},
     ffmpeg::Ffmpeg,
     fingerprint::{VideoFile, find_videos},
+    flights::Flights,
     frames::Frames,
     progress::{ProgressEvent, ProgressSink},
     report::{IngestReport, VideoReport, VideoStatus},
@@ -13,100 +14,109 @@ use super::{
     telemetry,
 };
 use crate::{
-    schemas::{Schema, SchemaManager},
-    tenants::TenantRegistry,
+    guarded_backend::GuardedBackend,
+    schemas::{
+        Schema, SchemaManager,
+        provenance::{self, EMBEDDING_MODEL, GIVEN, NONE, UNENCODED},
+    },
+    tenants::{Gate, TenantGrant},
+    transcript::Beside,
 };
-use cogniverse_foundation::{BackendProfile, ConfigManager, telemetry::TenantTelemetry};
+use cogniverse_foundation::BackendProfile;
+use cogniverse_foundation::worker::blocking;
 use cogniverse_sdk::{
-    Clock, Document, DocumentId, Error, ProfileName, Result, SearchBackend, SegmentEncoder, SystemClock, TenantId,
-    TenantSchema, VideoId,
-    document_store::{GetRequest, PutRequest},
+    Clock, Document, DocumentId, Error, ErrorCode, FieldName, Operation, ProfileName, Result, SearchBackend,
+    SegmentEncoder, SystemClock, TenantId, TenantSchema, VideoId,
+    document_store::{DocumentUpdate, GetRequest, PutRequest, UpdateRequest},
 };
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::task::{JoinSet, spawn_blocking};
-use tracing::Instrument;
+use tokio::task::JoinSet;
+use tracing::{Instrument, instrument::WithSubscriber};
 
-/// Segments looked up, encoded and stored together: what memory holds of one video at a time.
+/// The number of failed videos of a segments file that are logged; the report has all.
+const LOGGED: usize = 100;
+/// The number of segments looked up, encoded and stored together, which bounds the memory per video.
 pub(super) const BATCH: usize = 64;
-/// Segments encoded together.
+/// The number of bytes of a segments file read together, plus the rest of the last line.
+const BATCH_BYTES: u64 = 16 << 20;
+/// The number of segments encoded together.
 const ENCODE_BATCH: usize = 16;
 
-/// Ingests for any tenant and profile. Cheap to clone.
+/// An ingestor of videos for any tenant and profile. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ingestor {
     pub(super) backend: Arc<dyn SearchBackend>,
-    config: ConfigManager,
     schemas: SchemaManager,
-    tenants: TenantRegistry,
+    gate: Gate,
     encoders: Arc<BTreeMap<String, Arc<dyn SegmentEncoder>>>,
     pub(super) ffmpeg: Ffmpeg,
     pub(super) speech: Option<Arc<Speech>>,
-    telemetry: Option<TenantTelemetry>,
     clock: Arc<dyn Clock>,
+    pub(super) flights: Flights,
 }
 
-/// What to ingest, and for whom.
+/// A request to ingest videos.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct IngestRequest {
-    /// For whom.
+    /// The tenant that will own the segments.
     pub tenant: TenantId,
-    /// Into which profile.
+    /// The profile to ingest into.
     pub profile: ProfileName,
-    /// What.
+    /// The source of the videos.
     pub source: IngestSource,
-    /// In place of the profile's encoder.
+    /// An encoder to use instead of the profile's.
     pub encoder: Option<Arc<dyn SegmentEncoder>>,
-    /// Whether the encoder wants pictures (default: no).
+    /// Whether the encoder needs frame images (default `false`).
     pub frames: bool,
-    /// The language that is spoken, as in ISO 639-1, for the transcriber (default none: it finds out).
+    /// The spoken language as an ISO 639-1 code, for the transcriber; `None` (the default) detects it.
     pub language: Option<String>,
-    /// Videos worked on at once (default 2).
+    /// The number of videos processed concurrently (default 2).
     pub concurrency: usize,
-    /// Who watches.
+    /// The receiver of progress events.
     pub progress: Option<Arc<dyn ProgressSink>>,
 }
 
 impl IngestRequest {
-    /// A source for a tenant's profile.
+    /// Creates a request.
     #[must_use]
     pub fn new(tenant: TenantId, profile: ProfileName, source: IngestSource) -> Self {
         Self { tenant, profile, source, encoder: None, frames: false, language: None, concurrency: 2, progress: None }
     }
 
-    /// In place of the profile's encoder, such as [`super::PrecomputedEncoder`].
+    /// Replaces the profile's encoder, for example by [`super::PrecomputedEncoder`].
     #[must_use]
     pub fn with_encoder(mut self, encoder: Arc<dyn SegmentEncoder>) -> Self {
         self.encoder = Some(encoder);
         self
     }
 
-    /// Gives the encoder pictures of each segment.
+    /// Passes frame images to the encoder.
     #[must_use]
     pub fn with_frames(mut self) -> Self {
         self.frames = true;
         self
     }
 
-    /// Says which language is spoken.
+    /// Sets the spoken language.
     #[must_use]
     pub fn with_language(mut self, language: impl Into<String>) -> Self {
         self.language = Some(language.into());
         self
     }
 
-    /// Videos worked on at once.
+    /// Sets the number of videos processed concurrently.
     #[must_use]
     pub fn with_concurrency(mut self, videos: usize) -> Self {
         self.concurrency = videos.max(1);
         self
     }
 
-    /// Who watches.
+    /// Sets the receiver of progress events.
     #[must_use]
     pub fn with_progress(mut self, sink: Arc<dyn ProgressSink>) -> Self {
         self.progress = Some(sink);
@@ -114,86 +124,90 @@ impl IngestRequest {
     }
 }
 
-/// One run: everything that is decided before the first video.
+/// A run: everything decided before the first video.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) ingestor: Ingestor,
+    /// Held for the whole run, which therefore counts as in flight.
+    grant: TenantGrant,
     pub(super) profile: BackendProfile,
-    schema: Arc<Schema>,
+    pub(super) schema: Arc<Schema>,
     pub(super) target: TenantSchema,
+    pub(super) cut: Cut,
+    /// Whether stored documents record the model of their vectors.
+    says_model: bool,
     tensors: TensorFields,
     pub(super) encoder: Option<Arc<dyn SegmentEncoder>>,
     pub(super) frames: bool,
     pub(super) language: Option<String>,
+    /// The transcripts beside the videos.
+    pub(super) beside: Arc<Beside>,
     progress: Option<Arc<dyn ProgressSink>>,
 }
 
 impl Ingestor {
-    /// An ingestor on a backend, with whose configuration, schemas and tenants it works.
+    /// Creates an ingestor over a backend, schemas and a gate.
     #[must_use]
-    pub fn new(
-        backend: Arc<dyn SearchBackend>,
-        config: ConfigManager,
-        schemas: SchemaManager,
-        tenants: TenantRegistry,
-    ) -> Self {
+    pub fn new(backend: &GuardedBackend, schemas: SchemaManager, gate: Gate) -> Self {
         Self {
-            backend,
-            config,
+            backend: backend.to_dyn(),
             schemas,
-            tenants,
+            gate,
             encoders: Arc::default(),
             ffmpeg: Ffmpeg::default(),
             speech: None,
-            telemetry: None,
             clock: Arc::new(SystemClock),
+            flights: Flights::default(),
         }
     }
 
-    /// Names segment encoders, as profiles name them.
+    /// Registers segment encoders under the names that profiles use.
     #[must_use]
     pub fn with_segment_encoders(mut self, encoders: BTreeMap<String, Arc<dyn SegmentEncoder>>) -> Self {
         self.encoders = Arc::new(encoders);
         self
     }
 
-    /// Other programs than those of the path.
+    /// Sets the ffmpeg programs.
     #[must_use]
     pub fn with_ffmpeg(mut self, ffmpeg: Ffmpeg) -> Self {
         self.ffmpeg = ffmpeg;
         self
     }
 
-    /// Writes down what is said in videos that have no transcript beside them.
+    /// Transcribes videos without a transcript beside them.
     #[must_use]
     pub fn with_speech(mut self, speech: Speech) -> Self {
         self.speech = Some(Arc::new(speech));
         self
     }
 
-    /// Brings tenants' telemetry configuration to the pipeline before their spans begin.
+    /// Returns the same ingestor for the caller of a gate.
     #[must_use]
-    pub fn with_telemetry(mut self, telemetry: TenantTelemetry) -> Self {
-        self.telemetry = Some(telemetry);
+    pub fn for_caller(&self, gate: Gate) -> Self {
+        Self { gate, ..self.clone() }
+    }
+
+    /// Sets the clock that stamps documents.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 
-    /// Ingests a source. A second run of the same source does no work and makes no duplicate.
+    /// Ingests a source. Ingesting it again does no work and creates no duplicates.
     ///
     /// # Errors
-    /// What makes the whole run impossible: an unknown or suspended tenant, an unknown profile, a schema that is not
-    /// deployed, an encoder that does not fit it, an empty folder, a store that cannot be written. A video or a segment
-    /// that fails is in the report, and the others go on.
+    /// Errors that prevent the whole run: an unknown or suspended tenant, an unknown profile, a schema that is not
+    /// deployed, an encoder that does not fit it, an empty folder, a store that cannot be written, a suspension
+    /// during the run. A failed video or segment is part of the report, and the others continue.
     ///
     /// # Cancellation
-    /// What is stored stays; running it again goes on from there.
+    /// Stored segments stay; running it again continues from there.
     pub async fn ingest(&self, request: IngestRequest) -> Result<IngestReport> {
-        self.tenants.require_active(&request.tenant).await?;
-        if let Some(telemetry) = &self.telemetry {
-            telemetry.apply(&request.tenant).await;
-        }
+        let grant = self.gate.admit(&request.tenant, Operation::Ingest).await?;
         let span = telemetry::ingest(&request.tenant, &request.profile);
-        let result = self.run(request).instrument(span.clone()).await;
+        let result = self.run(grant, request).instrument(span.clone()).await;
         match &result {
             Ok(report) => telemetry::ingested(&span, report),
             Err(error) => span.in_scope(|| telemetry::failed(error)),
@@ -201,9 +215,10 @@ impl Ingestor {
         result
     }
 
-    async fn run(&self, request: IngestRequest) -> Result<IngestReport> {
+    async fn run(&self, grant: TenantGrant, request: IngestRequest) -> Result<IngestReport> {
         let IngestRequest { tenant, profile, source, encoder, frames, language, concurrency, progress } = request;
-        let profile = self.config.get_profile(&tenant, &profile).await?.config;
+        let name = profile;
+        let profile = grant.config().profile(&name)?.config.clone();
         tracing::Span::current().record("config.version", profile.version);
         let profile = profile.value;
         let schema = self.schemas.schema(&tenant, &profile.schema).await?;
@@ -221,23 +236,33 @@ impl Ingestor {
             profile.check_encoder(encoder.info())?;
         }
         let target = TenantSchema::new(&tenant, &profile.schema);
+        let cut = Cut::new(name, &profile.schema);
+        let says_model = schema.is_attribute(&FieldName::parse(EMBEDDING_MODEL)?);
         let run = Arc::new(Run {
             ingestor: self.clone(),
+            grant,
             profile,
             schema,
             target,
+            cut,
+            says_model,
             tensors,
             encoder,
             frames,
             language,
+            beside: Arc::default(),
             progress,
         });
         match source {
             IngestSource::Segments(path) => run.segments_file(&path).await,
             IngestSource::Files(files) => run.videos(files, concurrency).await,
             IngestSource::Folder(folder) => {
-                let files = blocking(move || find_videos(&folder)).await?;
-                run.videos(files, concurrency).await
+                let found = blocking(move || find_videos(&folder)).await?;
+                let mut report = run.videos(found.videos, concurrency).await?;
+                let passed = found.passed_over.into_iter();
+                report.passed_over = passed.map(|(path, why)| (path.display().to_string(), why.to_owned())).collect();
+                report.passed_over_count = found.passed_count;
+                Ok(report)
             }
         }
     }
@@ -245,13 +270,10 @@ impl Ingestor {
     fn encoder(&self, name: &str) -> Result<Arc<dyn SegmentEncoder>> {
         self.encoders.get(name).cloned().ok_or_else(|| {
             let unknown = Error::unknown("segment encoder", name, self.encoders.keys());
-            Error::new(unknown.kind(), format!("{}; register it where the ingestor is built", unknown.message()))
+            let message = format!("{}; register it where the ingestor is built", unknown.message());
+            Error::of(ErrorCode::EncoderUnknown, message)
         })
     }
-}
-
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    spawn_blocking(work).await.map_err(|e| Error::unexpected("a worker thread ended early").with_source(e))?
 }
 
 impl Run {
@@ -276,7 +298,9 @@ impl Run {
             {
                 Ok(file) => file,
                 Err(error) => {
-                    reports.insert(place, VideoReport::new(name, None).failed(error.chain()));
+                    let report = VideoReport::new(name, None).failed(error.chain());
+                    telemetry::video_failed(self.target.tenant(), &report);
+                    reports.insert(place, report);
                     continue;
                 }
             };
@@ -301,12 +325,12 @@ impl Run {
                 }
                 (place, report)
             };
-            running.spawn(work.instrument(span));
+            running.spawn(work.instrument(span).with_current_subscriber());
         }
         while !running.is_empty() {
             self.finish_one(&mut running, &mut reports).await?;
         }
-        Ok(IngestReport { videos: reports.into_values().collect() })
+        Ok(IngestReport::of(reports.into_values().collect()))
     }
 
     async fn finish_one(
@@ -324,6 +348,8 @@ impl Run {
     }
 
     async fn segments_file(self: &Arc<Self>, path: &Path) -> Result<IngestReport> {
+        let flight = self.ingestor.flights.of(&self.target, &self.cut, &path.display().to_string());
+        let _alone = flight.lock().await;
         let path = path.to_owned();
         let mut file = blocking(move || SegmentsFile::open(&path)).await?;
         let mut reports: HashMap<VideoId, VideoReport> = HashMap::new();
@@ -357,14 +383,16 @@ impl Run {
         }
         let mut videos: Vec<VideoReport> = order.iter().filter_map(|video| reports.remove(video)).collect();
         videos.iter_mut().for_each(VideoReport::settle);
+        let failed = videos.iter().filter(|video| video.status == VideoStatus::Failed);
+        failed.take(LOGGED).for_each(|video| telemetry::video_failed(self.target.tenant(), video));
         if bad.refused_count > 0 {
             bad.planned = bad.refused_count;
             videos.push(bad);
         }
-        Ok(IngestReport { videos })
+        Ok(IngestReport::of(videos))
     }
 
-    /// Stores those segments of a batch that are not stored yet as they are.
+    /// Stores the segments of a batch that are new or changed.
     pub(super) async fn batch(
         &self,
         segments: Vec<Segment>,
@@ -372,14 +400,23 @@ impl Run {
         reports: &mut HashMap<VideoId, VideoReport>,
     ) -> Result<()> {
         let done = segments.len();
-        let fresh = self.fresh(segments, reports).await?;
+        // A run may take hours: who is suspended meanwhile gets nothing more.
+        self.grant.renew().await?;
+        let (fresh, renamed) = self.fresh(segments, pictures.is_some(), reports).await?;
         let mut documents: Vec<Document> = Vec::with_capacity(fresh.len());
         let mut owners: HashMap<DocumentId, VideoId> = HashMap::new();
+        let mut renames = Vec::with_capacity(renamed.len());
+        for (video, rename) in renamed {
+            owners.insert(rename.id.clone(), video);
+            renames.push(rename);
+        }
         for part in fresh.chunks(ENCODE_BATCH) {
             for (segment, vectors) in part.iter().zip(self.encode(part, pictures).await) {
                 let made = vectors.and_then(|vectors| {
                     let rows = vectors.as_ref().or(segment.vectors.as_ref());
-                    let document = document(segment, &self.schema, &self.tensors, rows, self.ingestor.clock.now())?;
+                    let model = self.model_of(vectors.is_some(), segment);
+                    let (origin, now) = ((&self.cut, model.as_str()), self.ingestor.clock.now());
+                    let document = document(segment, &self.schema, &self.tensors, rows, origin, now)?;
                     Ok((document, rows.is_none() && self.encoder.is_some()))
                 });
                 let Some(report) = reports.get_mut(&segment.video_id) else { continue };
@@ -393,28 +430,40 @@ impl Run {
                 }
             }
         }
+        let mut outcomes = Vec::new();
         if !documents.is_empty() {
             let fed = self.ingestor.backend.put(PutRequest::new(self.target.clone(), documents)).await?;
-            for outcome in fed.outcomes {
-                let Some(report) = owners.get(&outcome.id).and_then(|video| reports.get_mut(video)) else { continue };
-                match outcome.error {
-                    None => report.stored += 1,
-                    Some(error) => report.refuse(outcome.id.as_str(), error.chain()),
-                }
+            outcomes.extend(fed.outcomes);
+        }
+        if !renames.is_empty() {
+            let fed = self.ingestor.backend.update(UpdateRequest::new(self.target.clone(), renames)).await?;
+            outcomes.extend(fed.outcomes);
+        }
+        for outcome in outcomes {
+            let Some(report) = owners.get(&outcome.id).and_then(|video| reports.get_mut(video)) else { continue };
+            match outcome.error {
+                None => report.stored += 1,
+                Some(error) => report.refuse(outcome.id.as_str(), error.chain()),
             }
         }
         self.tell(ProgressEvent::SegmentsDone { count: done });
         Ok(())
     }
 
-    /// Those that are not stored, or stored with other words, times, or without the vectors that they could have.
-    async fn fresh(&self, segments: Vec<Segment>, reports: &mut HashMap<VideoId, VideoReport>) -> Result<Vec<Segment>> {
+    /// Returns the segments that are missing or stored with other words, times or without available vectors, and the
+    /// updates for those whose file was only renamed.
+    async fn fresh(
+        &self,
+        segments: Vec<Segment>,
+        pictures: bool,
+        reports: &mut HashMap<VideoId, VideoReport>,
+    ) -> Result<(Vec<Segment>, Vec<(VideoId, DocumentUpdate)>)> {
         let mut ids = Vec::with_capacity(segments.len());
         let mut wanted = Vec::with_capacity(segments.len());
         for segment in segments {
             let Some(report) = reports.get_mut(&segment.video_id) else { continue };
             report.planned += 1;
-            match segment.document_id() {
+            match self.cut.id(&segment.video_id, segment.segment_id) {
                 Ok(id) => {
                     ids.push(id);
                     wanted.push(segment);
@@ -423,25 +472,51 @@ impl Run {
             }
         }
         if ids.is_empty() {
-            return Ok(wanted);
+            return Ok((wanted, Vec::new()));
         }
-        let with_vectors = self.encoder.is_some() || wanted.iter().any(|segment| segment.vectors.is_some());
+        // What says its model is whole by that; else the vectors themselves are looked for.
+        let with_vectors =
+            !self.says_model && (self.encoder.is_some() || wanted.iter().any(|segment| segment.vectors.is_some()));
         let request = GetRequest::new(self.target.clone(), ids);
         let stored = self.ingestor.backend.get(if with_vectors { request } else { request.without_vectors() }).await?;
-        let mut fresh = Vec::new();
+        let (mut fresh, mut renamed) = (Vec::new(), Vec::new());
         for (segment, stored) in wanted.into_iter().zip(stored) {
-            let new = document(&segment, &self.schema, &self.tensors, None, self.ingestor.clock.now())?;
-            let could_have =
-                segment.vectors.is_some() || (self.encoder.is_some() && (self.frames || !segment.text().is_empty()));
-            let same = stored.is_some_and(|stored| {
-                says_the_same(&stored.fields, &new.fields) && (!could_have || self.tensors.are_in(&stored.fields))
-            });
-            match reports.get_mut(&segment.video_id) {
-                Some(report) if same => report.unchanged += 1,
+            let stored = stored.map(|stored| stored.document);
+            let encoded =
+                segment.vectors.is_none() && self.encoder.is_some() && (pictures || !segment.text().is_empty());
+            let model = self.model_of(encoded, &segment);
+            let origin = (&self.cut, model.as_str());
+            let mut new = document(&segment, &self.schema, &self.tensors, None, origin, self.ingestor.clock.now())?;
+            // A run without a model takes nothing away from what one with a model made of the same words.
+            let keeps = self.encoder.is_none() && segment.vectors.is_none();
+            if let Some(model) = stored.as_ref().and_then(|stored| stored.get(EMBEDDING_MODEL)).filter(|_| keeps) {
+                new.fields.insert(FieldName::parse(EMBEDDING_MODEL)?, model.clone());
+            }
+            let has_vectors = |stored: &Document| self.says_model || !encoded || self.tensors.are_in(&stored.fields);
+            let differs = stored
+                .filter(has_vectors)
+                .map_or(Difference::Content, |stored| difference(&stored.fields, &new.fields));
+            match (reports.get_mut(&segment.video_id), differs) {
+                (Some(report), Difference::None) => report.unchanged += 1,
+                (Some(_), Difference::Name(names)) => {
+                    renamed.push((segment.video_id.clone(), DocumentUpdate::assign(new.id, names)));
+                }
                 _ => fresh.push(segment),
             }
         }
-        Ok(fresh)
+        Ok((fresh, renamed))
+    }
+}
+
+impl Run {
+    /// Returns the name of the model of a segment's vectors, as documents record it.
+    fn model_of(&self, encoded: bool, segment: &Segment) -> String {
+        match &self.encoder {
+            Some(encoder) if encoded => provenance::model_of(encoder.info()),
+            _ if segment.vectors.is_some() => GIVEN.to_owned(),
+            None if !segment.text().is_empty() => UNENCODED.to_owned(),
+            _ => NONE.to_owned(),
+        }
     }
 }
 
@@ -449,11 +524,39 @@ type Lines = Vec<Result<Segment, BadLine>>;
 
 fn read_batch(mut file: SegmentsFile) -> Result<(SegmentsFile, Lines)> {
     let mut lines = Vec::with_capacity(BATCH);
-    while lines.len() < BATCH {
+    let from = file.read;
+    // Long lines are few at a time.
+    while lines.len() < BATCH && file.read - from < BATCH_BYTES {
         match file.next()? {
             Some(line) => lines.push(line),
             None => break,
         }
     }
     Ok((file, lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_few_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.jsonl");
+        let words = "x".repeat(10 << 20);
+        let line = |n: u32| {
+            format!(r#"{{"video_id":"v","segment_id":{n},"start_time":0,"end_time":1,"audio_transcript":"{words}"}}"#)
+        };
+        std::fs::write(&path, (0..5).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+        let (mut file, mut counts) = (SegmentsFile::open(&path).unwrap(), Vec::new());
+        loop {
+            let (next, lines) = read_batch(file).unwrap();
+            file = next;
+            counts.push(lines.len());
+            if lines.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(counts, [2, 2, 1, 0]);
+    }
 }

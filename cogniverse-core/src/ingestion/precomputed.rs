@@ -1,4 +1,4 @@
-//! Vectors that were made elsewhere.
+//! Precomputed vectors.
 
 use super::segments_file::SegmentsFile;
 use async_trait::async_trait;
@@ -7,7 +7,7 @@ use cogniverse_sdk::{
 };
 use std::{collections::HashMap, path::Path};
 
-/// Gives each segment the vectors that were made for it elsewhere.
+/// A segment encoder that returns precomputed vectors.
 #[derive(Debug)]
 pub struct PrecomputedEncoder {
     info: EncoderInfo,
@@ -15,10 +15,10 @@ pub struct PrecomputedEncoder {
 }
 
 impl PrecomputedEncoder {
-    /// Vectors by video and segment number.
+    /// Creates an encoder from vectors by video and segment number.
     ///
     /// # Errors
-    /// `InvalidInput` for another width than `info` says, several rows where it says one, NaN or infinities.
+    /// `InvalidInput` for vectors that do not match `info` in width or kind, and for NaN or infinities.
     pub fn new(info: EncoderInfo, vectors: HashMap<(VideoId, i64), Matrix<f32>>) -> Result<Self> {
         for ((video, segment), rows) in &vectors {
             let wrong =
@@ -40,10 +40,10 @@ impl PrecomputedEncoder {
         Ok(Self { info, vectors })
     }
 
-    /// The `embedding` of every line of a segment file. Blocking; all vectors are held in memory.
+    /// Reads the `embedding` of every line of a segments file. Blocking; all vectors are held in memory.
     ///
     /// # Errors
-    /// As [`PrecomputedEncoder::new`]; a line that is no segment or has no embedding is an error that names it.
+    /// Those of [`PrecomputedEncoder::new`]; a malformed line or one without an embedding is an error that names it.
     pub fn from_segments_file(info: EncoderInfo, path: &Path) -> Result<Self> {
         let mut file = SegmentsFile::open(path)?;
         let mut vectors = HashMap::new();

@@ -1,56 +1,59 @@
-//! What is going on, for whoever watches.
+//! Progress events of ingestion.
 
 use super::report::VideoStatus;
 use std::fmt;
 
-/// What is going on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A progress event.
+///
+/// Its JSON is an object whose `event` names the kind, such as `{"event": "started", "videos": 3}`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProgressEvent {
-    /// Work begins on so many videos.
+    /// The run starts.
     Started {
-        /// Videos found.
+        /// The number of videos found.
         videos: usize,
     },
-    /// So much of a segment file is read.
+    /// Part of a segments file was read.
     Read {
-        /// Bytes read.
+        /// The number of bytes read.
         bytes: u64,
-        /// Bytes of the file.
+        /// The size of the file in bytes.
         of: u64,
     },
-    /// Work begins on a video.
+    /// Work on a video starts.
     VideoStarted {
-        /// The video's file.
+        /// The name of the video's file.
         name: String,
-        /// Its segments.
+        /// The number of its segments.
         segments: usize,
     },
-    /// What is said in a video is being written down.
+    /// A piece of a video's audio is being transcribed.
     Transcribing {
-        /// The video's file.
+        /// The name of the video's file.
         name: String,
-        /// Which piece of it, from 1.
+        /// The number of the piece, from 1.
         piece: usize,
-        /// Of how many.
+        /// The number of pieces.
         of: usize,
     },
-    /// Segments were encoded and stored, or found stored already.
+    /// Segments were stored, or found to be stored already.
     SegmentsDone {
-        /// How many.
+        /// The number of segments.
         count: usize,
     },
-    /// A video is finished.
+    /// Work on a video ended.
     VideoFinished {
-        /// The video's file.
+        /// The name of the video's file.
         name: String,
-        /// What became of it.
+        /// The outcome.
         status: VideoStatus,
     },
 }
 
-/// Whoever watches. Called from the thread that works: answer fast.
+/// A receiver of progress events. It is called on the working thread and must return quickly.
 pub trait ProgressSink: fmt::Debug + Send + Sync + 'static {
-    /// Something happened.
+    /// Called for each event.
     fn event(&self, event: &ProgressEvent);
 }

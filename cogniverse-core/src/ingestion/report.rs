@@ -1,25 +1,27 @@
-//! What became of each video.
+//! Reports of ingestion runs.
 
 use cogniverse_sdk::VideoId;
 use std::fmt;
 
-/// Refusals that are kept of one video; the rest are counted (invariant 23).
+/// The number of refusals of one video that are listed; others are only counted ([invariant 23](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#23)).
 const KEPT: usize = 100;
+/// The number of refusals of one video that are displayed.
+const SHOWN: usize = 3;
 
-/// What became of a video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+/// The outcome of a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VideoStatus {
-    /// All its segments are stored.
+    /// All segments are stored.
     Done,
-    /// All its segments were stored before; nothing was done.
+    /// All segments were stored before; nothing was done.
     Unchanged,
     /// Another file of this run has the same content.
     Duplicate,
-    /// Some of its segments are stored.
+    /// Some segments are stored.
     Partial,
-    /// None of its segments is stored.
+    /// No segment is stored.
     Failed,
 }
 
@@ -35,53 +37,61 @@ impl fmt::Display for VideoStatus {
     }
 }
 
-/// Where a video's words come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+/// The source of a video's transcript.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TranscriptSource {
-    /// There are none: no file beside it and nobody who writes down; or its segments came with their words.
+    /// None: there is no file beside the video and no transcriber, or its segments came with their transcripts.
     #[default]
     None,
-    /// A file beside it.
+    /// A file beside the video.
     Beside,
-    /// Kept from an earlier run.
+    /// The cache of an earlier run.
     Kept,
-    /// Written down by this run.
+    /// A transcription of this run.
     Transcribed,
-    /// It has no sound.
+    /// None, as the video has no audio.
     NoSound,
-    /// They could not be written down; the reason is in the report.
+    /// None, as the transcription failed; the report has the reason.
     Failed,
 }
 
-/// One video.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// The report on one video.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct VideoReport {
-    /// Its file, or its id in a segment file.
+    /// The file name, or the video id in a segments file.
     pub name: String,
-    /// Its id, where its content could be read.
+    /// The video id, where the content could be read.
     pub video_id: Option<VideoId>,
-    /// What became of it.
+    /// The outcome.
     pub status: VideoStatus,
-    /// Segments it has.
+    /// The number of segments.
     pub planned: usize,
-    /// Segments stored by this run.
+    /// The number of segments stored by this run.
     pub stored: usize,
-    /// Segments that were stored before.
+    /// The number of segments stored before.
     pub unchanged: usize,
-    /// Segments stored without vectors, since they have no text to encode.
+    /// The number of segments stored without vectors, as they have no text to encode.
     pub without_vectors: usize,
-    /// Segments that an earlier run had stored and this one removed.
+    /// The number of obsolete segments of an earlier run that this one removed.
     pub removed: u64,
-    /// Segments that are not stored: which and why. At most 100.
+    /// The first 100 segments that are not stored, with the reasons.
     pub refused: Vec<(String, String)>,
-    /// How many are not stored.
+    /// The number of segments that are not stored.
     pub refused_count: usize,
-    /// Where its words come from.
+    /// The source of the transcript.
     pub transcript: TranscriptSource,
-    /// Why the video as a whole failed or is stored without words, or of which it is a duplicate.
+    /// The transcript file that was read.
+    pub transcript_file: Option<String>,
+    /// Other transcript files beside the video, which were not read.
+    pub transcripts_unread: Vec<String>,
+    /// The first 100 cues that could not be parsed, by their line and times in the file.
+    pub cues_refused: Vec<String>,
+    /// The number of cues that could not be parsed.
+    pub cues_refused_count: usize,
+    /// The reason the whole video failed or was stored without a transcript, or the video that it duplicates.
     pub reason: Option<String>,
 }
 
@@ -99,6 +109,10 @@ impl VideoReport {
             refused: Vec::new(),
             refused_count: 0,
             transcript: TranscriptSource::None,
+            transcript_file: None,
+            transcripts_unread: Vec::new(),
+            cues_refused: Vec::new(),
+            cues_refused_count: 0,
             reason: None,
         }
     }
@@ -115,7 +129,7 @@ impl VideoReport {
         }
     }
 
-    /// Says what the counts add up to.
+    /// Derives the outcome from the counts.
     pub(super) fn settle(&mut self) {
         self.status = match (self.stored, self.unchanged, self.refused_count) {
             (_, _, 0) if self.planned == 0 => VideoStatus::Failed,
@@ -132,35 +146,43 @@ impl VideoReport {
     }
 }
 
-/// What became of all videos of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+/// The report on an ingestion run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct IngestReport {
-    /// In the order of the source.
+    /// The reports on the videos, in source order.
     pub videos: Vec<VideoReport>,
+    /// The first 100 skipped entries of the folder, with the reasons.
+    pub passed_over: Vec<(String, String)>,
+    /// The number of skipped entries.
+    pub passed_over_count: usize,
 }
 
 impl IngestReport {
-    /// Segments stored by this run.
+    pub(super) fn of(videos: Vec<VideoReport>) -> Self {
+        Self { videos, ..Self::default() }
+    }
+
+    /// Returns the number of segments stored by this run.
     #[must_use]
     pub fn stored(&self) -> usize {
         self.videos.iter().map(|video| video.stored).sum()
     }
 
-    /// Segments that were stored before.
+    /// Returns the number of segments stored before.
     #[must_use]
     pub fn unchanged(&self) -> usize {
         self.videos.iter().map(|video| video.unchanged).sum()
     }
 
-    /// Segments that are not stored.
+    /// Returns the number of segments that are not stored.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.videos.iter().map(|video| video.refused_count).sum()
     }
 
-    /// Whether every segment of every video is stored. A run that stored nothing, and found nothing stored, is not
-    /// complete (invariant 12).
+    /// Returns whether every segment of every video is stored. A run without any stored segment is not complete
+    /// ([invariant 12](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#12)).
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let whole = |video: &VideoReport| !matches!(video.status, VideoStatus::Failed | VideoStatus::Partial);
@@ -182,17 +204,38 @@ impl fmt::Display for IngestReport {
             if video.unchanged > 0 {
                 write!(f, ", {} stored before", video.unchanged)?;
             }
+            if let Some(file) = &video.transcript_file {
+                write!(f, ", words of {file}")?;
+            }
             if let Some(reason) = &video.reason {
                 write!(f, "; {reason}")?;
             }
             writeln!(f)?;
-            for (what, why) in video.refused.iter().take(3) {
-                writeln!(f, "          {what}: {why}")?;
+            if !video.transcripts_unread.is_empty() {
+                writeln!(f, "          not read: {}", video.transcripts_unread.join(", "))?;
             }
-            if video.refused_count > 3 {
-                writeln!(f, "          and {} more refused", video.refused_count - 3)?;
-            }
+            some_of(f, video.cues_refused.iter().map(String::as_str), video.cues_refused_count, "cues refused")?;
+            let refused = video.refused.iter().map(|(what, why)| format!("{what}: {why}"));
+            some_of(f, refused, video.refused_count, "segments refused")?;
         }
+        let passed = self.passed_over.iter().map(|(path, why)| format!("passed over {path}: {why}"));
+        some_of(f, passed, self.passed_over_count, "passed over")?;
         write!(f, "{} segments stored, {} stored before, {} refused", self.stored(), self.unchanged(), self.refused())
     }
+}
+
+/// Returns one line for each of the first refusals, and the number of the others.
+fn some_of(
+    f: &mut fmt::Formatter<'_>,
+    refused: impl Iterator<Item = impl fmt::Display>,
+    count: usize,
+    what: &str,
+) -> fmt::Result {
+    for refused in refused.take(SHOWN) {
+        writeln!(f, "          {refused}")?;
+    }
+    if count > SHOWN {
+        writeln!(f, "          and {} more {what}", count - SHOWN)?;
+    }
+    Ok(())
 }

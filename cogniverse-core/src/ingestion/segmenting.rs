@@ -1,17 +1,17 @@
-//! Where a video is cut.
+//! Segmentation of videos.
 
-use super::ffmpeg::Ffmpeg;
+use super::ffmpeg::{Ffmpeg, Probe};
 use cogniverse_foundation::Segmentation;
 use cogniverse_sdk::{Error, Result, TimeRange};
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
-/// Below this many seconds, or half a chunk, a last piece joins the one before.
+/// A last piece shorter than this many seconds, or than half a chunk, joins the previous one.
 const SHORT: f64 = 2.0;
 
-/// Seconds between two pieces' starts, of which the second's start is nearer to the end than can be told apart.
+/// Starts closer to the end than this many seconds make no piece, as rounding could not tell them apart.
 const NOTHING: f64 = 1e-6;
 
-/// The stretches of a video of `duration` seconds by a rule that needs no look at its pictures.
+/// Plans the segments of a video of `duration` seconds by a rule that needs no pictures.
 ///
 /// # Errors
 /// `InvalidInput` for a rule or a duration that makes no pieces, and for scenes, which need the pictures.
@@ -54,19 +54,21 @@ fn steps(duration: f64, length: f64, step: f64, most: Option<usize>) -> Result<V
     Ok(ranges)
 }
 
-/// The stretches of a video, its pictures looked at where the rule needs it.
+/// Plans the segments of a video, analyzing its pictures where the rule needs it.
 pub(super) async fn segments_of(
     ffmpeg: &Ffmpeg,
     video: &Path,
-    duration: f64,
+    probe: &Probe,
     segmentation: &Segmentation,
 ) -> Result<Vec<TimeRange>> {
+    let duration = probe.duration;
     let Segmentation::Scenes { threshold, max_frames } = segmentation else {
         return plan_segments(duration, segmentation);
     };
     segmentation.validate()?;
     let filter = format!("select='gt(scene,{threshold})',showinfo");
-    let arguments = ["-an", "-vf", filter.as_str(), "-f", "null", "-"].map(Into::into);
+    let mut arguments: Vec<OsString> = probe.pictures.map().into();
+    arguments.extend(["-an", "-vf", filter.as_str(), "-f", "null", "-"].map(OsString::from));
     let output = ffmpeg.ffmpeg(video, &[], &arguments).await?;
     let log = String::from_utf8_lossy(&output.stderr);
     let mut cuts: Vec<f64> = log.lines().filter(|line| line.contains("showinfo")).filter_map(shown_time).collect();

@@ -1,7 +1,8 @@
-//! Ready-made segments: one JSON object a line.
+//! Segments files: one JSON object per line.
 
 use super::document::Segment;
-use cogniverse_sdk::{Error, ErrorKind, Matrix, Result, TimeRange, VideoId, tensor::check_finite};
+use crate::files;
+use cogniverse_sdk::{Error, ErrorCode, Matrix, Result, TimeRange, VideoId, json_problem, tensor::check_finite};
 use serde::Deserialize;
 use std::{
     fs::File,
@@ -9,17 +10,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The longest line, in bytes: 4,000 vectors of 1,024 floats as text and more.
+/// The longest line in bytes: more than 4,000 vectors of 1,024 floats as text.
 const MAX_LINE: u64 = 64 << 20;
 
-/// Reads a file of segments line by line, whatever its length.
+/// The byte order mark that some programs write.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A reader of segments files of any length, line by line.
 pub(super) struct SegmentsFile {
     path: PathBuf,
     reader: BufReader<File>,
     line: usize,
-    /// Bytes read so far.
+    /// The number of bytes read.
     pub(super) read: u64,
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     pub(super) size: u64,
 }
 
@@ -41,7 +45,7 @@ struct Line {
     embedding: Option<Vec<Vec<f32>>>,
 }
 
-/// A line that is no segment.
+/// A line that is not a segment.
 pub(super) struct BadLine {
     pub(super) name: String,
     pub(super) error: Error,
@@ -49,26 +53,18 @@ pub(super) struct BadLine {
 
 impl SegmentsFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let unreadable = |e| {
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("the segment file {} cannot be read; check the path", path.display()),
-            )
-            .with_source(e)
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
+        let (file, size) = files::open_regular("the segment file", path)?;
         Ok(Self { path: path.to_owned(), reader: BufReader::new(file), line: 0, read: 0, size })
     }
 
-    /// The next segment, or why the next line is none; `None` at the end. Blocking.
+    /// Returns the next segment, or the error of the next line; `None` at the end. Blocking.
     pub(super) fn next(&mut self) -> Result<Option<Result<Segment, BadLine>>> {
         loop {
             let mut bytes = Vec::new();
             let mut limited = Read::by_ref(&mut self.reader).take(MAX_LINE);
             let read = limited.read_until(b'\n', &mut bytes).map_err(|e| {
-                Error::new(
-                    ErrorKind::Unavailable,
+                Error::of(
+                    ErrorCode::FileUnreadable,
                     format!("the segment file {} cannot be read on", self.path.display()),
                 )
                 .with_source(e)
@@ -78,6 +74,9 @@ impl SegmentsFile {
             }
             self.line += 1;
             self.read += read as u64;
+            if self.line == 1 && bytes.starts_with(MARK) {
+                bytes.drain(..MARK.len());
+            }
             let name = format!("{}:{}", self.path.display(), self.line);
             if read as u64 == MAX_LINE {
                 return Err(Error::invalid(format!(
@@ -94,7 +93,8 @@ impl SegmentsFile {
 
 fn segment(bytes: &[u8]) -> Result<Segment> {
     let line: Line = serde_json::from_slice(bytes).map_err(|e| {
-        Error::invalid(format!("no segment: {e}; write an object with video_id, segment_id, start_time and end_time"))
+        let why = json_problem(&e);
+        Error::invalid(format!("no segment: {why}; write an object with video_id, segment_id, start_time and end_time"))
     })?;
     let video_id = VideoId::parse(&line.video_id)?;
     let vectors = line.embedding.map(|rows| Matrix::from_rows(&rows)).transpose()?;

@@ -1,16 +1,17 @@
-//! Where segments come from.
+//! Sources of ingestion.
 
 use std::path::PathBuf;
 
-/// Where segments come from.
+/// The source of an ingestion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IngestSource {
     /// Every video below a folder.
     Folder(PathBuf),
-    /// These videos.
+    /// The given video files.
     Files(Vec<PathBuf>),
-    /// A file of ready-made segments: one JSON object a line with `video_id`, `segment_id`, `start_time`, `end_time`,
-    /// `segment_description`, `audio_transcript`, and optionally `video_title`, `source_url` and `embedding` (rows of floats).
+    /// A file of prepared segments: one JSON object per line with `video_id`, `segment_id`, `start_time`, `end_time`,
+    /// `segment_description`, `audio_transcript`, and optionally `video_title`, `source_url` and `embedding` (rows of
+    /// floats).
     Segments(PathBuf),
 }

@@ -1,4 +1,4 @@
-//! Words for videos that have no transcript beside them.
+//! Transcription of videos that have no transcript beside them.
 
 mod audio;
 mod command;
@@ -11,7 +11,6 @@ pub use kept::KeptTranscripts;
 use super::{
     ffmpeg::{Ffmpeg, Probe},
     fingerprint::VideoFile,
-    pipeline::Run,
     progress::ProgressEvent,
     report::TranscriptSource,
     telemetry,
@@ -19,48 +18,48 @@ use super::{
 use crate::transcript::Transcript;
 use audio::Sound;
 use cogniverse_sdk::{
-    Error, Result,
+    Error, Result, TenantId,
     transcriber::{TranscribeRequest, Transcriber, Transcription},
 };
 use sha2::{Digest, Sha256};
 use std::{path::PathBuf, sync::Arc};
 use tracing::Instrument;
 
-/// Counts up when the same model would be asked in another way, so that older transcripts are made anew.
+/// The version of the transcription method; raising it invalidates cached transcripts.
 const VERSION: u32 = 1;
 
-/// What becomes of a video whose speech could not be written down.
+/// The handling of a video whose transcription failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpeechFailure {
-    /// It fails: nothing of it is stored or changed, and the next run tries again.
+    /// The video fails: nothing of it is stored or changed, and the next run tries again.
     #[default]
     FailVideo,
-    /// Its segments are stored without words, in place of what an earlier run stored of them, and it counts as partial; the
-    /// next run tries again.
+    /// The segments are stored without transcript, replacing those of an earlier run, and the video counts as
+    /// partial; the next run tries again.
     StoreWithoutWords,
 }
 
-/// Who writes down what is said, and how. Each setting but the transcriber has a default.
+/// The configuration of speech transcription. Only the transcriber is required.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Speech {
-    /// Who.
+    /// The transcriber.
     pub transcriber: Arc<dyn Transcriber>,
-    /// Where transcripts are kept, so that a second run needs none (default none: they are not kept).
+    /// The cache of transcripts (default none).
     pub kept: Option<KeptTranscripts>,
-    /// What becomes of a video whose speech could not be written down (default [`SpeechFailure::FailVideo`]).
+    /// The handling of a failed transcription (default [`SpeechFailure::FailVideo`]).
     pub on_failure: SpeechFailure,
-    /// The longest piece that is sent at once, in seconds (default 600).
+    /// The longest piece to transcribe at once, in seconds (default 600).
     pub piece_seconds: f64,
-    /// How loud silence may be, in decibels below the loudest possible (default -45).
+    /// The loudest silence, in decibels relative to full scale (default -45).
     pub silence_decibels: f64,
-    /// How long it must last to be cut out, in seconds (default 1).
+    /// The shortest silence that is cut out, in seconds (default 1).
     pub silence_seconds: f64,
 }
 
 impl Speech {
-    /// A transcriber with the defaults.
+    /// Creates a configuration with the default settings.
     #[must_use]
     pub fn new(transcriber: Arc<dyn Transcriber>) -> Self {
         Self {
@@ -73,7 +72,7 @@ impl Speech {
         }
     }
 
-    /// Keeps transcripts in a folder, each tenant's in one of its own.
+    /// Caches transcripts in a folder, with one subfolder per tenant.
     #[must_use]
     pub fn kept_in(mut self, folder: impl Into<PathBuf>) -> Self {
         self.kept = Some(KeptTranscripts::new(folder));
@@ -116,7 +115,7 @@ impl Speech {
         Ok(())
     }
 
-    /// What, beside the video's content, decides what its transcript says.
+    /// Returns the cache key of a transcript, apart from the video's content.
     fn key(&self, language: Option<&str>) -> String {
         let said = format!(
             "{VERSION}\0{}\0{language:?}\0{}\0{}\0{}",
@@ -129,31 +128,36 @@ impl Speech {
     }
 }
 
-impl Run {
-    /// What is said in a video: from a file beside it, kept from an earlier run, or written down now.
-    pub(super) async fn words(&self, file: &VideoFile, probe: &Probe) -> (TranscriptSource, Result<Transcript>) {
-        match self.find_words(file, probe).await {
-            Ok((source, transcript)) => (source, Ok(transcript)),
-            Err(error) => (TranscriptSource::Failed, Err(error)),
-        }
-    }
+/// The part of a run that a transcription needs.
+pub(super) struct SpeechJob<'r> {
+    pub(super) ffmpeg: &'r Ffmpeg,
+    pub(super) tenant: &'r TenantId,
+    pub(super) language: Option<&'r str>,
+    pub(super) progress: &'r (dyn Fn(ProgressEvent) + Sync),
+}
 
-    async fn find_words(&self, file: &VideoFile, probe: &Probe) -> Result<(TranscriptSource, Transcript)> {
-        let Some(speech) = &self.ingestor.speech else { return Ok((TranscriptSource::None, Transcript::default())) };
+impl Speech {
+    /// Returns the transcript of a video: from the cache or the transcriber.
+    pub(super) async fn words(
+        &self,
+        job: &SpeechJob<'_>,
+        file: &VideoFile,
+        probe: &Probe,
+    ) -> Result<(TranscriptSource, Transcript)> {
         if !probe.has_audio {
             return Ok((TranscriptSource::NoSound, Transcript::default()));
         }
-        let tenant = self.target.tenant();
-        let key = speech.key(self.language.as_deref());
-        if let Some(kept) = &speech.kept
+        let tenant = job.tenant;
+        let key = self.key(job.language);
+        if let Some(kept) = &self.kept
             && let Some(transcription) = kept.read(tenant, &file.digest, &key).await?
         {
             return Ok((TranscriptSource::Kept, Transcript::from_transcription(transcription)?));
         }
-        let span = telemetry::transcribe(tenant, &speech.transcriber.info().model);
-        let made = self.transcribe(speech, file).instrument(span.clone()).await;
+        let span = telemetry::transcribe(tenant, &self.transcriber.info().model);
+        let made = self.transcribe(job, file).instrument(span.clone()).await;
         let transcription = made.inspect_err(|error| span.in_scope(|| telemetry::failed(error)))?;
-        if let Some(kept) = &speech.kept
+        if let Some(kept) = &self.kept
             && let Err(error) = kept.write(tenant, &file.digest, &key, &transcription).await
         {
             // The words are there; only the next run has to ask for them again.
@@ -162,24 +166,41 @@ impl Run {
         Ok((TranscriptSource::Transcribed, Transcript::from_transcription(transcription)?))
     }
 
-    async fn transcribe(&self, speech: &Speech, file: &VideoFile) -> Result<Transcription> {
-        let ffmpeg: &Ffmpeg = &self.ingestor.ffmpeg;
-        let sound = Sound::of(ffmpeg, &file.path, speech).await?;
-        let pieces = pieces::plan(sound.seconds, &sound.silences, speech.piece_seconds);
+    async fn transcribe(&self, job: &SpeechJob<'_>, file: &VideoFile) -> Result<Transcription> {
+        let sound = Sound::of(job.ffmpeg, &file.path, self.silence_decibels, self.silence_seconds).await?;
+        let pieces = pieces::plan(sound.seconds, &sound.silences, self.piece_seconds);
         telemetry::pieces(pieces.len(), pieces.iter().map(pieces::Piece::seconds).sum());
-        let (mut parts, mut language) = (Vec::new(), self.language.clone());
+        let asked = job.language.map(str::to_owned);
+        let (mut parts, mut language) = (Vec::new(), asked.clone());
         for (number, piece) in pieces.iter().enumerate() {
             let name = file.path.display().to_string();
-            self.tell(ProgressEvent::Transcribing { name, piece: number + 1, of: pieces.len() });
+            (job.progress)(ProgressEvent::Transcribing { name, piece: number + 1, of: pieces.len() });
             let audio = sound.cut(piece).await?;
-            let request = TranscribeRequest::new(audio.path()).with_language(self.language.clone());
-            let heard = speech.transcriber.transcribe(&request).await.map_err(|e| {
+            let request = TranscribeRequest::new(audio.path()).with_language(asked.clone());
+            let heard = self.transcriber.transcribe(&request).await.map_err(|e| {
                 e.with_context("from_second", format!("{:.1}", piece.from))
-                    .with_context("model", &speech.transcriber.info().model)
+                    .with_context("model", &self.transcriber.info().model)
             })?;
+            check_times(&heard, piece.seconds())
+                .map_err(|e| e.with_context("model", &self.transcriber.info().model))?;
             parts.extend(piece.place(&heard.cues));
             language = language.or(heard.language);
         }
         Ok(Transcription::from_parts(parts)?.with_language(language))
+    }
+}
+
+/// The number of seconds by which a model may place words past the end of the audio, as it works in windows.
+const BEYOND: f64 = 60.0;
+
+/// Refuses times that are not in seconds, whose words would be lost or misplaced.
+fn check_times(heard: &Transcription, seconds: f64) -> Result<()> {
+    match heard.cues.iter().find(|cue| cue.range.end() > seconds + BEYOND) {
+        None => Ok(()),
+        Some(cue) => Err(Error::unexpected(format!(
+            "the transcriber gave a cue from {} to {} s in a sound of {seconds:.1} s: it does not count in seconds; use another server or model",
+            cue.range.start(),
+            cue.range.end()
+        ))),
     }
 }

@@ -1,16 +1,17 @@
-//! The spans of ingestion, in OpenInference's words where it has them.
+//! Spans of ingestion, with OpenInference's attributes where they exist.
 
 use super::report::{IngestReport, VideoReport, VideoStatus};
-use cogniverse_sdk::{Error, ProfileName, TenantId};
+pub(super) use cogniverse_foundation::telemetry::failed;
+use cogniverse_sdk::{ProfileName, TenantId};
 use tracing::{Span, field::Empty};
 
-/// One run.
+/// Span: one ingestion run.
 const INGEST: &str = "cogniverse.ingest";
-/// One video of it.
+/// Span: one video of a run.
 const VIDEO: &str = "cogniverse.ingest.video";
-/// The words of a video.
+/// Span: the transcription of a video.
 const TRANSCRIBE: &str = "cogniverse.ingest.transcribe";
-/// The vectors of some segments.
+/// Span: the encoding of segments.
 const ENCODE: &str = "cogniverse.ingest.encode";
 
 pub(super) fn ingest(tenant: &TenantId, profile: &ProfileName) -> Span {
@@ -34,9 +35,13 @@ pub(super) fn ingested(span: &Span, report: &IngestReport) {
     span.record("ingest.refused", report.refused());
 }
 
-/// The file is named by what comes last of its path: where it lies is the operator's.
+/// Returns the last component of a path: the folder is the operator's concern.
+fn name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or_default()
+}
+
 pub(super) fn video(tenant: &TenantId, path: &str) -> Span {
-    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = name(path);
     tracing::info_span!(
         VIDEO,
         tenant.id = %tenant,
@@ -47,12 +52,21 @@ pub(super) fn video(tenant: &TenantId, path: &str) -> Span {
     )
 }
 
+/// Records a video that failed before its span was opened.
+pub(super) fn video_failed(tenant: &TenantId, report: &VideoReport) {
+    video(tenant, &report.name).in_scope(|| video_done(report));
+}
+
 pub(super) fn video_done(report: &VideoReport) {
     let span = Span::current();
     span.record("ingest.planned", report.planned);
     span.record("ingest.stored", report.stored);
     if report.status == VideoStatus::Failed {
-        tracing::error!(exception.r#type = "VideoFailed", "the video was not ingested");
+        let refused = report.refused.first().map(|(what, why)| format!("{what}: {why}"));
+        let cause = report.reason.clone().or(refused).unwrap_or_else(|| "it has no segments".to_owned());
+        let name = name(&report.name);
+        let cause = cause.replace(&report.name, name);
+        tracing::error!(exception.r#type = "VideoFailed", "the video {name} was not ingested: {cause}");
     }
 }
 
@@ -66,7 +80,7 @@ pub(super) fn encode(tenant: &TenantId, model: &str, segments: usize) -> Span {
     )
 }
 
-/// What is said is not in the span.
+/// Opens the span of a transcription. The text is not recorded.
 pub(super) fn transcribe(tenant: &TenantId, model: &str) -> Span {
     tracing::info_span!(
         TRANSCRIBE,
@@ -78,14 +92,9 @@ pub(super) fn transcribe(tenant: &TenantId, model: &str) -> Span {
     )
 }
 
-/// How much is sent to the model.
+/// Records the amount of audio sent to the model.
 pub(super) fn pieces(count: usize, seconds: f64) {
     let span = Span::current();
     span.record("speech.pieces", count);
     span.record("speech.seconds", seconds);
-}
-
-/// Says in the current span that the work failed, and as what.
-pub(super) fn failed(error: &Error) {
-    tracing::error!(exception.r#type = ?error.kind(), "{}", error.chain());
 }

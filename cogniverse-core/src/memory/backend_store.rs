@@ -1,13 +1,13 @@
-//! Memories in a tenant's memory schema, on any backend.
+//! A memory store on a search backend.
 //!
-//! A memory and the entry of its history go to the backend in one feed: one transaction where the backend has them. Where a
-//! change needs two calls, the entry comes first: a crash between them leaves an entry without its change, never a change
-//! without its entry, and the same change can be made again.
+//! A memory and its history entry are put in one feed, which is one transaction where the backend supports it. Where
+//! a change needs two calls, the history entry comes first: a crash in between leaves an entry without its change,
+//! never a change without its entry, and the change can be repeated.
 
 use super::{
     bounds, condition,
     cursor::Place,
-    document::{self, EVENT, HASH, ID, MEMORY, field},
+    document::{self, EVENT, ID, MEMORY, field},
     identity,
     lookup::Lookup,
     rules::{age, best, check_change, check_limit, check_top_k, event, over, taken, unknown},
@@ -15,35 +15,47 @@ use super::{
 use async_trait::async_trait;
 use cogniverse_sdk::{
     Clock, Document, Error, Filter, Memory, MemoryEvent, MemoryEventKind, MemoryHit, MemoryHits, MemoryPage,
-    MemoryReach, MemoryStats, MemoryStore, Result, SearchBackend, TenantSchema, Timestamp,
-    document_store::{Continuation, DeleteRequest, FeedReport, PutRequest, UpdateRequest, VisitRequest},
+    MemoryReach, MemoryStats, MemoryStore, PageCursor, Result, SearchBackend, TenantSchema,
+    document_store::{DeleteRequest, FeedReport, PutRequest, UpdateRequest, VisitRequest},
     memory_store::{
         AddMemories, Added, ClearMemories, DeleteMemory, GetMemory, ListMemories, MemoryHistory, SearchMemories,
         UpdateMemory,
     },
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-/// Memories whose documents are put together.
+/// The number of memories put together.
 const BATCH: usize = 256;
-/// Documents of a page where all are looked at.
+/// The page size of scans.
 const VISIT_PAGE: usize = 500;
-/// How much of a history can be asked for.
+/// The largest number of history entries per request.
 const MAX_HISTORY: usize = 10_000;
 
-/// Memories of one tenant, in its memory schema. Holds no state of its own.
+/// A store of one tenant's memories in its memory schema. It holds no state of its own.
 #[derive(Debug, Clone)]
 pub struct BackendMemoryStore {
     pub(super) lookup: Lookup,
     dims: usize,
+    generation: u64,
     clock: Arc<dyn Clock>,
 }
 
 impl BackendMemoryStore {
-    /// On a tenant's deployed memory schema, whose vectors have `dims` cells.
+    /// Creates a store over a tenant's deployed memory schema, whose vectors have `dims` cells.
     #[must_use]
     pub fn new(backend: Arc<dyn SearchBackend>, schema: TenantSchema, dims: usize, clock: Arc<dyn Clock>) -> Self {
-        Self { lookup: Lookup::new(backend, schema), dims, clock }
+        Self { lookup: Lookup::new(backend, schema), dims, generation: 1, clock }
+    }
+
+    /// Sets the generation of the tenant, which page cursors are bound to (default 1).
+    #[must_use]
+    pub fn with_generation(mut self, generation: u64) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    fn owner(&self) -> (&cogniverse_sdk::TenantId, u64) {
+        (self.lookup.schema.tenant(), self.generation)
     }
 
     fn backend(&self) -> &Arc<dyn SearchBackend> {
@@ -61,7 +73,7 @@ impl BackendMemoryStore {
         Ok(())
     }
 
-    /// Writes down what is about to happen. The result is what takes the entry back where it does not.
+    /// Writes the history entry of a change in advance. The result can undo it if the change fails.
     async fn announce(&self, event: Option<MemoryEvent>) -> Result<Option<cogniverse_sdk::DocumentId>> {
         let Some(event) = event else { return Ok(None) };
         let document = document::of_event(&event)?;
@@ -77,21 +89,21 @@ impl BackendMemoryStore {
         }
     }
 
-    /// A visit of every memory that meets a condition.
+    /// Creates a visit of every memory that matches a filter.
     fn visit(&self, filter: Filter) -> Option<VisitRequest> {
         Some(VisitRequest::new(self.schema()).with_page_size(VISIT_PAGE).with_filter(filter).without_vectors())
     }
 
-    /// The next page of a visit; none at its end.
+    /// Returns the next page of a visit; `None` at the end.
     async fn next_page(&self, visit: &mut Option<VisitRequest>) -> Result<Option<Vec<Memory>>> {
         let Some(request) = visit.take() else { return Ok(None) };
         let found = self.backend().visit(request.clone()).await?;
         *visit = found.continuation.map(|next| request.with_continuation(Some(next)));
-        found.documents.iter().map(document::to_memory).collect::<Result<_>>().map(Some)
+        found.documents.iter().map(|found| document::to_memory(found)).collect::<Result<_>>().map(Some)
     }
 }
 
-/// An error where a document of a feed was not stored.
+/// Fails where a document of a feed was not stored.
 pub(super) fn stored(report: FeedReport) -> Result<()> {
     match report.outcomes.into_iter().find_map(|outcome| outcome.error) {
         Some(error) => Err(error),
@@ -164,7 +176,7 @@ impl MemoryStore for BackendMemoryStore {
 
     async fn list(&self, request: ListMemories) -> Result<MemoryPage> {
         check_limit(request.limit)?;
-        let place = Place::of(self.lookup.schema.tenant(), &request, self.clock.now())?;
+        let place = Place::of(self.owner(), &request, self.clock.now())?;
         let mut parts = vec![condition::within(MEMORY, &request.reach)?];
         parts.extend(condition::asked(&request.filter)?);
         if !request.expired {
@@ -175,16 +187,18 @@ impl MemoryStore for BackendMemoryStore {
             .with_filter(Filter::All(parts))
             .without_vectors();
         if !place.at.is_empty() {
-            visit = visit.with_continuation(Some(Continuation::new(place.at.as_str())));
+            visit = visit.with_continuation(Some(PageCursor::from_text(place.at.as_str())));
         }
         loop {
             let page = self.backend().visit(visit.clone()).await?;
-            let memories: Vec<Memory> = page.documents.iter().map(document::to_memory).collect::<Result<_>>()?;
+            let memories: Vec<Memory> =
+                page.documents.iter().map(|found| document::to_memory(found)).collect::<Result<_>>()?;
             memories.iter().try_for_each(|memory| check_reach(&request.reach, memory))?;
             match page.continuation {
                 None => return Ok(MemoryPage::new(memories, None)),
                 Some(next) if !memories.is_empty() => {
-                    return Ok(MemoryPage::new(memories, Some(place.next(next.as_str().to_owned())?)));
+                    let next = place.next(self.owner(), &request, next.as_str().to_owned())?;
+                    return Ok(MemoryPage::new(memories, Some(next)));
                 }
                 next => visit = visit.with_continuation(next),
             }
@@ -293,42 +307,10 @@ impl MemoryStore for BackendMemoryStore {
     }
 }
 
-/// What a backend answered outside the reach that was asked for is an error, and is not shown (invariant 5).
+/// Fails, without revealing it, on a memory outside the requested reach ([invariant 5](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#5)).
 fn check_reach(reach: &MemoryReach, memory: &Memory) -> Result<()> {
     if reach.contains(&memory.scope) {
         return Ok(());
     }
     Err(Error::unexpected("the backend answered a memory of another scope; it was not shown"))
-}
-
-/// Memories of a scope by the hash of their text.
-#[derive(Debug, Default)]
-pub(super) struct KnownTexts {
-    pub(super) alive: BTreeMap<String, Memory>,
-    pub(super) expired: BTreeMap<String, Memory>,
-    /// The ids of all that was found. A memory keeps its id when its text is changed, so a text's first id may be another's.
-    pub(super) taken: Vec<cogniverse_sdk::MemoryId>,
-}
-
-impl KnownTexts {
-    pub(super) fn of(memories: Vec<(String, Memory)>, hashes: &[&str], now: Timestamp) -> Self {
-        let mut known = Self::default();
-        for (hash, memory) in memories {
-            known.taken.push(memory.id.clone());
-            if !hashes.contains(&hash.as_str()) {
-                continue;
-            }
-            if memory.is_expired(now) {
-                known.expired.insert(hash, memory);
-            } else {
-                known.alive.insert(hash, memory);
-            }
-        }
-        known
-    }
-}
-
-/// The condition for documents with one of these hashes.
-pub(super) fn with_hash(hashes: &[&str]) -> Result<Filter> {
-    Ok(Filter::In(field(HASH)?, hashes.iter().map(|hash| (*hash).into()).collect()))
 }

@@ -1,34 +1,38 @@
-//! What a memory may be: sizes, characters, vectors.
+//! Limits on memories: sizes, characters and vectors.
 
-use cogniverse_sdk::{Error, Result, memory_store::MemoryFilter, tensor::check_finite};
+use crate::text::is_text;
+use cogniverse_sdk::{Error, ErrorCode, Result, memory_store::MemoryFilter, tensor::check_finite};
 use serde_json::{Map, Value};
 
-/// Bytes of a memory's text, at most.
+/// The largest size of a memory's text in bytes.
 pub const MAX_TEXT: usize = 16_384;
-/// Bytes of a memory's metadata as JSON, at most.
+/// The largest size of a memory's metadata in bytes of JSON.
 pub const MAX_METADATA: usize = 16_384;
-/// Members of a memory's metadata, at most.
+/// The largest number of metadata members.
 pub const MAX_MEMBERS: usize = 64;
-/// Hits of a search, at most.
+/// The largest number of hits of a search.
 pub const MAX_TOP_K: usize = 100;
-/// Memories of a page, at most.
+/// The largest number of memories in a page.
 pub const MAX_PAGE: usize = 1000;
-/// Bytes of a member with its value up to which a filter may ask for it.
+/// The largest size in bytes of a metadata member that can be filtered by.
 pub(super) const MAX_TAG: usize = 256;
 
-/// A text without the white space around it, where it can be remembered.
+/// Trims a text and checks that it can be stored.
 pub(super) fn check_text(text: &str) -> Result<&str> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
-        return Err(Error::invalid("the text of a memory is empty; give at least one word"));
+        return Err(Error::invalid("the text of a memory is empty; give at least one word")
+            .with_public_message("The text of a memory is empty."));
     }
     if trimmed.len() > MAX_TEXT {
-        return Err(Error::invalid(format!(
+        let message = format!(
             "the text of a memory is {} bytes long; give at most {MAX_TEXT}, or several memories",
             trimmed.len()
-        )));
+        );
+        return Err(Error::of(ErrorCode::TextTooLong, message));
     }
-    let odd = trimmed.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    let is_odd = |c: char| !is_text(c) || (c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    let odd = trimmed.char_indices().find(|(_, c)| is_odd(*c));
     match odd {
         Some((place, c)) => Err(Error::invalid(format!(
             "the text of a memory has the control character {c:?} at byte {place}; remove it"
@@ -48,7 +52,7 @@ pub(super) fn check_metadata(metadata: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
-/// A vector of length 1 in the direction of another (invariant 17).
+/// Normalizes a vector to length 1 ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
 pub(super) fn unit(vector: &[f32], dims: usize) -> Result<Vec<f32>> {
     if vector.len() != dims {
         return Err(Error::invalid(format!(
@@ -66,19 +70,22 @@ pub(super) fn unit(vector: &[f32], dims: usize) -> Result<Vec<f32>> {
     Ok(vector.iter().map(scaled).collect())
 }
 
-/// How a member of the metadata stands among a memory's tags, where a filter may ask for it.
+/// Returns the tag of a metadata member, if it can be filtered by.
 pub(super) fn tag(key: &str, value: &Value) -> Option<String> {
     let plain = matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
     let tag = format!("{key}={value}");
     (plain && tag.len() <= MAX_TAG && !tag.chars().any(char::is_control)).then_some(tag)
 }
 
-/// Refuses a filter that no memory could be asked by.
+/// Refuses a filter that no memory can match.
 pub(super) fn check_filter(filter: &MemoryFilter) -> Result<()> {
     match filter.metadata.iter().find(|(key, value)| tag(key, value).is_none()) {
-        Some((key, _)) => Err(Error::invalid(format!(
-            "the filter compares the member \"{key}\" with what is no short text, number or boolean; give one of at most {MAX_TAG} bytes"
-        ))),
+        Some((key, _)) => Err(Error::of(
+            ErrorCode::FilterInvalid,
+            format!(
+                "the filter compares the member \"{key}\" with a value that is not a short text, number or boolean; give one of at most {MAX_TAG} bytes"
+            ),
+        )),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Which memories are meant, as a condition on documents: decided by the backend, in the call that reads.
+//! Conversion of reaches and filters to document filters, which the backend evaluates.
 
 use super::{
     bounds,
@@ -11,14 +11,14 @@ use cogniverse_sdk::{
     memory_store::MemoryFilter,
 };
 
-/// Documents of a kind within a reach.
+/// Returns the filter for documents of a kind within a reach.
 pub(super) fn within(kind: &str, reach: &MemoryReach) -> Result<Filter> {
     let mut parts = vec![Filter::equals(field(KIND)?, kind)];
     parts.extend(owned_by(reach)?);
     Ok(Filter::All(parts))
 }
 
-/// The conditions of a reach; none for everything of the tenant.
+/// Returns the filters of a reach; empty for the whole tenant.
 pub(super) fn owned_by(reach: &MemoryReach) -> Result<Vec<Filter>> {
     let mut parts = Vec::new();
     parts.extend(part(AGENT, &reach.agent, AgentId::as_str)?);
@@ -43,24 +43,24 @@ fn bound(at: Timestamp) -> Option<Number> {
     Some(Number::Integer(at.as_microsecond()))
 }
 
-/// Pinned, or with time left.
+/// Returns the filter for memories that are pinned or not expired.
 pub(super) fn alive(now: Timestamp) -> Result<Filter> {
     let later = range(EXPIRES, Range { gt: bound(now), ..Range::default() })?;
     Ok(Filter::Any(vec![Filter::equals(field(PINNED)?, cogniverse_sdk::FieldValue::Bool(true)), later]))
 }
 
-/// Not pinned, and its time is over.
+/// Returns the filter for expired memories that are not pinned.
 pub(super) fn expired(now: Timestamp) -> Result<Filter> {
     let over = range(EXPIRES, Range { lte: bound(now), ..Range::default() })?;
     Ok(Filter::equals(field(PINNED)?, cogniverse_sdk::FieldValue::Bool(false)).and(over))
 }
 
-/// Changed at a time or before.
+/// Returns the filter for memories last changed at or before a time.
 pub(super) fn changed_until(now: Timestamp) -> Result<Filter> {
     range(super::document::UPDATED, Range { lte: bound(now), ..Range::default() })
 }
 
-/// The conditions of a filter.
+/// Returns the document filters of a memory filter.
 pub(super) fn asked(filter: &MemoryFilter) -> Result<Vec<Filter>> {
     bounds::check_filter(filter)?;
     let mut parts = Vec::new();

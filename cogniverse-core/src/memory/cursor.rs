@@ -1,57 +1,59 @@
-//! Page cursors of memories. Each carries the tenant and the list that it belongs to (invariant 8).
+//! Pages of memories ([invariant 8](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#8)): which cursor belongs to which list.
 
 use cogniverse_sdk::{
-    Error, MemoryReach, Result, TenantId, Timestamp,
+    Listing, MemoryReach, PageCursor, Result, TenantId, Timestamp,
     memory_store::{ListMemories, MemoryFilter},
 };
+
+/// What is listed. Its JSON is what cursors of a release before are bound to: do not reorder the fields.
+#[derive(serde::Serialize)]
+struct Bound<'r> {
+    tenant: &'r TenantId,
+    reach: &'r MemoryReach,
+    filter: &'r MemoryFilter,
+    expired: bool,
+    /// Absent for the first, as before there were generations.
+    #[serde(skip_serializing_if = "is_first")]
+    generation: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_first(generation: &u64) -> bool {
+    *generation == 1
+}
+
+impl<'r> Bound<'r> {
+    fn of((tenant, generation): (&'r TenantId, u64), request: &'r ListMemories) -> Self {
+        let ListMemories { reach, filter, expired, .. } = request;
+        Self { tenant, reach, filter, expired: *expired, generation }
+    }
+}
 
 /// Where the next page begins.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Place {
-    tenant: TenantId,
-    reach: MemoryReach,
-    filter: MemoryFilter,
-    expired: bool,
     /// The time at which the list began, which decides what is expired on all of its pages.
     pub(super) as_of: Timestamp,
-    /// The store's own place; empty at the beginning.
+    /// The store's own position; empty at the start.
     pub(super) at: String,
 }
 
 impl Place {
-    /// Where a request's page begins.
+    /// Decodes the position where a request's page starts.
     ///
     /// # Errors
-    /// `InvalidInput` for a cursor of another tenant or another list, or none.
-    pub(super) fn of(tenant: &TenantId, request: &ListMemories, now: Timestamp) -> Result<Self> {
-        let ListMemories { reach, filter, expired, after, .. } = request;
-        let begin = Self {
-            tenant: tenant.clone(),
-            reach: reach.clone(),
-            filter: filter.clone(),
-            expired: *expired,
-            as_of: now,
-            at: String::new(),
-        };
-        let Some(text) = after else { return Ok(begin) };
-        let place: Self = serde_json::from_str(text).map_err(|e| {
-            Error::invalid("this is no page cursor of memories; give back the `next` of the page before").with_source(e)
-        })?;
-        let same = place.tenant == begin.tenant
-            && place.reach == begin.reach
-            && place.filter == begin.filter
-            && place.expired == begin.expired;
-        if same {
-            Ok(place)
-        } else {
-            Err(Error::invalid("the page cursor belongs to another tenant or another list; begin without it"))
+    /// As [`PageCursor::open`].
+    pub(super) fn of(tenant: (&TenantId, u64), request: &ListMemories, now: Timestamp) -> Result<Self> {
+        match &request.after {
+            None => Ok(Self { as_of: now, at: String::new() }),
+            Some(cursor) => cursor.open(Listing::Memories, &Bound::of(tenant, request)),
         }
     }
 
     /// The cursor of the page after this one.
-    pub(super) fn next(mut self, at: String) -> Result<String> {
+    pub(super) fn next(mut self, tenant: (&TenantId, u64), request: &ListMemories, at: String) -> Result<PageCursor> {
         self.at = at;
-        serde_json::to_string(&self).map_err(|e| Error::unexpected("a page cursor cannot be written").with_source(e))
+        PageCursor::seal(Listing::Memories, &Bound::of(tenant, request), &self)
     }
 }

@@ -1,27 +1,27 @@
-//! From a model's answers to steps that may be taken. A model proposes; these rules dispose.
+//! Validation of a language model's decisions. The model proposes; these rules decide.
 
 use super::{bounds, report::MemoryAction};
 use cogniverse_sdk::Memory;
 use std::collections::HashSet;
 
-/// Facts that are drawn from one turn, at most.
+/// The largest number of facts extracted from one turn.
 pub(super) const MAX_FACTS: usize = 32;
-/// Characters of a reason that are kept.
+/// The largest length of a stored reason, in characters.
 const MAX_REASON: usize = 300;
 
-/// The model's answer about facts.
+/// The model's answer with facts.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Facts {
     pub(super) facts: Vec<String>,
 }
 
-/// The model's answer about decisions.
+/// The model's answer with decisions.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Answers {
     pub(super) decisions: Vec<Answer>,
 }
 
-/// One decision as the model made it.
+/// One decision of the model.
 #[derive(Debug, Clone, serde::Deserialize)]
 pub(super) struct Answer {
     pub(super) fact: usize,
@@ -34,7 +34,7 @@ pub(super) struct Answer {
     pub(super) reason: String,
 }
 
-/// What shall be done about one fact.
+/// A validated action for one fact.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
     Add,
@@ -43,10 +43,10 @@ pub(super) enum Step {
     Keep { memory: Option<Memory> },
 }
 
-/// The steps for `facts`, one each, in order, with their reasons.
+/// Returns one step for each fact, in order, with its reason.
 ///
-/// Only memories that were shown can change, each once in a turn, and none that is pinned. A fact about which nothing valid was
-/// decided is added: it is better known twice than lost.
+/// Only memories shown to the model can change, each once per turn, and no pinned one. A fact without a valid
+/// decision is added: a duplicate is better than a loss.
 pub(super) fn settle(facts: &[&str], known: &[Memory], answers: &[Answer]) -> Vec<(Step, String)> {
     let mut changed = HashSet::new();
     let mut steps = Vec::with_capacity(facts.len());
@@ -107,7 +107,7 @@ mod tests {
         }
     }
 
-    /// Answers as a model may give them, and the steps that come of them.
+    /// Tests model answers and the steps that result from them.
     #[test]
     fn decisions() {
         let known = [memory("a", false), memory("b", false), memory("c", true)];

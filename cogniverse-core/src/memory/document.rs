@@ -1,16 +1,17 @@
-//! Memories and entries of their history, as documents of the tenant's memory schema.
+//! Conversion of memories and history entries to documents of the memory schema.
 
 use super::{bounds, identity};
 use cogniverse_sdk::{
     AgentId, ChatRole, Document, Error, ErrorKind, FieldName, FieldValue, Memory, MemoryEvent, MemoryEventKind,
     MemoryId, MemoryOrigin, MemoryScope, Result, SessionId, Tensor, Timestamp, UserId, document_store::DocumentUpdate,
+    json_problem,
 };
 
-/// The value of `kind` of a memory.
+/// The `kind` of memories.
 pub(super) const MEMORY: &str = "memory";
-/// The value of `kind` of an entry of a history.
+/// The `kind` of history entries.
 pub(super) const EVENT: &str = "event";
-/// Stands for no user or no session: no id begins with a parenthesis.
+/// The value for no user or no session; ids cannot start with a parenthesis.
 pub(super) const NONE: &str = "(none)";
 
 pub(super) const ID: &str = "id";
@@ -36,7 +37,7 @@ const OLD: &str = "old_text";
 const NEW: &str = "new_text";
 const REASON: &str = "reason";
 
-/// A field of the schema.
+/// Parses a field name.
 pub(super) fn field(name: &str) -> Result<FieldName> {
     Ok(FieldName::parse(name)?)
 }
@@ -49,7 +50,7 @@ fn number(value: u64) -> FieldValue {
     FieldValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// A memory; without its vector where that stays as it is.
+/// Converts a memory; without `vector`, the stored vector stays.
 pub(super) fn of_memory(memory: &Memory, vector: Option<Vec<f32>>) -> Result<Document> {
     let metadata = serde_json::to_string(&memory.metadata)
         .map_err(|e| Error::unexpected("metadata cannot be written").with_source(e))?;
@@ -74,8 +75,8 @@ pub(super) fn of_memory(memory: &Memory, vector: Option<Vec<f32>>) -> Result<Doc
     })
 }
 
-/// What a change assigns: the fields that differ, and no other, so that two writers who change different parts of a memory do
-/// not take back each other's. A text goes with all that is derived from it.
+/// Returns the fields that a change assigns: only those that differ, so that concurrent changes of different
+/// attributes do not undo each other. A changed text includes everything derived from it.
 pub(super) fn of_change(before: &Memory, after: &Memory, vector: Option<Vec<f32>>) -> Result<DocumentUpdate> {
     let always =
         if vector.is_some() { &[TEXT, HASH, MODEL, EMBEDDING, UPDATED, REVISION][..] } else { &[UPDATED, REVISION] };
@@ -85,7 +86,7 @@ pub(super) fn of_change(before: &Memory, after: &Memory, vector: Option<Vec<f32>
     Ok(DocumentUpdate::assign(id, fields))
 }
 
-/// An entry of a history.
+/// Converts a history entry.
 pub(super) fn of_event(event: &MemoryEvent) -> Result<Document> {
     let at = event.at.as_microsecond();
     let what = format!("{}:{}", event.kind.as_str(), event.new_text.as_deref().unwrap_or_default());
@@ -113,11 +114,12 @@ fn owned(document: Document, kind: &str, scope: &MemoryScope, id: &MemoryId) -> 
         .with(field(SESSION)?, scope.session.as_ref().map_or(NONE, SessionId::as_str)))
 }
 
-/// The memory of a document.
+/// Parses a memory.
 pub(super) fn to_memory(document: &Document) -> Result<Memory> {
     let damaged = || corrupt(document);
     let expires = time(document, EXPIRES)?;
-    let metadata = serde_json::from_str(document.text(METADATA)).map_err(|e| damaged().with_source(e))?;
+    let metadata =
+        serde_json::from_str(document.text(METADATA)).map_err(|e| damaged().with_source(json_problem(&e)))?;
     let mut memory = Memory::first(
         id(document)?,
         scope(document)?,
@@ -137,7 +139,7 @@ pub(super) fn to_memory(document: &Document) -> Result<Memory> {
     Ok(memory)
 }
 
-/// The entry of a document.
+/// Parses a history entry.
 pub(super) fn to_event(document: &Document) -> Result<MemoryEvent> {
     let text = |name: &str| document.get(name).and_then(FieldValue::as_str).map(str::to_owned);
     Ok(MemoryEvent {
@@ -173,7 +175,7 @@ fn time(document: &Document, name: &str) -> Result<Timestamp> {
     Timestamp::from_microsecond(micros).map_err(|e| corrupt(document).with_source(e))
 }
 
-/// The scope of a document, which must be the one in its address.
+/// Parses the scope of a document, which must match its address.
 fn scope(document: &Document) -> Result<MemoryScope> {
     let damaged = || corrupt(document);
     let part = |name: &str| Some(document.text(name)).filter(|text| *text != NONE);

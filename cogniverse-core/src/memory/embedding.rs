@@ -1,14 +1,14 @@
-//! Texts into vectors, and what must hold of the model that makes them.
+//! Embedding of texts, with checks of the model.
 
 use super::telemetry;
-use cogniverse_sdk::{Error, ErrorKind, Result, TenantId, TextEmbedder, TextKind, VectorKind, tensor::check_finite};
+use cogniverse_sdk::{Error, ErrorCode, Result, TenantId, TextEmbedder, TextKind, VectorKind, tensor::check_finite};
 use std::sync::Arc;
 use tracing::Instrument;
 
-/// Texts that are embedded together.
+/// The number of texts embedded together.
 const BATCH: usize = 64;
 
-/// Embeds for memories.
+/// The embedder of memories.
 #[derive(Debug, Clone)]
 pub(super) struct Embedding {
     embedder: Arc<dyn TextEmbedder>,
@@ -36,7 +36,7 @@ impl Embedding {
         self.embedder.info().dims
     }
 
-    /// One vector a text, in order, as the model promised (invariant 17).
+    /// Embeds each text, in order, and checks the vectors ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
     pub(super) async fn embed(&self, tenant: &TenantId, texts: &[String], kind: TextKind) -> Result<Vec<Vec<f32>>> {
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in texts.chunks(BATCH) {
@@ -60,18 +60,18 @@ impl Embedding {
         Ok(vectors)
     }
 
-    /// The vector of one text.
+    /// Embeds one text.
     pub(super) async fn one(&self, tenant: &TenantId, text: &str, kind: TextKind) -> Result<Vec<f32>> {
         let made = self.embed(tenant, &[text.to_owned()], kind).await?;
         made.into_iter().next().ok_or_else(|| Error::unexpected("one text made no vector"))
     }
 
-    /// Memories of another model do not compare with this one's vectors.
+    /// Returns the error for memories that another model embedded.
     pub(super) fn refused(&self, tenant: &TenantId, other: &str) -> Error {
-        Error::new(
-            ErrorKind::FailedPrecondition,
+        Error::of(
+            ErrorCode::MemoryModelChanged,
             format!(
-                "the memories of tenant \"{tenant}\" were embedded by {other} and the model is {}; use that model, or call `reembed`, which embeds them anew and may be run again where it is interrupted",
+                "the memories of tenant \"{tenant}\" were embedded by {other} and the model is {}; use that model, or call `reembed`, which re-embeds them and may be run again where it is interrupted",
                 self.model()
             ),
         )

@@ -1,21 +1,21 @@
-//! What makes two memories one: the scope, and the text but for case and white space.
+//! Identity of memories: the scope and the text, ignoring case and white space.
 
 use cogniverse_sdk::{DocumentId, MemoryId, MemoryScope, Result};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use unicode_normalization::UnicodeNormalization;
 
-/// Hexadecimal digits of a hash: 128 bits.
+/// The number of hexadecimal digits of a hash: 128 bits.
 const DIGITS: usize = 32;
 
-/// The hash of a text but for case and white space.
+/// Hashes a text, ignoring case and white space.
 pub(super) fn content_hash(text: &str) -> String {
     let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
     let words: Vec<&str> = folded.split_whitespace().collect();
     digest(&["text", &words.join(" ")])
 }
 
-/// The hash of a scope. Parts are told apart by their lengths, so that no two scopes meet.
+/// Hashes a scope. Parts are length-prefixed, so that no two scopes collide.
 pub(super) fn scope_digest(scope: &MemoryScope) -> String {
     let part = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
     let user = part(scope.user.as_ref().map(|user| user.as_str()));
@@ -23,18 +23,18 @@ pub(super) fn scope_digest(scope: &MemoryScope) -> String {
     digest(&["scope", scope.agent.as_str(), &user, &session])
 }
 
-/// The id of a text in a scope: the same for whoever adds it, so that two who add it at once write one document. The first
-/// id of a text may be taken by a memory that had this text once and was changed; then the next attempt is.
+/// Returns the id of a text in a scope, which is the same for every writer, so that concurrent adds write one
+/// document. If the first id belongs to a memory whose text has changed since, the next attempt's id is used.
 pub(super) fn memory_id(scope_digest: &str, hash: &str, attempt: u32) -> Result<MemoryId> {
     Ok(MemoryId::parse(digest(&["memory", scope_digest, hash, &attempt.to_string()]))?)
 }
 
-/// Where a memory is stored. The scope is part of the address: an id alone is none.
+/// Returns the address of a memory, which includes the scope: an id alone is not an address.
 pub(super) fn memory_document(scope_digest: &str, id: &MemoryId) -> Result<DocumentId> {
     Ok(DocumentId::parse(format!("m/{scope_digest}/{id}"))?)
 }
 
-/// Where an entry of a memory's history is stored; in order of time and revision.
+/// Returns the address of a history entry, ordered by time and revision.
 pub(super) fn event_document(
     scope_digest: &str,
     id: &MemoryId,

@@ -1,4 +1,4 @@
-//! Memories in memory: for tests, and for services that forget when they end.
+//! A memory store in main memory, for tests and for services that need no persistence.
 
 use super::{
     bounds,
@@ -22,7 +22,7 @@ use std::{
     sync::Arc,
 };
 
-/// Memories of one tenant, held in memory.
+/// A store of one tenant's memories in main memory.
 #[derive(Debug)]
 pub struct InMemoryMemoryStore {
     tenant: TenantId,
@@ -38,7 +38,7 @@ struct Kept {
 }
 
 impl InMemoryMemoryStore {
-    /// An empty store of a tenant, for vectors of `dims` cells.
+    /// Creates an empty store of a tenant, for vectors of `dims` cells.
     #[must_use]
     pub fn new(tenant: TenantId, dims: usize, clock: Arc<dyn Clock>) -> Self {
         Self { tenant, dims, clock, kept: RwLock::default() }
@@ -129,7 +129,7 @@ impl MemoryStore for InMemoryMemoryStore {
     async fn list(&self, request: ListMemories) -> Result<MemoryPage> {
         check_limit(request.limit)?;
         bounds::check_filter(&request.filter)?;
-        let place = Place::of(&self.tenant, &request, self.clock.now())?;
+        let place = Place::of((&self.tenant, 1), &request, self.clock.now())?;
         let kept = self.kept.read();
         let key = |memory: &Memory| format!("{}/{}", identity::scope_digest(&memory.scope), memory.id);
         let mut meant: Vec<(String, &Memory)> = kept
@@ -148,7 +148,7 @@ impl MemoryStore for InMemoryMemoryStore {
         meant.truncate(request.limit);
         let last = meant.last().map(|(key, _)| key.clone()).filter(|_| more);
         let memories = meant.into_iter().map(|(_, memory)| memory.clone()).collect();
-        Ok(MemoryPage::new(memories, last.map(|last| place.next(last)).transpose()?))
+        Ok(MemoryPage::new(memories, last.map(|last| place.next((&self.tenant, 1), &request, last)).transpose()?))
     }
 
     async fn update(&self, request: UpdateMemory) -> Result<Memory> {

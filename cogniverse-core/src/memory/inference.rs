@@ -1,30 +1,55 @@
-//! Asking the language model, and believing only what can be checked.
+//! Queries to the language model, with validation of its answers.
 
 use super::{
     bounds,
     decision::{Answer, Answers, Facts, MAX_FACTS},
     prompt, telemetry,
 };
+use crate::models::ModelRegistry;
 use cogniverse_sdk::{ChatMessage, ChatRequest, FinishReason, LanguageModel, Memory, TenantId};
 use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
 use tracing::Instrument;
 
-/// Time for one answer where nothing else is said.
+/// The default timeout of one answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A language model that draws facts and decides about them.
+/// The source of a tenant's language model.
 #[derive(Debug, Clone)]
-pub(super) struct Inference {
-    pub(super) model: Arc<dyn LanguageModel>,
-    pub(super) timeout: Duration,
+pub(super) enum Models {
+    /// One model for all tenants.
+    One(Arc<dyn LanguageModel>),
+    /// The model that each tenant's configuration names.
+    OfTenants(ModelRegistry),
 }
 
-/// Why an answer cannot be used.
+impl Models {
+    /// Returns the model of a tenant for one turn; `None` where it has none.
+    pub(super) async fn of(&self, tenant: &TenantId, timeout: Duration) -> Result<Option<Inference>, Problem> {
+        let model = match self {
+            Self::One(model) => Some(Arc::clone(model)),
+            Self::OfTenants(models) => {
+                let found =
+                    models.of(tenant).await.map_err(|e| format!("there is no language model: {}", e.chain()))?;
+                found.map(|found| found.model)
+            }
+        };
+        Ok(model.map(|model| Inference { model, timeout }))
+    }
+}
+
+/// A language model that extracts facts and decides about them.
+#[derive(Debug, Clone)]
+pub(super) struct Inference {
+    model: Arc<dyn LanguageModel>,
+    timeout: Duration,
+}
+
+/// The reason an answer cannot be used.
 pub(super) type Problem = String;
 
 impl Inference {
-    /// The facts in messages, each fit to be a memory.
+    /// Extracts facts from messages, each valid as a memory.
     pub(super) async fn facts(&self, tenant: &TenantId, messages: &[ChatMessage]) -> Result<Vec<String>, Problem> {
         let Facts { facts } = self.ask(tenant, "facts", prompt::facts(messages)).await?;
         if facts.len() > MAX_FACTS {
@@ -38,7 +63,7 @@ impl Inference {
         Ok(fit)
     }
 
-    /// What to do about facts beside known memories.
+    /// Decides what to do about facts, given the known memories.
     pub(super) async fn decide(
         &self,
         tenant: &TenantId,
@@ -76,7 +101,8 @@ impl Inference {
         if answer.prompt_cut {
             return Err(format!("what was said is longer than the context of the model {name}"));
         }
-        if answer.finish != FinishReason::Stop {
+        // Whether an answer whose end is not said is whole, its JSON shows.
+        if answer.finish == FinishReason::Length {
             return Err(format!("the answer of the model {name} was cut"));
         }
         // The parser's own words may repeat what the model said, and this text goes to logs.

@@ -1,40 +1,41 @@
-//! Reading the memory schema: by address, by text, and by likeness.
+//! Reads of the memory schema: by address, by text and by similarity.
 
 use super::{
-    backend_store::{KnownTexts, with_hash},
     condition,
     document::{self, HASH, ID, MEMORY, field},
     identity,
+    known_texts::{KnownTexts, with_hash},
 };
 use cogniverse_sdk::{
-    BackendHit, BackendQuery, Document, DocumentId, Error, Filter, Matrix, Memory, MemoryId, MemoryReach, MemoryScope,
-    Result, SearchBackend, StrategyName, TenantSchema, Timestamp, document_store::GetRequest, search_backend::Coverage,
+    BackendHit, BackendQuery, Document, DocumentId, Error, ErrorCode, Filter, Matrix, Memory, MemoryId, MemoryReach,
+    MemoryScope, Result, SearchBackend, StrategyName, TenantSchema, Timestamp, document_store::GetRequest,
+    search_backend::Coverage,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// The strategy that takes the nearest by vector and scores their words.
+/// The strategy that retrieves by vector and also scores words.
 const BY_MEANING: &str = "by_meaning";
-/// The strategy that takes the best by words and scores their vectors.
+/// The strategy that retrieves by words and also scores vectors.
 const BY_WORDS: &str = "by_words";
-/// The strategy that ranks nothing: what meets the filter.
+/// The unranked strategy, which returns what the filter matches.
 const UNRANKED: &str = "unranked";
-/// What `rerank_count` is in both strategies: every hit has both scores.
+/// The `rerank_count` of both strategies, so that every hit has both scores.
 const CANDIDATES: usize = 100;
-/// Texts that are looked up together.
+/// The number of texts looked up together.
 const TEXTS: usize = 256;
-/// How many former owners of an id are passed over.
+/// The number of taken ids to try before giving up.
 const ATTEMPTS: u32 = 64;
 
-/// Reads one tenant's memory schema.
+/// A reader of one tenant's memory schema.
 #[derive(Debug, Clone)]
 pub(super) struct Lookup {
     pub(super) backend: Arc<dyn SearchBackend>,
     pub(super) schema: TenantSchema,
 }
 
-/// A memory that may be a hit, with its raw signals.
+/// A candidate hit with its raw signals.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) document: Document,
@@ -47,7 +48,7 @@ impl Lookup {
         Self { backend, schema }
     }
 
-    /// The memory at an address, which the scope is part of.
+    /// Reads the memory at an address, which includes the scope.
     pub(super) async fn by_id(&self, scope: &MemoryScope, id: &MemoryId) -> Result<Option<Memory>> {
         let address = identity::memory_document(&identity::scope_digest(scope), id)?;
         let request = GetRequest::new(self.schema.clone(), vec![address]).without_vectors();
@@ -55,7 +56,7 @@ impl Lookup {
         found.map(|document| document::to_memory(&document)).transpose()
     }
 
-    /// A scope's memories with one of these texts, and those that hold the first id of one.
+    /// Returns a scope's memories with one of the texts, and those that occupy the first id of one.
     pub(super) async fn by_hash(&self, scope: &MemoryScope, hashes: &[&str], now: Timestamp) -> Result<KnownTexts> {
         let digest = identity::scope_digest(scope);
         let mut found = Vec::new();
@@ -72,8 +73,8 @@ impl Lookup {
         Ok(KnownTexts::of(found, hashes, now))
     }
 
-    /// The id for a text that its scope does not have: that of the expired memory with this text, or the first that no other
-    /// text holds.
+    /// Returns an id for a text that its scope does not have: that of the expired memory with the text, or the first
+    /// free one.
     pub(super) async fn free_id(&self, scope: &MemoryScope, hash: &str, known: &KnownTexts) -> Result<MemoryId> {
         if let Some(expired) = known.expired.get(hash) {
             return Ok(expired.id.clone());
@@ -92,7 +93,7 @@ impl Lookup {
         Err(Error::unexpected(format!("{ATTEMPTS} memories had this text and were changed; add another text")))
     }
 
-    /// What meets a filter, in order of address.
+    /// Returns what matches a filter, in address order.
     pub(super) async fn unranked(&self, filter: Filter, limit: usize) -> Result<Vec<Document>> {
         let query = BackendQuery::new(self.schema.clone(), StrategyName::parse(UNRANKED)?)
             .with_filter(Some(filter))
@@ -107,7 +108,7 @@ impl Lookup {
         }
     }
 
-    /// The nearest by meaning and the best by words, each with both scores.
+    /// Returns the best by vector and the best by words, each with both scores.
     pub(super) async fn candidates(
         &self,
         text: &str,
@@ -142,12 +143,16 @@ impl Lookup {
         Ok((candidates.into_values().collect(), partly_near.or(partly_said)))
     }
 
-    /// Hits, all of this schema (invariant 5), and why they are a part where they are.
+    /// Runs a search, checks the owner of every hit ([invariant 5](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#5)), and returns the reason for partial coverage, if
+    /// any.
     async fn search(&self, query: BackendQuery) -> Result<(Vec<BackendHit>, Option<String>)> {
         let found = self.backend.search(query).await?;
         if found.hits.iter().any(|hit| hit.schema != self.schema) {
-            return Err(Error::unexpected("the backend answered hits of another schema; they were not shown")
-                .with_context("schema", &self.schema));
+            return Err(Error::of(
+                ErrorCode::IsolationViolation,
+                "the backend answered hits of another schema; they were not shown",
+            )
+            .with_context("schema", &self.schema));
         }
         let partial = match found.coverage {
             Coverage::Partial { reason, .. } => Some(reason),

@@ -1,11 +1,11 @@
-//! What the language model is asked. Short, as small models lose the thread of long prompts; what people said stands in JSON,
-//! apart from the instructions.
+//! Prompts for the language model. They are short, as small models lose track of long ones; users' text is passed as
+//! JSON, apart from the instructions.
 
 use super::decision::MAX_FACTS;
 use cogniverse_sdk::{ChatMessage, ChatRequest, Memory};
 use serde_json::{Value, json};
 
-/// Tokens of an answer, at most.
+/// The largest number of tokens in an answer.
 const MAX_TOKENS: u32 = 2048;
 
 const FACTS: &str = "The user message is a conversation as JSON. List the facts in it that are worth remembering for later: who the \
@@ -27,7 +27,7 @@ fn request(instruction: &str, data: &Value, schema: Value) -> ChatRequest {
         .with_max_tokens(MAX_TOKENS)
 }
 
-/// Asks for the facts in messages.
+/// Creates the request for the facts in messages.
 pub(super) fn facts(messages: &[ChatMessage]) -> ChatRequest {
     let schema = json!({
         "type": "object",
@@ -38,7 +38,8 @@ pub(super) fn facts(messages: &[ChatMessage]) -> ChatRequest {
     request(FACTS, &json!(messages), schema)
 }
 
-/// Asks what to do about facts. Memories are known by their place alone, so that no id can be made up.
+/// Creates the request for decisions about facts. Memories are identified by position only, so that the model cannot
+/// invent ids.
 pub(super) fn decisions(facts: &[&str], known: &[Memory]) -> ChatRequest {
     let numbered = |texts: &[&str]| -> Value {
         texts.iter().enumerate().map(|(number, text)| json!({"number": number, "text": text})).collect()

@@ -1,52 +1,50 @@
-//! Embedding a tenant's memories anew, for another model. Every step can be interrupted and run again.
+//! Re-embedding of a tenant's memories with another model. Every step can be interrupted and repeated.
 //!
-//! Where the dimensions stay, vectors are replaced one by one. Where they change, the schema must be made anew: all documents
-//! are copied into a second schema with new vectors, the first is dropped, made anew, and filled from the second, which is
-//! dropped last. At every moment one of the two is whole, and which one it is can be told from their dimensions.
+//! If the dimensions stay, vectors are replaced in place. If they change, the schema must be recreated: all documents
+//! are copied into a second schema with new vectors, the first is dropped, recreated and filled from the second,
+//! which is dropped last. At every moment one of the two is complete, and their dimensions tell which.
 
 use super::{
     backend_store::stored,
     document::{self, EMBEDDING, KIND, MEMORY, MODEL, field},
-    service::{MemoryService, main, of_other_models},
+    schemas::{main, of_other_models, stage},
+    service::MemoryService,
 };
 use crate::schemas::memory_schema;
 use cogniverse_sdk::{
-    Document, DocumentId, Error, ErrorKind, Filter, Result, SchemaName, TenantId, TenantSchema, Tensor, TextKind,
+    Document, DocumentId, Error, ErrorCode, Filter, Operation, OwnedDocument, Result, TenantId, TenantSchema, Tensor,
+    TextKind,
     document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
 };
 use std::{collections::HashSet, sync::PoisonError};
 
-/// Documents that are copied together: what an interruption costs at most.
+/// The number of documents copied together, which is the most that an interruption repeats.
 const BATCH: usize = 64;
 
-/// What a run of [`MemoryService::reembed`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+/// The result of [`MemoryService::reembed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ReembedReport {
-    /// Memories that got a new vector.
+    /// The number of memories with a new vector.
     pub embedded: u64,
-    /// Documents that were moved to the new dimensions, history included.
+    /// The number of documents moved to the new dimensions, including history entries.
     pub moved: u64,
 }
 
-/// Where documents wait while the schema is made anew.
-pub(super) fn stage(tenant: &TenantId) -> Result<TenantSchema> {
-    Ok(TenantSchema::new(tenant, &SchemaName::parse(format!("{}_reembed", memory_schema::BASE))?))
-}
-
 impl MemoryService {
-    /// Embeds a tenant's memories anew where another model embedded them. Run it again where it was interrupted: what was
-    /// embedded is not embedded again. Meanwhile [`MemoryService::open`] refuses; end writers that use the former model before,
-    /// as what they add while the last copy is made is not carried over.
+    /// Re-embeds a tenant's memories that another model embedded. Run it again after an interruption; completed work
+    /// is not repeated. Until it ends, [`MemoryService::open`] refuses the tenant. Stop writers that use the former
+    /// model first: what they add during the last copy is lost.
     ///
-    /// One run for a tenant at a time: a second one in this process is refused, and a run that finds that another process came
-    /// first stops before it takes anything away.
+    /// Only one run per tenant is allowed: a second one in this process is refused, and a run that detects one of
+    /// another process stops before it deletes anything.
     ///
     /// # Errors
-    /// `Conflict` where another run is under way; as [`MemoryService::open`]; whatever the model or the backend fails with.
+    /// `Conflict` where another run is in progress; those of [`MemoryService::open`]; any error of the model or the
+    /// backend.
     pub async fn reembed(&self, tenant: &TenantId) -> Result<ReembedReport> {
         let _turn = Turn::take(self, tenant)?;
-        self.tenants.require_active(tenant).await?;
+        let _grant = self.gate.admit(tenant, Operation::Remember).await?;
         let (main, stage) = (main(tenant)?, stage(tenant)?);
         let dims = self.embedding.dims();
         let mut report = ReembedReport::default();
@@ -83,7 +81,7 @@ impl MemoryService {
         }
     }
 
-    /// Both schemas are what this run made of them.
+    /// Checks that both schemas are as this run left them.
     async fn require_stage(&self, tenant: &TenantId, former: usize, dims: usize) -> Result<()> {
         let (main, stage) = (main(tenant)?, stage(tenant)?);
         let deployed = self.schemas.list(tenant).await?;
@@ -94,14 +92,14 @@ impl MemoryService {
         if is(&main, former) && is(&stage, dims) { Ok(()) } else { Err(under_way(tenant)) }
     }
 
-    /// New vectors of the same dimensions.
+    /// Replaces vectors of unchanged dimensions.
     async fn embed_in_place(&self, tenant: &TenantId, schema: &TenantSchema) -> Result<u64> {
         let mut embedded = 0;
         let mut visit = Some(all(schema).with_filter(of_other_models(self.embedding.model())?).without_vectors());
         while let Some(request) = visit.take() {
             let page = self.backend.visit(request.clone()).await?;
             let mut updates = Vec::with_capacity(page.documents.len());
-            for document in self.embedded(tenant, page.documents).await? {
+            for document in self.embedded(tenant, plain(page.documents)).await? {
                 let wanted = |name: &str| name == EMBEDDING || name == MODEL;
                 let fields = document.fields.into_iter().filter(|(name, _)| wanted(name.as_str())).collect();
                 updates.push(DocumentUpdate::assign(document.id, fields));
@@ -115,7 +113,7 @@ impl MemoryService {
         Ok(embedded)
     }
 
-    /// Documents of `from` that `to` does not have as they are, with new vectors. Answers whether there was one.
+    /// Copies documents of `from` that `to` lacks, with new vectors. Returns whether there were any.
     async fn embed_into(
         &self,
         tenant: &TenantId,
@@ -129,8 +127,7 @@ impl MemoryService {
             let page = self.backend.visit(request.clone()).await?;
             let ids: Vec<DocumentId> = page.documents.iter().map(|document| document.id.clone()).collect();
             let there = self.backend.get(GetRequest::new(to.clone(), ids).without_vectors()).await?;
-            let missing = page
-                .documents
+            let missing = plain(page.documents)
                 .into_iter()
                 .zip(there)
                 .filter(|(document, there)| !there.as_ref().is_some_and(|there| self.is_copy(there, document)));
@@ -149,7 +146,7 @@ impl MemoryService {
         Ok(copied)
     }
 
-    /// Whether a document of the second schema says what one of the first does, by this model.
+    /// Returns whether a copied document equals its original and has this model's vector.
     fn is_copy(&self, copy: &Document, original: &Document) -> bool {
         let same = |document: &Document| {
             let mut fields = document.fields.clone();
@@ -173,7 +170,7 @@ impl MemoryService {
         Ok(embedded)
     }
 
-    /// All documents with their vectors, as they are.
+    /// Copies all documents with their vectors.
     async fn copy(&self, from: &TenantSchema, to: &TenantSchema) -> Result<u64> {
         let mut copied = 0;
         let mut visit = Some(all(from));
@@ -181,14 +178,14 @@ impl MemoryService {
             let page = self.backend.visit(request.clone()).await?;
             copied += page.documents.len() as u64;
             if !page.documents.is_empty() {
-                stored(self.backend.put(PutRequest::new(to.clone(), page.documents)).await?)?;
+                stored(self.backend.put(PutRequest::new(to.clone(), plain(page.documents))).await?)?;
             }
             visit = page.continuation.map(|next| request.with_continuation(Some(next)));
         }
         Ok(copied)
     }
 
-    /// Takes away copies of what was deleted since it was copied.
+    /// Deletes copies whose originals were deleted since.
     async fn remove_strays(&self, from: &TenantSchema, to: &TenantSchema) -> Result<()> {
         if self.backend.count(from, None).await? == self.backend.count(to, None).await? {
             return Ok(());
@@ -196,7 +193,7 @@ impl MemoryService {
         let mut visit = Some(all(to).without_vectors());
         while let Some(request) = visit.take() {
             let page = self.backend.visit(request.clone()).await?;
-            let ids: Vec<DocumentId> = page.documents.into_iter().map(|document| document.id).collect();
+            let ids: Vec<DocumentId> = page.documents.iter().map(|document| document.id.clone()).collect();
             let there = self.backend.get(GetRequest::new(from.clone(), ids.clone()).without_vectors()).await?;
             let strays: HashSet<DocumentId> =
                 ids.into_iter().zip(there).filter(|(_, there)| there.is_none()).map(|(id, _)| id).collect();
@@ -209,7 +206,7 @@ impl MemoryService {
     }
 }
 
-/// One run for a tenant in this process, until it is dropped.
+/// A guard that keeps other runs for the tenant out of this process.
 struct Turn<'s> {
     service: &'s MemoryService,
     tenant: &'s TenantId,
@@ -229,12 +226,16 @@ impl Drop for Turn<'_> {
 }
 
 fn under_way(tenant: &TenantId) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
+    Error::of(
+        ErrorCode::ReembeddingRunning,
         format!(
-            "the memories of tenant \"{tenant}\" are being embedded anew by another run; wait for its end, and run it again"
+            "the memories of tenant \"{tenant}\" are being re-embedded by another run; wait for its end, and run it again"
         ),
     )
+}
+
+fn plain(documents: Vec<OwnedDocument>) -> Vec<Document> {
+    documents.into_iter().map(|owned| owned.document).collect()
 }
 
 fn all(schema: &TenantSchema) -> VisitRequest {

@@ -1,8 +1,8 @@
-//! From what was said to memories: as it is, or by what the language model decides.
+//! Storage of messages as memories, verbatim or by the language model's decisions.
 //!
-//! Each decision is one change of one memory, recorded with its reason. The storage role has no transaction over several; so
-//! decisions are such that a turn which was interrupted can be said again: what was added is known, and what was changed or
-//! deleted is no longer there to be changed.
+//! Each decision changes one memory and is recorded with its reason. The store has no transaction over several
+//! memories, so the steps are idempotent: when an interrupted turn is repeated, added facts are known already, and
+//! changed or deleted memories no longer match.
 
 use super::{
     decision::{Step, settle},
@@ -11,20 +11,20 @@ use super::{
     request::Remember,
 };
 use cogniverse_sdk::{
-    Error, ErrorKind, Memory, MemoryOrigin, Result, TextKind,
+    Error, ErrorCode, ErrorKind, Memory, MemoryOrigin, Result, TextKind,
     memory_store::{AddMemories, Added, DeleteMemory, GetMemory, MemoryChange, SearchMemories, UpdateMemory},
 };
 use std::collections::BTreeMap;
 
-/// Memories that a fact is compared with.
+/// The number of memories compared with a fact.
 const NEAREST: usize = 5;
-/// Memories that the model is shown, at most.
+/// The largest number of memories shown to the model.
 const MAX_SHOWN: usize = 20;
-/// The least cosine of a memory that is shown.
+/// The smallest cosine of a memory shown to the model.
 const LIKENESS: f64 = 0.2;
 
 impl MemoryManager {
-    /// Each message as a memory of its own.
+    /// Stores each message as a memory.
     pub(super) async fn keep(&self, request: &Remember, origin: MemoryOrigin) -> Result<MemoryReport> {
         let texts: Vec<String> = request.messages.iter().map(|message| message.content.clone()).collect();
         let vectors = self.inner.embedding.embed(self.tenant(), &texts, TextKind::Document).await?;
@@ -38,13 +38,21 @@ impl MemoryManager {
         Ok(MemoryReport { decisions: decisions.collect(), ..MemoryReport::default() })
     }
 
-    /// The facts in the messages, each beside what is known.
+    /// Extracts facts from the messages and applies the model's decisions.
     pub(super) async fn infer(&self, request: Remember) -> Result<MemoryReport> {
-        let Some(inference) = &self.inner.inference else {
-            return Err(Error::new(
-                ErrorKind::FailedPrecondition,
-                "facts shall be drawn and there is no language model; configure one, or add without inferring",
-            ));
+        let found = match &self.inner.models {
+            Some(models) => models.of(self.tenant(), self.inner.model_timeout).await,
+            None => Ok(None),
+        };
+        let inference = match found {
+            Ok(Some(inference)) => inference,
+            Ok(None) => {
+                return Err(Error::of(
+                    ErrorCode::LanguageModelMissing,
+                    "extracting facts needs a language model; configure one, or add without inferring",
+                ));
+            }
+            Err(problem) => return self.keep_anyway(&request, problem).await,
         };
         let facts = match inference.facts(self.tenant(), &request.messages).await {
             Ok(facts) => facts,
@@ -77,14 +85,15 @@ impl MemoryManager {
         Ok(MemoryReport { decisions, inferred: true, problem: None })
     }
 
-    /// What was said, as it is, where the model was of no use.
+    /// Stores the messages verbatim after a failure of the model.
     async fn keep_anyway(&self, request: &Remember, problem: String) -> Result<MemoryReport> {
         tracing::warn!(tenant.id = %self.tenant(), "kept as it was said: {problem}");
         let report = self.keep(request, MemoryOrigin::NotInferred).await?;
         Ok(MemoryReport { problem: Some(problem), ..report })
     }
 
-    /// Memories of the same scope that are like one of the facts, each once; and why some may be missing.
+    /// Returns memories of the same scope that are similar to one of the facts, each once, and the reason some may be
+    /// missing.
     async fn nearest(
         &self,
         request: &Remember,
@@ -107,7 +116,7 @@ impl MemoryManager {
         Ok((known.into_iter().take(MAX_SHOWN).map(|(_, memory)| memory).collect(), partial))
     }
 
-    /// Takes one step. A memory that another writer changed meanwhile is no error: the fact is added instead.
+    /// Applies one step. If another writer changed the memory meanwhile, the fact is added instead.
     async fn take(
         &self,
         request: &Remember,
@@ -165,7 +174,8 @@ impl MemoryManager {
         }
     }
 
-    /// Whether a memory is pinned or another than the one that was read; one that is gone is found out by the change itself.
+    /// Returns whether a memory is now pinned or differs from what was read; a deleted one is detected by the change
+    /// itself.
     async fn changed_since(&self, memory: &Memory) -> Result<bool> {
         let get = GetMemory::new(memory.scope.clone(), memory.id.clone());
         let now = self.store().get(get).await?;

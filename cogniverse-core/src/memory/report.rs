@@ -1,33 +1,33 @@
-//! What became of something to remember.
+//! Reports of added memories.
 
 use cogniverse_sdk::{Memory, MemoryId};
 
-/// What was done for one fact or message.
+/// The action taken for one fact or message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum MemoryAction {
-    /// It is a memory of its own.
+    /// It became a new memory.
     Add,
-    /// A memory says it now.
+    /// An existing memory was updated with it.
     Update,
-    /// A memory that it contradicts is gone.
+    /// A memory that it contradicts was deleted.
     Delete,
-    /// It is known already, or nothing may be done.
+    /// Nothing was done, as it is known already or no change is allowed.
     None,
 }
 
-/// One decision and its reason.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// One decision with its reason.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct MemoryDecision {
-    /// What was done.
+    /// The action taken.
     pub action: MemoryAction,
     /// The fact or message.
     pub text: String,
-    /// The memory that was made, changed, deleted, or knew it already.
+    /// The memory that was created, updated, deleted, or found to be equal.
     pub memory: Option<MemoryId>,
-    /// Why, in the words of the model or of this library.
+    /// The reason, from the model or from this library.
     pub reason: String,
 }
 
@@ -38,20 +38,21 @@ impl MemoryDecision {
     }
 }
 
-/// What became of something to remember.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
+/// The report of a [`MemoryManager::add`](super::MemoryManager::add) call.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct MemoryReport {
-    /// One for each fact, or for each message.
+    /// One decision for each fact or message.
     pub decisions: Vec<MemoryDecision>,
-    /// Whether a model drew facts from what was said.
+    /// Whether a model extracted facts from the messages.
     pub inferred: bool,
-    /// Why the model's answer could not be used, where it was asked: what was said is kept as it is, marked as not inferred.
+    /// The reason a requested model's answer could not be used; the messages were then stored verbatim, marked as not
+    /// inferred.
     pub problem: Option<String>,
 }
 
 impl MemoryReport {
-    /// How often something was done.
+    /// Returns how many decisions took an action.
     #[must_use]
     pub fn count(&self, action: MemoryAction) -> usize {
         self.decisions.iter().filter(|decision| decision.action == action).count()

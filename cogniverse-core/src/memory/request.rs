@@ -1,4 +1,4 @@
-//! What a tenant's memory is asked.
+//! Requests to a tenant's memory.
 
 use super::bounds;
 use cogniverse_sdk::{
@@ -6,69 +6,69 @@ use cogniverse_sdk::{
 };
 use serde_json::{Map, Value};
 
-/// Something to remember.
+/// A request to remember messages.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Remember {
-    /// Whose.
+    /// The scope that will own the memories.
     pub scope: MemoryScope,
-    /// What was said, oldest first. Messages of the system are instructions, and are not remembered.
+    /// The messages, oldest first. System messages are instructions and are not stored.
     pub messages: Vec<ChatMessage>,
-    /// Whether the language model draws facts from it (default: no, each message is one memory as it is).
+    /// Whether the language model extracts facts (default `false`: each message becomes one memory).
     pub infer: bool,
-    /// Kept with each memory that is made.
+    /// Metadata to store with each new memory.
     pub metadata: Map<String, Value>,
-    /// When the memories are forgotten; none: never.
+    /// The expiry of the memories; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// Whether the memories never expire, and no model may change them.
+    /// Whether to pin the memories: they never expire, and no model may change them.
     pub pinned: bool,
-    /// Why, for the history.
+    /// The reason, recorded in the history.
     pub reason: String,
 }
 
 impl Remember {
-    /// A text, as a user's message.
+    /// Creates a request for a text, as a user message.
     #[must_use]
     pub fn text(scope: MemoryScope, text: impl Into<String>) -> Self {
         Self::messages(scope, vec![ChatMessage::user(text)])
     }
 
-    /// Messages.
+    /// Creates a request for messages.
     #[must_use]
     pub fn messages(scope: MemoryScope, messages: Vec<ChatMessage>) -> Self {
         let (metadata, reason) = (Map::new(), String::new());
         Self { scope, messages, infer: false, metadata, expires_at: None, pinned: false, reason }
     }
 
-    /// Lets the language model draw facts from what was said.
+    /// Lets the language model extract facts from the messages.
     #[must_use]
     pub fn inferring(mut self) -> Self {
         self.infer = true;
         self
     }
 
-    /// Keeps a value with each memory.
+    /// Adds metadata to store with each memory.
     #[must_use]
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
     }
 
-    /// Forgets them at a time.
+    /// Sets the expiry.
     #[must_use]
     pub fn until(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
         self
     }
 
-    /// Never forgets them.
+    /// Pins the memories.
     #[must_use]
     pub fn pinned(mut self) -> Self {
         self.pinned = true;
         self
     }
 
-    /// Why.
+    /// Sets the reason.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
@@ -76,28 +76,28 @@ impl Remember {
     }
 }
 
-/// What to look for among memories.
+/// A search for memories by text.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MemoryQuery {
-    /// Whose.
+    /// The scopes to search.
     pub reach: MemoryReach,
-    /// The words.
+    /// The query text.
     pub text: String,
-    /// Which.
+    /// The filter on the memories.
     pub filter: MemoryFilter,
-    /// At most so many hits (default 5; from 1 to 100).
+    /// The largest number of hits (default 5; from 1 to 100).
     pub top_k: usize,
-    /// The least cosine of a hit (default 0.1).
+    /// The smallest cosine of a hit (default 0.1).
     pub threshold: f64,
-    /// What each signal counts.
+    /// The weights of the signals.
     pub weights: MemoryWeights,
-    /// Also those whose time is over (default: no).
+    /// Whether to include expired memories (default `false`).
     pub expired: bool,
 }
 
 impl MemoryQuery {
-    /// Five hits for words.
+    /// Creates a search for five hits.
     #[must_use]
     pub fn new(reach: impl Into<MemoryReach>, text: impl Into<String>) -> Self {
         Self {
@@ -111,35 +111,35 @@ impl MemoryQuery {
         }
     }
 
-    /// Another number of hits.
+    /// Sets the largest number of hits.
     #[must_use]
     pub fn with_top_k(mut self, top_k: usize) -> Self {
         self.top_k = top_k;
         self
     }
 
-    /// Another least cosine.
+    /// Sets the smallest cosine.
     #[must_use]
     pub fn with_threshold(mut self, threshold: f64) -> Self {
         self.threshold = threshold;
         self
     }
 
-    /// Only those.
+    /// Sets the filter.
     #[must_use]
     pub fn with_filter(mut self, filter: MemoryFilter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Other weights.
+    /// Sets the weights.
     #[must_use]
     pub fn with_weights(mut self, weights: MemoryWeights) -> Self {
         self.weights = weights;
         self
     }
 
-    /// Also those whose time is over.
+    /// Includes expired memories.
     #[must_use]
     pub fn with_expired(mut self) -> Self {
         self.expired = true;
@@ -147,65 +147,65 @@ impl MemoryQuery {
     }
 }
 
-/// A change of one memory, before its text is embedded. What is not named stays.
+/// A change of one memory, whose text is not embedded yet. Attributes that it does not set keep their values.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Revise {
-    /// Another text.
+    /// The new text.
     pub text: Option<String>,
-    /// Members of the metadata to set; `null` removes one.
+    /// Metadata members to set; `null` removes a member.
     pub metadata: Map<String, Value>,
-    /// Another end; `Some(None)`: never.
+    /// The new expiry; `Some(None)` for never.
     pub expires_at: Option<Option<Timestamp>>,
-    /// Pins or unpins.
+    /// Whether to pin or unpin the memory.
     pub pinned: Option<bool>,
-    /// Why, for the history.
+    /// The reason, recorded in the history.
     pub reason: String,
 }
 
 impl Revise {
-    /// Nothing yet.
+    /// Creates an empty change.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Another text.
+    /// Sets a new text.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
-    /// Sets a member of the metadata; `null` removes it.
+    /// Sets a metadata member; `null` removes it.
     #[must_use]
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
     }
 
-    /// Another end; none: never.
+    /// Sets the expiry; `None` for never.
     #[must_use]
     pub fn with_expiry(mut self, at: Option<Timestamp>) -> Self {
         self.expires_at = Some(at);
         self
     }
 
-    /// Pins or unpins.
+    /// Pins or unpins the memory.
     #[must_use]
     pub fn with_pin(mut self, pinned: bool) -> Self {
         self.pinned = Some(pinned);
         self
     }
 
-    /// Why.
+    /// Sets the reason.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
         self
     }
 
-    /// The text without the white space around it.
+    /// Returns the new text, trimmed.
     pub(super) fn checked_text(&self) -> Result<Option<String>> {
         self.text.as_deref().map(|text| bounds::check_text(text).map(str::to_owned)).transpose()
     }

@@ -1,15 +1,15 @@
-//! What every store of memories holds to, and how it says no.
+//! Rules shared by all memory stores, and their errors.
 
 use super::bounds;
 use cogniverse_sdk::{
-    Error, ErrorKind, Memory, MemoryEvent, MemoryEventKind, MemoryHit, MemoryId, MemoryScope, Result, Timestamp,
+    Error, ErrorCode, Memory, MemoryEvent, MemoryEventKind, MemoryHit, MemoryId, MemoryScope, Result, Timestamp,
     memory_store::MemoryChange,
 };
 use std::time::Duration;
 
 pub(super) fn unknown(scope: &MemoryScope, id: &MemoryId) -> Error {
-    let error = Error::new(
-        ErrorKind::NotFound,
+    let error = Error::of(
+        ErrorCode::MemoryUnknown,
         format!("no memory \"{id}\" in this scope; list the scope's memories for their ids"),
     );
     let error = error.with_context("agent", &scope.agent);
@@ -18,8 +18,8 @@ pub(super) fn unknown(scope: &MemoryScope, id: &MemoryId) -> Error {
 
 pub(super) fn over(memory: &Memory) -> Error {
     let since = memory.expires_at.unwrap_or(memory.updated_at);
-    Error::new(
-        ErrorKind::FailedPrecondition,
+    Error::of(
+        ErrorCode::MemoryExpired,
         format!(
             "memory \"{}\" is expired since {since}; give it another end, or pin it, in the same change",
             memory.id
@@ -28,10 +28,13 @@ pub(super) fn over(memory: &Memory) -> Error {
 }
 
 pub(super) fn taken(id: &MemoryId, by: &MemoryId) -> Error {
-    Error::new(ErrorKind::Conflict, format!("memory \"{by}\" has this text already; delete memory \"{id}\" instead"))
+    Error::of(
+        ErrorCode::MemoryDuplicate,
+        format!("memory \"{by}\" has this text already; delete memory \"{id}\" instead"),
+    )
 }
 
-/// What a change or an end of a memory leaves in its history.
+/// Creates the history entry of a change or a removal.
 pub(super) fn event(
     kind: MemoryEventKind,
     before: Option<&Memory>,

@@ -1,22 +1,24 @@
-//! Opening the memories of tenants.
+//! Access to the memories of tenants.
 
 use super::{
     backend_store::BackendMemoryStore,
-    document::{KIND, MEMORY, MODEL, field},
+    document::MODEL,
     embedding::Embedding,
-    inference::{Inference, TIMEOUT},
+    inference::{Models, TIMEOUT},
     lookup::Lookup,
     manager::{Inner, MemoryManager},
-    reembed,
+    schemas::{main, of_other_models, stage},
 };
 use crate::{
+    guarded_backend::GuardedBackend,
+    models::ModelRegistry,
     schemas::{SchemaManager, memory_schema},
-    tenants::TenantRegistry,
+    tenants::{Gate, TenantGrant},
 };
-use cogniverse_foundation::telemetry::TenantTelemetry;
+use cogniverse_foundation::telemetry::TelemetryManager;
 use cogniverse_sdk::{
-    BaseSchema, Clock, Error, ErrorKind, Filter, LanguageModel, Result, SchemaName, SearchBackend, SystemClock,
-    TenantId, TenantSchema, TextEmbedder,
+    BaseSchema, Clock, Error, ErrorCode, ErrorKind, LanguageModel, Operation, Result, SchemaName, SearchBackend,
+    SystemClock, TenantId, TenantSchema, TextEmbedder,
     schema_store::{DeployRequest, SchemaDeployment},
 };
 use std::{
@@ -25,141 +27,194 @@ use std::{
     time::Duration,
 };
 
-/// Opens tenants' memories on a backend, with one embedding model for all. Cheap to clone.
+/// A service that opens tenants' memories on a backend, with one embedding model for all. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct MemoryService {
     pub(super) backend: Arc<dyn SearchBackend>,
     pub(super) schemas: SchemaManager,
-    pub(super) tenants: TenantRegistry,
+    pub(super) gate: Gate,
     pub(super) embedding: Embedding,
-    inference: Option<Inference>,
-    telemetry: Option<TenantTelemetry>,
+    models: Option<Models>,
+    model_timeout: Duration,
+    telemetry: Option<TelemetryManager>,
     clock: Arc<dyn Clock>,
-    /// Tenants whose memories this process embeds anew, shared by clones.
+    /// Tenants whose memories this process is re-embedding, shared by clones.
     pub(super) reembedding: Arc<Mutex<HashSet<TenantId>>>,
 }
 
 impl MemoryService {
-    /// On a backend, with its schemas and tenants, and a model for vectors.
+    /// Creates a service over a backend with its schemas, a gate and an embedding model.
     ///
     /// # Errors
-    /// `InvalidInput` for a model that makes many vectors of a text.
+    /// `InvalidInput` for a model that makes several vectors of a text.
     pub fn new(
-        backend: Arc<dyn SearchBackend>,
+        backend: &GuardedBackend,
         schemas: SchemaManager,
-        tenants: TenantRegistry,
+        gate: Gate,
         embedder: Arc<dyn TextEmbedder>,
     ) -> Result<Self> {
         let embedding = Embedding::new(embedder)?;
         Ok(Self {
-            backend,
+            backend: backend.to_dyn(),
             schemas,
-            tenants,
+            gate,
             embedding,
-            inference: None,
+            models: None,
+            model_timeout: TIMEOUT,
             telemetry: None,
             clock: Arc::new(SystemClock),
             reembedding: Arc::default(),
         })
     }
 
-    /// A model that draws facts from what was said, and decides about them.
+    /// Sets the language model that extracts facts for every tenant.
     #[must_use]
     pub fn with_language_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
-        self.inference = Some(Inference { model, timeout: TIMEOUT });
+        self.models = Some(Models::One(model));
         self
     }
 
-    /// Time for each of the language model's answers (default 30 s), after which what was said is kept as it is.
+    /// Resolves the language model from each tenant's configuration. A configuration change applies from the next
+    /// turn on, even to memories that are open.
+    #[must_use]
+    pub fn with_models(mut self, models: ModelRegistry) -> Self {
+        self.models = Some(Models::OfTenants(models));
+        self
+    }
+
+    /// Sets the timeout of each answer of the language model (default 30 s), after which messages are stored
+    /// verbatim.
     #[must_use]
     pub fn with_model_timeout(mut self, timeout: Duration) -> Self {
-        if let Some(inference) = &mut self.inference {
-            inference.timeout = timeout;
-        }
+        self.model_timeout = timeout;
         self
     }
 
-    /// Brings tenants' telemetry configuration to the pipeline before their spans begin.
+    /// Sets the telemetry pipeline, which says for each tenant whether spans may record its texts.
     #[must_use]
-    pub fn with_telemetry(mut self, telemetry: TenantTelemetry) -> Self {
+    pub fn with_telemetry(mut self, telemetry: TelemetryManager) -> Self {
         self.telemetry = Some(telemetry);
         self
     }
 
-    /// Another clock.
+    /// Sets the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// A tenant's memory; its schema is deployed where it is not, in the dimensions of the embedding model.
+    /// Opens a tenant's memories, deploying their schema if needed in the dimensions of the embedding model.
     ///
     /// # Errors
-    /// `NotFound` and `FailedPrecondition` for a tenant that does not exist or is suspended; `FailedPrecondition` where the
-    /// memories were embedded by another model, with the way out.
+    /// `NotFound` and `FailedPrecondition` for a tenant that does not exist or is suspended; `FailedPrecondition`,
+    /// with the remedy, where another model embedded the memories.
     pub async fn open(&self, tenant: &TenantId) -> Result<MemoryManager> {
-        match self.find(tenant).await? {
-            Some(found) => Ok(found),
-            None => {
-                self.deploy(&main(tenant)?, self.embedding.dims()).await?;
-                Ok(self.manager(tenant, main(tenant)?))
-            }
-        }
+        let grant = self.gate.admit(tenant, Operation::Recall).await?;
+        let schema = self.prepare(tenant).await?;
+        Ok(self.manager(&grant, schema))
     }
 
-    /// A tenant's memory where there is one. Deploys nothing but other ways to rank.
-    ///
-    /// # Errors
-    /// As [`MemoryService::open`].
-    pub async fn find(&self, tenant: &TenantId) -> Result<Option<MemoryManager>> {
-        self.tenants.require_active(tenant).await?;
+    /// Returns the same service for the caller of a gate.
+    #[must_use]
+    pub fn for_caller(&self, gate: Gate) -> Self {
+        Self { gate, ..self.clone() }
+    }
+
+    /// Deploys a tenant's schema of memories if needed, whatever the tenant's state.
+    pub(crate) async fn prepare(&self, tenant: &TenantId) -> Result<TenantSchema> {
+        let (schema, dims) = (main(tenant)?, self.embedding.dims());
         let deployed = self.schemas.list(tenant).await?;
         let definition = |name: &TenantSchema| {
             deployed.iter().find(|deployed| deployed.schema == *name).map(|deployed| Arc::clone(&deployed.definition))
         };
-        if definition(&reembed::stage(tenant)?).is_some() {
-            return Err(Error::new(
-                ErrorKind::FailedPrecondition,
-                format!("the memories of tenant \"{tenant}\" are being embedded anew; call `reembed` again to end it"),
-            ));
+        if definition(&stage(tenant)?).is_some() {
+            return Err(under_way(tenant));
         }
-        let schema = main(tenant)?;
-        let Some(known) = definition(&schema) else { return Ok(None) };
-        if memory_schema::dims(&known) != Some(self.embedding.dims()) {
-            if self.backend.count(&schema, None).await? > 0 {
-                let dims = memory_schema::dims(&known).unwrap_or_default();
-                return Err(self.embedding.refused(tenant, &format!("a model of {dims} dimensions")));
+        match definition(&schema) {
+            None => self.deploy(&schema, dims).await?,
+            Some(known) if memory_schema::dims(&known) != Some(dims) => {
+                // Where nothing was remembered there is nothing to embed anew.
+                let former = memory_schema::dims(&known).unwrap_or_default();
+                match self.backend.drop_empty_schema(&schema).await {
+                    Ok(true) => self.deploy(&schema, dims).await?,
+                    // Another call came first.
+                    Err(e) if e.kind() == ErrorKind::NotFound => self.deploy(&schema, dims).await?,
+                    Err(e) if e.kind() != ErrorKind::Unsupported => return Err(e),
+                    Ok(false) | Err(_) => {
+                        return Err(self.embedding.refused(tenant, &format!("a model of {former} dimensions")));
+                    }
+                }
             }
-            // Nothing was remembered: there is nothing to embed anew.
-            self.backend.drop_schema(&schema).await?;
-            self.deploy(&schema, self.embedding.dims()).await?;
-        } else if *known != self.wanted(&schema, self.embedding.dims()).await? {
-            self.deploy(&schema, self.embedding.dims()).await?;
+            Some(known) if *known != self.wanted(&schema, dims).await? => self.deploy(&schema, dims).await?,
+            Some(_) => {}
         }
-        if let Some(other) = self.other_model(&schema).await? {
-            return Err(self.embedding.refused(tenant, &other));
-        }
-        Ok(Some(self.manager(tenant, schema)))
+        self.require_model(tenant, &schema).await?;
+        Ok(schema)
     }
 
-    fn manager(&self, tenant: &TenantId, schema: TenantSchema) -> MemoryManager {
+    /// Returns a tenant's memories if it has any, without deploying or dropping schemas.
+    ///
+    /// # Errors
+    /// Those of [`MemoryService::open`].
+    pub async fn find(&self, grant: &TenantGrant) -> Result<Option<MemoryManager>> {
+        let tenant = grant.tenant();
+        let schema = main(tenant)?;
+        let found = self.served(&schema).await?;
+        match self.served(&stage(tenant)?).await {
+            Ok(None) => {}
+            Ok(Some(_)) => return Err(under_way(tenant)),
+            // What is served goes on being served, as old as it is.
+            Err(e) if found.is_some() && matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {}
+            Err(e) => return Err(e),
+        }
+        let Some(known) = found else { return Ok(None) };
+        if memory_schema::dims(&known) != Some(self.embedding.dims()) {
+            if self.backend.count(&schema, None).await? == 0 {
+                return Ok(None);
+            }
+            let dims = memory_schema::dims(&known).unwrap_or_default();
+            return Err(self.embedding.refused(tenant, &format!("a model of {dims} dimensions")));
+        }
+        self.require_model(tenant, &schema).await?;
+        Ok(Some(self.manager(grant, schema)))
+    }
+
+    async fn served(&self, schema: &TenantSchema) -> Result<Option<Arc<BaseSchema>>> {
+        match self.backend.served(schema).await {
+            Ok(served) => Ok(Some(served.definition)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn require_model(&self, tenant: &TenantId, schema: &TenantSchema) -> Result<()> {
+        match self.other_model(schema).await? {
+            None => Ok(()),
+            Some(other) => Err(self.embedding.refused(tenant, &other)),
+        }
+    }
+
+    fn manager(&self, grant: &TenantGrant, schema: TenantSchema) -> MemoryManager {
         let clock = Arc::clone(&self.clock);
         let store =
-            BackendMemoryStore::new(Arc::clone(&self.backend), schema, self.embedding.dims(), Arc::clone(&clock));
+            BackendMemoryStore::new(Arc::clone(&self.backend), schema, self.embedding.dims(), Arc::clone(&clock))
+                .with_generation(grant.generation());
         let inner = Inner {
-            tenant: tenant.clone(),
+            tenant: grant.tenant().clone(),
+            generation: grant.generation(),
             store: Arc::new(store),
-            tenants: self.tenants.clone(),
+            gate: self.gate.clone(),
             embedding: self.embedding.clone(),
-            inference: self.inference.clone(),
+            models: self.models.clone(),
+            model_timeout: self.model_timeout,
             telemetry: self.telemetry.clone(),
             clock,
         };
         MemoryManager { inner: Arc::new(inner) }
     }
 
-    /// A model other than this one that made a vector of the schema.
+    /// Returns another model that made a vector in the schema, if any.
     async fn other_model(&self, schema: &TenantSchema) -> Result<Option<String>> {
         let others = of_other_models(self.embedding.model())?;
         if self.backend.count(schema, Some(&others)).await? == 0 {
@@ -169,7 +224,7 @@ impl MemoryService {
         Ok(Some(found.first().map(|document| document.text(MODEL)).unwrap_or("another model").to_owned()))
     }
 
-    /// The base schema of memories under the name of a tenant schema, in dimensions.
+    /// Returns the base schema of memories under a tenant schema's name, with the given dimensions.
     async fn wanted(&self, schema: &TenantSchema, dims: usize) -> Result<BaseSchema> {
         let base = self.schemas.loader().load(&SchemaName::parse(memory_schema::BASE)?).await?;
         let mut wanted = memory_schema::with_dims(&base, dims)?;
@@ -184,12 +239,9 @@ impl MemoryService {
     }
 }
 
-/// A tenant's memory schema.
-pub(super) fn main(tenant: &TenantId) -> Result<TenantSchema> {
-    Ok(TenantSchema::new(tenant, &SchemaName::parse(memory_schema::BASE)?))
-}
-
-/// Memories that another model embedded.
-pub(super) fn of_other_models(model: &str) -> Result<Filter> {
-    Ok(Filter::equals(field(KIND)?, MEMORY).and(Filter::equals(field(MODEL)?, model).negate()))
+fn under_way(tenant: &TenantId) -> Error {
+    Error::of(
+        ErrorCode::ReembeddingUnfinished,
+        format!("the memories of tenant \"{tenant}\" are being re-embedded; call `reembed` again to end it"),
+    )
 }

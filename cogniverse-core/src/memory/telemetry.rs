@@ -1,19 +1,20 @@
-//! The spans of memory, in OpenInference's words where it has them.
+//! Spans of memory, with OpenInference's attributes where they exist.
 
-use cogniverse_sdk::{Error, MemoryHit, TenantId};
+pub(super) use cogniverse_foundation::telemetry::failed;
+use cogniverse_sdk::{MemoryHit, TenantId};
 use serde_json::{Map, Value};
 use tracing::{Span, field::Empty};
 
-/// One call of a tenant's memory.
+/// Span: one call of a tenant's memory.
 const CALL: &str = "cogniverse.memory";
-/// A search of it.
+/// Span: a search of memories.
 const SEARCH: &str = "cogniverse.memory.search";
-/// The vectors of some texts.
+/// Span: the embedding of texts.
 const EMBED: &str = "cogniverse.memory.embed";
-/// A question to the language model.
+/// Span: a request to the language model.
 const ASK: &str = "cogniverse.memory.infer";
 
-/// A call by its name: `add`, `update` and so on.
+/// Opens the span of a call, such as `add` or `update`.
 pub(super) fn call(tenant: &TenantId, name: &'static str) -> Span {
     tracing::info_span!(
         CALL,
@@ -25,7 +26,7 @@ pub(super) fn call(tenant: &TenantId, name: &'static str) -> Span {
     )
 }
 
-/// Texts go to `tracing` only where the tenant allows it (`content`).
+/// Opens the span of a search. Texts go to `tracing` only where the tenant allows it (`content`).
 pub(super) fn search(tenant: &TenantId, query: &str, top_k: usize, content: bool) -> Span {
     let span = tracing::info_span!(
         SEARCH,
@@ -43,7 +44,7 @@ pub(super) fn search(tenant: &TenantId, query: &str, top_k: usize, content: bool
     span
 }
 
-/// What was found, as a JSON array; with its texts where the tenant allows it.
+/// Records the hits as a JSON array, with their texts where the tenant allows it.
 pub(super) fn found(span: &Span, hits: &[MemoryHit], content: bool) {
     span.record("memory.count", hits.len());
     if span.is_disabled() {
@@ -80,9 +81,4 @@ pub(super) fn ask(tenant: &TenantId, model: &str, what: &'static str) -> Span {
         llm.token_count.prompt = Empty,
         llm.token_count.completion = Empty,
     )
-}
-
-/// Says in the current span that the work failed, and as what.
-pub(super) fn failed(error: &Error) {
-    tracing::error!(exception.r#type = ?error.kind(), "{}", error.chain());
 }

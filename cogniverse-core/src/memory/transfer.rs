@@ -1,12 +1,12 @@
-//! Memories as lines of JSON, with a checksum: to look at, to keep, and to bring elsewhere.
+//! Export and import of memories as JSON lines with a checksum.
 //!
-//! The first line names the format and the tenant, each further line is a memory, the last has their number and the SHA-256
-//! of all lines before it. Vectors and histories are not part of it: whoever imports embeds with its own model, and begins a
-//! history that says where a memory came from. A backup of the tenant carries both.
+//! The first line names the format and the tenant, each further line is a memory, and the last holds their number and
+//! the SHA-256 of all lines before it. Vectors and histories are not included: an import embeds with its own model
+//! and starts a history that records the source. A backup of the tenant includes both.
 
 use super::{bounds, manager::MemoryManager};
 use cogniverse_sdk::{
-    Error, ErrorKind, Memory, MemoryReach, MemoryScope, Result, TenantId, TextKind, Timestamp,
+    Error, ErrorKind, Memory, MemoryReach, MemoryScope, Operation, Result, TenantId, TextKind, Timestamp, json_problem,
     memory::NewMemory,
     memory_store::{AddMemories, Added, ListMemories},
 };
@@ -17,13 +17,13 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWr
 
 const FORMAT: &str = "cogniverse-memories";
 const VERSION: u32 = 1;
-/// Memories that are read at once.
+/// The number of memories read at once.
 const PAGE: usize = 500;
-/// Memories that one import takes.
+/// The largest number of memories in one import.
 const MAX_IMPORT: usize = 1_000_000;
-/// The longest line: a text and metadata at their largest, each character escaped.
+/// The longest line in bytes: text and metadata at their limits, with every character escaped.
 const MAX_LINE_BYTES: u64 = 256 << 10;
-/// The largest export that an import takes, as it holds all of it until its checksum is right.
+/// The largest import in bytes, as all of it is held in memory until its checksum is verified.
 const MAX_IMPORT_BYTES: u64 = 1 << 30;
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -42,25 +42,25 @@ struct Tail {
     sha256: String,
 }
 
-/// What an import did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+/// The result of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// Memories that are stored now.
+    /// The number of memories stored.
     pub added: u64,
-    /// Memories whose text their scope had already.
+    /// The number of memories whose text their scope already had.
     pub known: u64,
 }
 
 impl MemoryManager {
-    /// Writes all memories of a reach, expired ones too; answers how many.
+    /// Writes all memories of a reach, expired ones included, and returns how many.
     ///
     /// # Errors
-    /// Where memories cannot be read, or `out` cannot be written: what was written then has no last line, and no import takes
-    /// it.
+    /// Any error of reading memories or of writing to `out`. The output is then incomplete, without its last line,
+    /// and no import accepts it.
     pub async fn export(&self, reach: impl Into<MemoryReach>, out: &mut (impl AsyncWrite + Unpin)) -> Result<u64> {
-        let span = self.begin("export").await?;
-        let written = self.write_all(reach.into(), out).await;
+        let (grant, span) = self.begin("export", Operation::Recall).await?;
+        let written = grant.run(self.write_all(reach.into(), out)).await;
         self.end(&span, written)
     }
 
@@ -92,18 +92,18 @@ impl MemoryManager {
         Ok(memories)
     }
 
-    /// Adds the memories of an export, of this or another tenant, to the scopes that they had. All of it is read and its
-    /// checksum compared before the first is added. Again: adds nothing.
+    /// Adds the memories of an export, of this or another tenant, to their scopes. The whole input is read and its
+    /// checksum verified before the first is added. Importing it again adds nothing.
     ///
     /// # Errors
-    /// `Corrupt` for what is no export, is cut or was changed; as [`MemoryManager::add`].
+    /// `Corrupt` for input that is not an export, is truncated or was changed; those of [`MemoryManager::add`].
     pub async fn import(&self, input: impl AsyncBufRead + Unpin) -> Result<ImportReport> {
-        let span = self.begin("import").await?;
+        let (grant, span) = self.begin("import", Operation::Remember).await?;
         let imported = async {
             let (from, memories) = read_export(input).await?;
             self.add_all(&from, memories).await
         };
-        let imported = imported.await;
+        let imported = grant.run(imported).await;
         self.end(&span, imported)
     }
 
@@ -140,10 +140,10 @@ impl MemoryManager {
     }
 }
 
-/// The memories of an export whose checksum is right, and whose they were. Stores nothing.
+/// Reads an export, verifies its checksum, and returns its tenant and memories. Stores nothing.
 ///
 /// # Errors
-/// `Corrupt` for what is no export, is cut or was changed.
+/// `Corrupt` for input that is not an export, is truncated or was changed.
 pub async fn read_export(mut input: impl AsyncBufRead + Unpin) -> Result<(TenantId, Vec<Memory>)> {
     let mut hasher = Sha256::new();
     let first = read_line(&mut input).await?.ok_or_else(|| broken("it is empty"))?;
@@ -181,7 +181,7 @@ pub async fn read_export(mut input: impl AsyncBufRead + Unpin) -> Result<(Tenant
     }
 }
 
-/// The next line without its end; none at the end.
+/// Returns the next line without its end; `None` at the end.
 async fn read_line(input: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<String>> {
     let mut line = Vec::new();
     let unread = |e: std::io::Error| broken("it cannot be read").with_source(e);
@@ -208,7 +208,7 @@ fn unwritten(error: std::io::Error) -> Error {
 }
 
 fn parse<T: DeserializeOwned>(line: &str) -> Result<T> {
-    serde_json::from_str(line).map_err(|e| broken("a line is not what it must be").with_source(e))
+    serde_json::from_str(line).map_err(|e| broken("a line is not what it must be").with_source(json_problem(&e)))
 }
 
 async fn write_line(out: &mut (impl AsyncWrite + Unpin), hasher: &mut Sha256, value: &impl Serialize) -> Result<()> {

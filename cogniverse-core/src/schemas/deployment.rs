@@ -1,17 +1,17 @@
-//! What a deployment does to each schema, and why one is refused: the same on every backend.
+//! Effects and refusals of deployments, shared by all backends.
 
 use super::{Schema, SchemaDifference};
 use cogniverse_sdk::{
-    BaseSchema, Error, ErrorKind, Result, TenantSchema,
+    BaseSchema, Error, ErrorCode, Result, TenantSchema,
     schema_store::{DeployReport, DeployRequest, SchemaAction},
 };
 use std::{collections::HashSet, fmt::Display, sync::Arc};
 
-/// Understands every definition of a request.
+/// Compiles every definition of a request.
 ///
 /// # Errors
-/// `InvalidInput` for a definition under another name or that cannot be understood; `Conflict` where two schemas of the
-/// request have one physical name.
+/// `InvalidInput` for a definition with a mismatched name or that does not compile; `Conflict` where two schemas of
+/// the request share a physical name.
 pub fn compile_request(request: &DeployRequest) -> Result<Vec<Schema>> {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut schemas = Vec::with_capacity(request.deployments.len());
@@ -25,16 +25,19 @@ pub fn compile_request(request: &DeployRequest) -> Result<Vec<Schema>> {
             )));
         }
         if !seen.insert(schema.physical_name()) {
-            return Err(Error::new(ErrorKind::Conflict, format!("the name \"{schema}\" is twice in one deployment"))
-                .with_context("tenant", schema.tenant())
-                .with_context("base", schema.base()));
+            return Err(Error::of(
+                ErrorCode::SchemaNameTaken,
+                format!("the name \"{schema}\" is twice in one deployment"),
+            )
+            .with_context("tenant", schema.tenant())
+            .with_context("base", schema.base()));
         }
         schemas.push(Schema::compile(Arc::clone(&deployment.definition))?);
     }
     Ok(schemas)
 }
 
-/// What taking over a schema would do to the deployed one.
+/// Returns the effect of deploying a schema over the deployed one.
 #[must_use]
 pub fn action(wanted: &Schema, deployed: Option<&BaseSchema>) -> SchemaAction {
     match deployed.map(|deployed| wanted.difference(deployed)) {
@@ -45,14 +48,14 @@ pub fn action(wanted: &Schema, deployed: Option<&BaseSchema>) -> SchemaAction {
     }
 }
 
-/// Refuses a change that stored documents would not fit.
+/// Refuses a change that stored documents do not fit.
 ///
 /// # Errors
-/// `FailedPrecondition` that says what differs, and the remedy.
+/// `FailedPrecondition` with the difference and the remedy.
 pub fn refuse_refeed(schema: &TenantSchema, action: &SchemaAction) -> Result<()> {
     let SchemaAction::Refeed { what } = action else { return Ok(()) };
-    Err(Error::new(
-        ErrorKind::FailedPrecondition,
+    Err(Error::of(
+        ErrorCode::SchemaDiffers,
         format!(
             "schema \"{}\" differs from the deployed one in what documents hold ({}); drop it by name, deploy it and ingest again",
             schema.base(),
@@ -62,17 +65,17 @@ pub fn refuse_refeed(schema: &TenantSchema, action: &SchemaAction) -> Result<()>
     .with_context("tenant", schema.tenant()))
 }
 
-/// The report on a request, from one action per deployment.
+/// Creates the report on a request from one action per deployment.
 #[must_use]
 pub fn report(request: &DeployRequest, actions: Vec<SchemaAction>) -> DeployReport {
     DeployReport::new(request.deployments.iter().map(|deployment| deployment.schema.clone()).zip(actions).collect())
 }
 
-/// A physical name that another pair holds (invariant 2).
+/// Returns the error for a physical name that another pair holds ([invariant 2](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#2)).
 #[must_use]
 pub fn name_is_held(schema: &TenantSchema, tenant: impl Display, base: impl Display) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
+    Error::of(
+        ErrorCode::SchemaNameTaken,
         format!(
             "the name \"{}\" of (tenant {}, schema {}) is held by (tenant {tenant}, schema {base}); \
              rename the tenant or the base schema",

@@ -1,4 +1,4 @@
-//! A schema in words.
+//! Readable descriptions of schemas.
 
 use super::Schema;
 use cogniverse_sdk::{
@@ -7,45 +7,48 @@ use cogniverse_sdk::{
 };
 use std::fmt;
 
-/// What a schema holds and how it ranks, for people. `Display` writes it as text.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// A description of a schema's fields and strategies. `Display` formats it as text.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct SchemaDescription {
-    /// Its name.
+    /// The schema's name.
     pub name: SchemaName,
-    /// Its fields.
+    /// The fields.
     pub fields: Vec<FieldDescription>,
-    /// Its strategies, by name.
+    /// The strategies, sorted by name.
     pub strategies: Vec<StrategyDescription>,
 }
 
-/// One field.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// A description of a field.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct FieldDescription {
-    /// Its name.
+    /// The field's name.
     pub name: String,
-    /// Its type.
+    /// The field's type.
     pub field_type: String,
-    /// Whether filters may name it.
+    /// Whether filters may name the field.
     pub filterable: bool,
-    /// Whether words in it are searched.
+    /// Whether words in the field are searched.
     pub searched: bool,
 }
 
-/// One strategy.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// A description of a strategy.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct StrategyDescription {
-    /// Its name.
+    /// The strategy's name.
     pub name: String,
-    /// Whether it needs the query's words.
+    /// Whether the strategy needs query text.
     pub needs_text: bool,
-    /// The query tensors it needs.
+    /// The query tensors that the strategy needs.
     pub needs_vectors: Vec<String>,
-    /// How many of the best the second phase scores again; none without one.
+    /// The number of hits that the second phase rescores; `None` without one.
     pub rerank_count: Option<usize>,
 }
 
 impl SchemaDescription {
-    /// Of a schema.
+    /// Describes a schema.
     #[must_use]
     pub fn of(schema: &Schema) -> Self {
         let fields = schema.fields().iter().map(|field| FieldDescription {

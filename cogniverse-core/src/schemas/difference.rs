@@ -1,39 +1,57 @@
-//! What differs between a schema and the deployed one, by what it means for stored documents.
+//! Differences between a schema and the deployed one, by their effect on stored documents.
 
 use super::Schema;
 use cogniverse_sdk::{
     BaseSchema,
-    schema::{Field, FieldSet, RankProfile},
+    schema::{Field, FieldSet, FieldType, Indexing, RankProfile},
 };
 use std::fmt::Display;
 
-/// What differs between a schema and the deployed one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The difference between a schema and the deployed one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SchemaDifference {
-    /// Nothing.
+    /// There is no difference.
     None,
-    /// Ways to rank: stored documents stay as they are.
+    /// Rank profiles or optional fields differ: documents stay as they are.
     Ranking(Vec<String>),
-    /// Fields: stored documents would not fit.
+    /// Required fields differ: stored documents do not fit.
     Documents(Vec<String>),
 }
 
 impl Schema {
-    /// What this schema would change in a deployed one.
+    /// Compares this schema with a deployed one.
     #[must_use]
     pub fn difference(&self, deployed: &BaseSchema) -> SchemaDifference {
         let name = |field: &Field| field.name.to_string();
-        let fields = changes("field", &self.base().document.fields, &deployed.document.fields, name);
+        let known = &deployed.document.fields;
+        let added = |field: &&Field| is_addable(field) && known.iter().all(|known| known.name != field.name);
+        let wanted: Vec<Field> = self.base().document.fields.iter().filter(|field| !added(field)).cloned().collect();
+        let fields = changes("field", &wanted, known, name);
         if !fields.is_empty() {
             return SchemaDifference::Documents(fields);
         }
+        let mut ranking: Vec<String> = self
+            .base()
+            .document
+            .fields
+            .iter()
+            .filter(added)
+            .map(|field| format!("field {} is new", field.name))
+            .collect();
         let name = |profile: &RankProfile| profile.name.to_string();
-        let mut ranking = changes("rank profile", &self.base().rank_profiles, &deployed.rank_profiles, name);
+        ranking.extend(changes("rank profile", &self.base().rank_profiles, &deployed.rank_profiles, name));
         ranking.extend(changes("field set", &self.base().fieldsets, &deployed.fieldsets, |set: &FieldSet| {
             set.name.clone()
         }));
         if ranking.is_empty() { SchemaDifference::None } else { SchemaDifference::Ranking(ranking) }
     }
+}
+
+/// Returns whether documents stored without the field are complete: nothing ranks by it, and nothing is derived from
+/// it.
+fn is_addable(field: &Field) -> bool {
+    !matches!(field.field_type, FieldType::Tensor(_)) && !field.has(Indexing::Index)
 }
 
 fn changes<T: PartialEq, N: PartialEq + Display>(

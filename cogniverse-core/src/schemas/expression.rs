@@ -1,14 +1,16 @@
-//! Vespa's ranking expressions, as far as the schemas use them: text to syntax tree.
+//! The parser of ranking expressions: the subset of Vespa's language that schemas use.
 
 use cogniverse_sdk::{Error, Result};
 use std::fmt;
 
-/// How deep parentheses and calls may nest.
+/// The most levels of nested parentheses and calls.
 const MAX_DEPTH: usize = 64;
-/// How long an expression may be, in bytes.
+/// The most operators in an expression: a chain of them makes a tree as deep as it is long.
+const MAX_OPERATORS: usize = 256;
+/// The longest expression in bytes.
 const MAX_LENGTH: usize = 16_384;
 
-/// A syntax tree. Grouping and white space are gone.
+/// A node of the syntax tree, without grouping and white space.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Node {
     Number(f64),
@@ -51,7 +53,7 @@ pub(crate) fn parse(text: &str) -> Result<Node> {
         return Err(wrong(format!("it is longer than {MAX_LENGTH} bytes")));
     }
     let tokens = tokens(text).map_err(wrong)?;
-    let mut parser = Parser { tokens: tokens.into_iter().peekable(), depth: 0 };
+    let mut parser = Parser { tokens: tokens.into_iter().peekable(), depth: 0, operators: 0 };
     let node = parser.sum().map_err(wrong)?;
     match parser.tokens.next() {
         None => Ok(node),
@@ -59,7 +61,7 @@ pub(crate) fn parse(text: &str) -> Result<Node> {
     }
 }
 
-/// At most 200 characters of an expression, for a message.
+/// Truncates an expression to 200 characters for a message.
 pub(crate) fn shortened(text: &str) -> String {
     text.chars().take(200).collect()
 }
@@ -76,7 +78,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             c if c.is_ascii_digit() || c == '.' => {
                 let length = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
                 let number = rest.get(..length).unwrap_or_default();
-                tokens.push(Token::Number(number.parse().map_err(|_| format!("\"{number}\" is no number"))?));
+                tokens.push(Token::Number(number.parse().map_err(|_| format!("\"{number}\" is not a number"))?));
                 length
             }
             c if c.is_ascii_alphabetic() || c == '_' => {
@@ -106,9 +108,18 @@ fn spelled(token: &Token) -> String {
 struct Parser {
     tokens: std::iter::Peekable<std::vec::IntoIter<Token>>,
     depth: usize,
+    operators: usize,
 }
 
 impl Parser {
+    fn join(&mut self, operator: Operator, left: Node, right: Node) -> Result<Node, String> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            return Err(format!("it has more than {MAX_OPERATORS} operators; say it in fewer"));
+        }
+        Ok(Node::Binary(operator, Box::new(left), Box::new(right)))
+    }
+
     fn take(&mut self, symbol: char) -> bool {
         self.tokens.next_if_eq(&Token::Symbol(symbol)).is_some()
     }
@@ -131,7 +142,8 @@ impl Parser {
             } else {
                 return Ok(left);
             };
-            left = Node::Binary(operator, Box::new(left), Box::new(self.product()?));
+            let right = self.product()?;
+            left = self.join(operator, left, right)?;
         }
     }
 
@@ -145,7 +157,8 @@ impl Parser {
             } else {
                 return Ok(left);
             };
-            left = Node::Binary(operator, Box::new(left), Box::new(self.atom()?));
+            let right = self.atom()?;
+            left = self.join(operator, left, right)?;
         }
     }
 
@@ -202,13 +215,17 @@ mod tests {
             ("f(a", "\")\" was expected"),
             ("a b", "\"b\" was not expected"),
             ("a ^ 2", "'^'"),
-            ("1.2.3", "no number"),
+            ("1.2.3", "not a number"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
         assert!(parse(&"(".repeat(10_000)).unwrap_err().to_string().contains("deeper"));
         assert!(parse(&"-".repeat(10_000)).unwrap_err().to_string().contains("deeper"));
+        for chain in [["a"; 1_200].join(" + "), ["a"; 8_000].join("*"), ["(a-b)"; 2_000].join("/")] {
+            assert!(parse(&chain).unwrap_err().to_string().contains("more than 256 operators"));
+        }
+        assert!(parse(&["a"; 257].join("+")).is_ok());
     }
 
     proptest! {

@@ -1,24 +1,25 @@
-//! Base schemas from a folder of JSON files, from memory, and those that come with this library.
+//! Schema loaders: from a folder of JSON files, from memory, and the schemas shipped with this library.
 
 use async_trait::async_trait;
-use cogniverse_sdk::{BaseSchema, Error, ErrorKind, Result, SchemaLoader, SchemaName};
+use cogniverse_sdk::{BaseSchema, Error, ErrorCode, ErrorKind, Result, SchemaLoader, SchemaName};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-/// What a schema file's name ends with, after the schema's own.
+/// The suffix of a schema file after the schema's name.
 const SUFFIX: &str = "_schema.json";
 
-/// Loads `<name>_schema.json` files of one folder. A file is read when it is asked for, so a change is seen at once.
+/// A loader of `<name>_schema.json` files in one folder. A file is read on each request, so that changes are seen at
+/// once.
 #[derive(Debug, Clone)]
 pub struct FilesystemSchemaLoader {
     folder: PathBuf,
 }
 
 impl FilesystemSchemaLoader {
-    /// The files of a folder.
+    /// Creates a loader for a folder.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
@@ -29,8 +30,8 @@ impl FilesystemSchemaLoader {
 impl SchemaLoader for FilesystemSchemaLoader {
     async fn list(&self) -> Result<Vec<SchemaName>> {
         let unreadable = |e: std::io::Error| {
-            Error::new(
-                ErrorKind::Unavailable,
+            Error::of(
+                ErrorCode::FileUnreadable,
                 format!(
                     "the schema folder {} cannot be read; give a folder with *{SUFFIX} files",
                     self.folder.display()
@@ -56,18 +57,18 @@ impl SchemaLoader for FilesystemSchemaLoader {
         match tokio::fs::read_to_string(&path).await {
             Ok(text) => parse(name, &text, &path),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::unknown("schema", name, self.list().await?).with_context("folder", self.folder.display()))
+                Err(unknown(name, self.list().await?).with_context("folder", self.folder.display()))
             }
             Err(e) => {
                 let message =
                     format!("the schema file {} cannot be read; check that it is a readable text file", path.display());
-                Err(Error::new(ErrorKind::Unavailable, message).with_source(e))
+                Err(Error::of(ErrorCode::FileUnreadable, message).with_source(e))
             }
         }
     }
 }
 
-/// The text of a schema file, which must hold the schema of that name and be one that works.
+/// Parses and compiles the text of a schema file, which must hold the schema of that name.
 fn parse(name: &SchemaName, text: &str, source: &Path) -> Result<Arc<BaseSchema>> {
     let broken = |e: serde_json::Error| {
         let place = if e.line() > 0 { format!(" (line {}, column {})", e.line(), e.column()) } else { String::new() };
@@ -89,14 +90,14 @@ fn parse(name: &SchemaName, text: &str, source: &Path) -> Result<Arc<BaseSchema>
     Ok(schema)
 }
 
-/// Base schemas that are held in memory: for tests, and for services that make their own.
+/// A loader of schemas held in memory, for tests and for services that build their own.
 #[derive(Debug, Clone, Default)]
 pub struct InMemorySchemaLoader {
     schemas: BTreeMap<SchemaName, Arc<BaseSchema>>,
 }
 
 impl InMemorySchemaLoader {
-    /// These schemas; of two with one name the last counts.
+    /// Creates a loader; of schemas with the same name the last is used.
     #[must_use]
     pub fn new(schemas: impl IntoIterator<Item = BaseSchema>) -> Self {
         Self { schemas: schemas.into_iter().map(|schema| (schema.name.clone(), Arc::new(schema))).collect() }
@@ -110,41 +111,35 @@ impl SchemaLoader for InMemorySchemaLoader {
     }
 
     async fn load(&self, name: &SchemaName) -> Result<Arc<BaseSchema>> {
-        self.schemas.get(name).cloned().ok_or_else(|| Error::unknown("schema", name, self.schemas.keys()))
+        self.schemas.get(name).cloned().ok_or_else(|| unknown(name, self.schemas.keys()))
     }
 }
 
-/// The schemas that come with this library: those of `configs/schemas`, for users who bring none.
+/// A loader of the schemas shipped with this library, those of `configs/schemas`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EmbeddedSchemaLoader;
 
-/// The files as they were when this library was built.
+/// The files as of the build of this library.
 const SHIPPED: [(&str, &str); 8] = [
-    ("agent_memories", include_str!("../../../configs/schemas/agent_memories_schema.json")),
-    (
-        "video_colpali_smol500_mv_frame",
-        include_str!("../../../configs/schemas/video_colpali_smol500_mv_frame_schema.json"),
-    ),
-    (
-        "video_colqwen_omni_mv_chunk_30s",
-        include_str!("../../../configs/schemas/video_colqwen_omni_mv_chunk_30s_schema.json"),
-    ),
-    ("video_text_minilm_mv_segment", include_str!("../../../configs/schemas/video_text_minilm_mv_segment_schema.json")),
+    ("agent_memories", include_str!("../../schemas/agent_memories_schema.json")),
+    ("video_colpali_smol500_mv_frame", include_str!("../../schemas/video_colpali_smol500_mv_frame_schema.json")),
+    ("video_colqwen_omni_mv_chunk_30s", include_str!("../../schemas/video_colqwen_omni_mv_chunk_30s_schema.json")),
+    ("video_text_minilm_mv_segment", include_str!("../../schemas/video_text_minilm_mv_segment_schema.json")),
     (
         "video_videoprism_base_mv_chunk_30s",
-        include_str!("../../../configs/schemas/video_videoprism_base_mv_chunk_30s_schema.json"),
+        include_str!("../../schemas/video_videoprism_base_mv_chunk_30s_schema.json"),
     ),
     (
         "video_videoprism_large_mv_chunk_30s",
-        include_str!("../../../configs/schemas/video_videoprism_large_mv_chunk_30s_schema.json"),
+        include_str!("../../schemas/video_videoprism_large_mv_chunk_30s_schema.json"),
     ),
     (
         "video_videoprism_lvt_base_sv_chunk_6s",
-        include_str!("../../../configs/schemas/video_videoprism_lvt_base_sv_chunk_6s_schema.json"),
+        include_str!("../../schemas/video_videoprism_lvt_base_sv_chunk_6s_schema.json"),
     ),
     (
         "video_videoprism_lvt_large_sv_chunk_6s",
-        include_str!("../../../configs/schemas/video_videoprism_lvt_large_sv_chunk_6s_schema.json"),
+        include_str!("../../schemas/video_videoprism_lvt_large_sv_chunk_6s_schema.json"),
     ),
 ];
 
@@ -157,7 +152,85 @@ impl SchemaLoader for EmbeddedSchemaLoader {
     async fn load(&self, name: &SchemaName) -> Result<Arc<BaseSchema>> {
         match SHIPPED.iter().find(|(shipped, _)| *shipped == name.as_str()) {
             Some((_, text)) => parse(name, text, Path::new(&format!("{name}{SUFFIX}"))),
-            None => Err(Error::unknown("schema", name, SHIPPED.iter().map(|(shipped, _)| shipped))),
+            None => Err(unknown(name, SHIPPED.iter().map(|(shipped, _)| shipped))),
+        }
+    }
+}
+
+/// A loader that combines a service's own schemas with the shipped ones. Where both have a name, their contents must
+/// be equal unless [`WithShippedSchemas::overriding`] was called.
+#[derive(Debug, Clone)]
+pub struct WithShippedSchemas {
+    own: Arc<dyn SchemaLoader>,
+    own_counts: bool,
+}
+
+impl WithShippedSchemas {
+    /// Combines own schemas with the shipped ones.
+    #[must_use]
+    pub fn new(own: Arc<dyn SchemaLoader>) -> Self {
+        Self { own, own_counts: false }
+    }
+
+    /// Prefers the own schema where both have a name.
+    #[must_use]
+    pub fn overriding(mut self) -> Self {
+        self.own_counts = true;
+        self
+    }
+
+    /// Detects conflicting names before anything is deployed.
+    ///
+    /// # Errors
+    /// `Conflict` that names the schema; any error of the own loader.
+    pub async fn check(&self) -> Result<()> {
+        for name in self.own.list().await? {
+            if is_shipped(&name) {
+                self.load(&name).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown<S: std::fmt::Display>(name: &SchemaName, existing: impl IntoIterator<Item = S>) -> Error {
+    Error::unknown("schema", name, existing).with_code(ErrorCode::SchemaUnknown)
+}
+
+fn is_shipped(name: &SchemaName) -> bool {
+    SHIPPED.iter().any(|(shipped, _)| *shipped == name.as_str())
+}
+
+#[async_trait]
+impl SchemaLoader for WithShippedSchemas {
+    async fn list(&self) -> Result<Vec<SchemaName>> {
+        let mut names: BTreeSet<SchemaName> = EmbeddedSchemaLoader.list().await?.into_iter().collect();
+        names.extend(self.own.list().await?);
+        Ok(names.into_iter().collect())
+    }
+
+    async fn load(&self, name: &SchemaName) -> Result<Arc<BaseSchema>> {
+        let own = match self.own.load(name).await {
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            own => Some(own?),
+        };
+        match (own, is_shipped(name)) {
+            (None, true) => EmbeddedSchemaLoader.load(name).await,
+            (None, false) => Err(unknown(name, self.list().await?)),
+            (Some(own), false) => Ok(own),
+            (Some(own), true) if self.own_counts => Ok(own),
+            (Some(own), true) => {
+                let shipped = EmbeddedSchemaLoader.load(name).await?;
+                if own == shipped {
+                    return Ok(shipped);
+                }
+                Err(Error::of(
+                    ErrorCode::SchemaNameTaken,
+                    format!(
+                        "the schema \"{name}\" comes with this library and your schema loader has another of that name; name yours otherwise, or say that it counts by schema_overrides in place of schema_loader"
+                    ),
+                ))
+            }
         }
     }
 }

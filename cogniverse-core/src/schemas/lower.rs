@@ -1,4 +1,4 @@
-//! From a syntax tree to a [`Score`]: recognises the formulas that the schemas use, and checks what they name.
+//! Lowering of syntax trees to [`Score`]s: recognizes the formulas that schemas use and checks the names in them.
 
 use super::{
     expression::{self, Node, Operator},
@@ -11,22 +11,26 @@ use cogniverse_sdk::{
 };
 use std::collections::HashMap;
 
-/// The forms that exist, for the message about one that does not.
+/// The supported forms, for the error about an unsupported one.
 const FORMS: &str = "bm25(F), closeness(field, F), MaxSim as sum(reduce(sum(query(q) * attribute(F), v), max, p), t), the same over \
                      unpack_bits(attribute(F)), hamming MaxSim as sum(reduce(1/(1 + sum(hamming(query(q), attribute(F)), v)), max, p), t), \
                      sum(query(q) * attribute(F), v), sums of these, and multiples by a number";
 
-/// How often one expression may name functions, one inside the other.
+/// The most expansions of functions in one expression.
 const MAX_EXPANSIONS: usize = 1000;
 
-/// Understands the expressions of one rank profile.
+/// The greatest height of a tree with its functions expanded.
+const MAX_HEIGHT: usize = 400;
+
+/// The lowering of one rank profile's expressions.
 pub(super) struct Lowering<'s> {
     fields: &'s [Field],
     profile: &'s RankProfile,
     functions: HashMap<&'s str, Node>,
     queries: HashMap<&'s str, &'s TensorType>,
     expansions: usize,
-    /// What the expressions that were understood so far need.
+    height: usize,
+    /// The inputs that the expressions so far need.
     pub(super) inputs: StrategyInputs,
 }
 
@@ -48,22 +52,29 @@ impl<'s> Lowering<'s> {
                 return Err(Error::invalid(format!("the input \"{}\" is declared twice", input.name)));
             }
         }
-        Ok(Self { fields, profile, functions, queries, expansions: 0, inputs: StrategyInputs::default() })
+        Ok(Self { fields, profile, functions, queries, expansions: 0, height: 0, inputs: StrategyInputs::default() })
     }
 
-    /// The score of an expression.
+    /// Compiles an expression to a score.
     pub(super) fn score(&mut self, text: &str) -> Result<Score> {
         let node = expression::parse(text)?;
         let node = self.expand(node, &mut Vec::new())?;
         self.lower(&node, text)
     }
 
-    /// Puts functions in the place of their names, and drops casts to float, which change no value here.
+    /// Expands functions, and drops casts to float, which change no value here.
     fn expand(&mut self, node: Node, within: &mut Vec<String>) -> Result<Node> {
         self.expansions += 1;
-        if self.expansions > MAX_EXPANSIONS {
+        self.height += 1;
+        if self.expansions > MAX_EXPANSIONS || self.height > MAX_HEIGHT {
             return Err(Error::invalid("the functions of this rank profile grow without end; write them out"));
         }
+        let expanded = self.expand_one(node, within)?;
+        self.height -= 1;
+        Ok(expanded)
+    }
+
+    fn expand_one(&mut self, node: Node, within: &mut Vec<String>) -> Result<Node> {
         Ok(match node {
             Node::Name(name) => match self.functions.get(name.as_str()).cloned() {
                 None => Node::Name(name),
@@ -179,7 +190,7 @@ impl<'s> Lowering<'s> {
         Ok(Score::Closeness { field: field.name.clone(), metric })
     }
 
-    /// `body` is what `reduce(…, max, mapped)` reduces.
+    /// Compiles `reduce(body, max, mapped)`.
     fn max_sim(&mut self, body: &Node, mapped: &str, token: &str, text: &str) -> Result<Score> {
         let check = |input: &TensorType, tensor: &TensorType| {
             if tensor.mapped() != Some(mapped) || input.mapped() != Some(token) {
@@ -316,7 +327,7 @@ fn is_number(node: &Node, value: f64) -> bool {
     matches!(node, Node::Number(number) if (number - value).abs() < f64::EPSILON)
 }
 
-/// `1/(1 + sum(hamming(query(q), attribute(F)), v))`: the query, the field and the dimension.
+/// Matches `1/(1 + sum(hamming(query(q), attribute(F)), v))` and returns the query, the field and the dimension.
 fn hamming(node: &Node) -> Option<(&str, &str, &str)> {
     let Node::Binary(Operator::Divide, one, below) = node else { return None };
     let Node::Binary(Operator::Add, also_one, sum) = &**below else { return None };
@@ -332,11 +343,11 @@ fn hamming(node: &Node) -> Option<(&str, &str, &str)> {
     Some((query, field, dimension))
 }
 
-/// A query tensor times a document tensor.
+/// The product of a query tensor and a document tensor.
 struct Product<'n> {
     query: &'n str,
     field: &'n str,
-    /// The document's bits are read as numbers, and whether as -1 and 1.
+    /// Set where the document's bits are read as numbers; `true` for -1 and 1.
     bits: Option<bool>,
 }
 

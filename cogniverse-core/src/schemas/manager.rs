@@ -1,77 +1,103 @@
-//! A tenant's schemas: deploy, list, describe, verify, drop.
+//! Management of tenants' schemas: deploy, list, describe, verify, drop.
 
 use super::{Schema, SchemaDescription, SchemaDifference, memory_schema};
+use cogniverse_foundation::AuditRecorder;
 use cogniverse_sdk::{
-    BaseSchema, DeployedSchema, Error, ErrorKind, Result, SchemaLoader, SchemaName, SearchBackend, TenantId,
-    TenantSchema,
-    schema_store::{DeployReport, DeployRequest, SchemaDeployment},
+    AuditEvent, AuditLog, BaseSchema, Caller, DeployedSchema, Error, ErrorCode, ErrorKind, Result, SchemaLoader,
+    SchemaName, SearchBackend, TenantId, TenantSchema,
+    schema_store::{DeployReport, DeployRequest, SchemaAction, SchemaDeployment},
 };
 use std::sync::Arc;
 
-/// Brings base schemas to tenants. Holds no state of its own: what is deployed is what the backend says.
+/// A manager that deploys base schemas for tenants. It holds no state; the backend decides what is deployed.
 #[derive(Debug, Clone)]
 pub struct SchemaManager {
     loader: Arc<dyn SchemaLoader>,
     backend: Arc<dyn SearchBackend>,
+    recorder: AuditRecorder,
 }
 
-/// How a tenant's copy of a base schema stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The state of a tenant's copy of a base schema.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SchemaHealth {
     /// It is deployed and equals the base schema.
     Healthy,
     /// It is not deployed; deploy it.
     Missing,
-    /// The base schema ranks in other ways; deploy it again to take them over.
+    /// Its rank profiles differ from the base schema's; deploy it again to apply them.
     RankingDiffers(Vec<String>),
-    /// The base schema has other fields; drop it by name, deploy it and ingest again.
+    /// Its fields differ from the base schema's; drop it by name, deploy it and ingest again.
     FieldsDiffer(Vec<String>),
 }
 
 impl SchemaManager {
-    /// From base schemas to a backend.
+    /// Creates a manager over a loader and a backend.
     #[must_use]
     pub fn new(loader: Arc<dyn SchemaLoader>, backend: Arc<dyn SearchBackend>) -> Self {
-        Self { loader, backend }
+        Self { loader, backend, recorder: AuditRecorder::default() }
     }
 
-    /// Deploys one base schema for a tenant. Again: changes nothing.
+    /// Records every change of a tenant's schemas in an audit log (default: none).
+    #[must_use]
+    pub fn with_audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
+        self.recorder = AuditRecorder::new(audit);
+        self
+    }
+
+    /// Returns the same manager for a caller, under whose name the audit log records changes.
+    #[must_use]
+    pub fn for_caller(&self, caller: &Caller) -> Self {
+        Self { recorder: self.recorder.for_caller(caller), ..self.clone() }
+    }
+
+    async fn deploy_request(&self, tenant: &TenantId, request: DeployRequest) -> Result<DeployReport> {
+        let report = self.backend.deploy(request).await?;
+        let changed = report.schemas.iter().filter(|(_, action)| *action != SchemaAction::Unchanged);
+        let schemas: Vec<SchemaName> = changed.map(|(schema, _)| schema.base().clone()).collect();
+        if !schemas.is_empty() {
+            self.recorder.record(tenant, AuditEvent::SchemasDeployed { schemas }).await?;
+        }
+        Ok(report)
+    }
+
+    /// Deploys one base schema for a tenant. Deploying it again changes nothing.
     ///
     /// # Errors
-    /// `NotFound` for a base schema that does not exist; as [`cogniverse_sdk::SchemaStore::deploy`].
+    /// `NotFound` for a base schema that does not exist; those of [`cogniverse_sdk::SchemaStore::deploy`].
     pub async fn deploy(&self, tenant: &TenantId, base: &SchemaName) -> Result<DeployReport> {
-        self.backend.deploy(self.request(tenant, Some(base)).await?).await
+        self.deploy_request(tenant, self.request(tenant, Some(base)).await?).await
     }
 
-    /// Deploys every base schema for a tenant: all or none.
+    /// Deploys every base schema for a tenant, all or none.
     ///
     /// # Errors
-    /// As [`SchemaManager::deploy`].
+    /// Those of [`SchemaManager::deploy`].
     pub async fn deploy_all(&self, tenant: &TenantId) -> Result<DeployReport> {
-        self.backend.deploy(self.request(tenant, None).await?).await
+        self.deploy_request(tenant, self.request(tenant, None).await?).await
     }
 
-    /// What [`SchemaManager::deploy`] would do.
+    /// Returns what [`SchemaManager::deploy`] would do.
     ///
     /// # Errors
-    /// As [`SchemaManager::deploy`].
+    /// Those of [`SchemaManager::deploy`].
     pub async fn plan(&self, tenant: &TenantId, base: &SchemaName) -> Result<DeployReport> {
         self.backend.plan(&self.request(tenant, Some(base)).await?).await
     }
 
-    /// What [`SchemaManager::deploy_all`] would do.
+    /// Returns what [`SchemaManager::deploy_all`] would do.
     ///
     /// # Errors
-    /// As [`SchemaManager::deploy`].
+    /// Those of [`SchemaManager::deploy`].
     pub async fn plan_all(&self, tenant: &TenantId) -> Result<DeployReport> {
         self.backend.plan(&self.request(tenant, None).await?).await
     }
 
-    /// What deploying one base schema, or all, for a tenant asks of a backend.
+    /// Returns the request that deploys one base schema, or all, for a tenant.
     ///
     /// # Errors
-    /// As [`SchemaManager::deploy`].
+    /// Those of [`SchemaManager::deploy`].
     pub async fn request(&self, tenant: &TenantId, base: Option<&SchemaName>) -> Result<DeployRequest> {
         let bases = match base {
             Some(base) => vec![base.clone()],
@@ -91,8 +117,8 @@ impl SchemaManager {
         })
     }
 
-    /// The base schema, as it is for the tenant: memories keep the dimensions that they were deployed with, which follow the
-    /// tenant's embedding model and not the file.
+    /// Returns the base schema as the tenant uses it: the memory schema keeps its deployed dimensions, which follow
+    /// the tenant's embedding model and not the file.
     async fn definition(&self, tenant: &TenantId, base: &SchemaName) -> Result<Arc<BaseSchema>> {
         let definition = self.loader.load(base).await?;
         if base.as_str() != memory_schema::BASE {
@@ -106,60 +132,58 @@ impl SchemaManager {
         }
     }
 
-    /// Where base schemas come from.
+    /// Returns the loader of base schemas.
     #[must_use]
     pub fn loader(&self) -> &Arc<dyn SchemaLoader> {
         &self.loader
     }
 
-    /// The base schemas that can be deployed.
+    /// Lists the base schemas that can be deployed.
     ///
     /// # Errors
-    /// Where they cannot be read.
+    /// Any error of the loader.
     pub async fn available(&self) -> Result<Vec<SchemaName>> {
         self.loader.list().await
     }
 
-    /// A tenant's schemas, by base.
+    /// Lists a tenant's schemas, sorted by base schema.
     ///
     /// # Errors
-    /// Where they cannot be read, which is never an empty list.
+    /// Any error of the backend, which is never reported as an empty list.
     pub async fn list(&self, tenant: &TenantId) -> Result<Vec<DeployedSchema>> {
         self.backend.list_schemas(tenant).await
     }
 
-    /// A tenant's deployed schema, understood.
+    /// Returns a tenant's deployed schema, compiled; it may be as stale as [`cogniverse_sdk::SchemaStore::served`].
     ///
     /// # Errors
     /// `NotFound` with the tenant's schemas and the remedy.
     pub async fn schema(&self, tenant: &TenantId, base: &SchemaName) -> Result<Arc<Schema>> {
-        let deployed = self.list(tenant).await?;
-        match deployed.iter().find(|deployed| deployed.schema.base() == base) {
-            Some(found) => Ok(Arc::new(Schema::compile(Arc::clone(&found.definition))?)),
-            None => {
-                let bases = deployed.iter().map(|deployed| deployed.schema.base());
-                let unknown = Error::unknown("deployed schema", base, bases);
+        match self.backend.served(&TenantSchema::new(tenant, base)).await {
+            Ok(served) => Ok(Arc::new(Schema::compile(served.definition)?)),
+            Err(unknown) if unknown.kind() == ErrorKind::NotFound => {
                 let message = format!(
                     "{}; deploy it: cargo run --example deploy_schemas -- --tenant-id {tenant} --profile {base}",
                     unknown.message()
                 );
-                Err(Error::new(ErrorKind::NotFound, message).with_context("tenant", tenant))
+                Err(Error::of(ErrorCode::SchemaNotDeployed, message).with_context("tenant", tenant))
             }
+            Err(error) => Err(error),
         }
     }
 
-    /// Fields, tensors and strategies of a tenant's deployed schema.
+    /// Describes the fields, tensors and strategies of a tenant's deployed schema.
     ///
     /// # Errors
-    /// As [`SchemaManager::schema`].
+    /// Those of [`SchemaManager::schema`].
     pub async fn describe(&self, tenant: &TenantId, base: &SchemaName) -> Result<SchemaDescription> {
         Ok(SchemaDescription::of(&*self.schema(tenant, base).await?))
     }
 
-    /// How a tenant's copy stands beside the base schema.
+    /// Compares a tenant's copy with the base schema.
     ///
     /// # Errors
-    /// Where either side cannot be read, or the base schema does not exist.
+    /// `NotFound` where the base schema does not exist; any error of the loader or the backend.
     pub async fn verify(&self, tenant: &TenantId, base: &SchemaName) -> Result<SchemaHealth> {
         let wanted = Schema::compile(self.definition(tenant, base).await?)?;
         let deployed = self.list(tenant).await?;
@@ -176,8 +200,9 @@ impl SchemaManager {
     /// Drops one schema of a tenant with all its documents.
     ///
     /// # Errors
-    /// `NotFound` where it is not deployed.
+    /// `NotFound` where the schema is not deployed.
     pub async fn drop_schema(&self, tenant: &TenantId, base: &SchemaName) -> Result<()> {
-        self.backend.drop_schema(&TenantSchema::new(tenant, base)).await
+        self.backend.drop_schema(&TenantSchema::new(tenant, base)).await?;
+        self.recorder.record(tenant, AuditEvent::SchemaDropped { schema: base.clone() }).await
     }
 }

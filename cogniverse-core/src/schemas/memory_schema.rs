@@ -1,10 +1,10 @@
-//! The base schema of memories, in the dimensions of an embedding model.
+//! The base schema of memories, resized to an embedding model.
 
 use cogniverse_sdk::{BaseSchema, Error, Result, TensorType, schema::FieldType};
 
-/// Its name.
+/// The name of the schema.
 pub(crate) const BASE: &str = "agent_memories";
-/// The field of vectors.
+/// The field of the vectors.
 const VECTORS: &str = "embedding";
 
 fn tensor(base: &BaseSchema) -> Option<&TensorType> {
@@ -14,15 +14,15 @@ fn tensor(base: &BaseSchema) -> Option<&TensorType> {
     })
 }
 
-/// Cells of its vectors.
+/// Returns the number of cells of its vectors.
 pub(crate) fn dims(base: &BaseSchema) -> Option<usize> {
     tensor(base).map(TensorType::size)
 }
 
-/// The same schema for vectors of `dims` cells.
+/// Returns the same schema for vectors of `dims` cells.
 ///
 /// # Errors
-/// `InvalidInput` for a schema without the field "embedding", or a size that no tensor can have.
+/// `InvalidInput` for a schema without the field "embedding", or an invalid size.
 pub(crate) fn with_dims(base: &BaseSchema, dims: usize) -> Result<BaseSchema> {
     let Some(known) = tensor(base).map(TensorType::size) else {
         return Err(Error::invalid(format!(

@@ -1,21 +1,21 @@
-//! A query, checked against its strategy before anything is searched (invariants 16 and 17).
+//! Validation of queries against their strategies ([invariants 16](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#16) and [17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
 
 use super::{Schema, Strategy};
 use cogniverse_sdk::{BackendQuery, Error, Result, TensorShape, TensorType, tensor::check_finite};
 
-/// The most hits, with those passed over, that one query may ask for.
+/// The largest sum of offset and limit of a query.
 pub const MAX_WINDOW: usize = 10_000;
-/// The most vectors of one query: several times what the longest text or a picture has.
+/// The largest number of vectors in a query: several times what the longest text or a picture needs.
 pub const MAX_QUERY_VECTORS: usize = 8192;
-/// The longest text of one query, in bytes: each of its words is looked up in every part of the index.
+/// The longest query text in bytes: each of its words is looked up in every part of the index.
 pub const MAX_QUERY_TEXT: usize = 65_536;
 
 impl Schema {
     /// Refuses a query that its strategy cannot answer.
     ///
     /// # Errors
-    /// `NotFound` for an unknown strategy, with those that exist; `InvalidInput` for missing words or vectors, wrong
-    /// dimensions, NaN and infinities, a filter that does not fit, or a window past [`MAX_WINDOW`] hits.
+    /// `NotFound` for an unknown strategy, with those that exist; `InvalidInput` for missing text or vectors, wrong
+    /// dimensions, NaN and infinities, an invalid filter, or a window of more than [`MAX_WINDOW`] hits.
     pub fn check_query(&self, query: &BackendQuery) -> Result<&Strategy> {
         let strategy = self.strategy(&query.strategy)?;
         if let Some(filter) = &query.filter {

@@ -1,11 +1,12 @@
-//! A base schema, checked and understood.
+//! Compiled base schemas.
 
 use super::{
     lower::Lowering,
     strategy::{Rerank, Strategy},
 };
+use crate::text::check_text;
 use cogniverse_sdk::{
-    BaseSchema, Error, FieldName, FieldValue, Filter, Result, SchemaName, StrategyName,
+    BaseSchema, Error, ErrorCode, FieldName, FieldValue, Filter, Result, SchemaName, StrategyName,
     document::Fields,
     schema::{Field, FieldType, Indexing, RankProfile},
 };
@@ -15,10 +16,10 @@ use std::{
     time::Duration,
 };
 
-/// Seconds a query may take where the rank profile does not say.
+/// The timeout of a query in seconds where the rank profile sets none.
 const DEFAULT_TIMEOUT: f64 = 2.0;
 
-/// A base schema, checked and understood. Cheap to share, never changes.
+/// A compiled base schema: checked, immutable and cheap to share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
     base: Arc<BaseSchema>,
@@ -28,7 +29,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Checks every field and understands every rank profile.
+    /// Compiles a base schema, checking every field and rank profile.
     ///
     /// # Errors
     /// `InvalidInput` that names the schema, the field or rank profile, and the cause.
@@ -56,56 +57,65 @@ impl Schema {
         Ok(Self { base: Arc::clone(base), places, text_fields, strategies })
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &SchemaName {
         &self.base.name
     }
 
-    /// What it was made from.
+    /// Returns the definition that it was compiled from.
     #[must_use]
     pub fn base(&self) -> &Arc<BaseSchema> {
         &self.base
     }
 
-    /// A field by its name.
+    /// Returns a field by its name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
         let name = FieldName::parse(name).ok()?;
         self.fields().get(*self.places.get(&name)?)
     }
 
-    /// The fields, in the order of the file.
+    /// Returns whether the field can be filtered by.
+    #[must_use]
+    pub fn is_attribute(&self, name: &FieldName) -> bool {
+        self.field(name.as_str()).is_some_and(|field| field.has(Indexing::Attribute))
+    }
+
+    /// Returns the fields, in file order.
     #[must_use]
     pub fn fields(&self) -> &[Field] {
         &self.base.document.fields
     }
 
-    /// The text fields that a query's words are looked for in: the default field set's, or all that BM25 scores.
+    /// Returns the text fields that query words are matched in: the default field set's, or all that BM25 scores.
     #[must_use]
     pub fn text_fields(&self) -> &[FieldName] {
         &self.text_fields
     }
 
-    /// A strategy by its name.
+    /// Returns a strategy by its name.
     ///
     /// # Errors
-    /// `NotFound` that lists the strategies that exist (invariant 16).
+    /// `NotFound` that lists the existing strategies ([invariant 16](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#16)).
     pub fn strategy(&self, name: &StrategyName) -> Result<&Strategy> {
         let found = self.strategies.get(name);
-        found
-            .ok_or_else(|| Error::unknown("strategy", name, self.strategies.keys()).with_context("schema", self.name()))
+        found.ok_or_else(|| {
+            Error::unknown("strategy", name, self.strategies.keys())
+                .with_code(ErrorCode::StrategyUnknown)
+                .with_context("schema", self.name())
+        })
     }
 
-    /// The strategies, by name.
+    /// Returns the strategies, sorted by name.
     pub fn strategies(&self) -> impl Iterator<Item = &Strategy> {
         self.strategies.values()
     }
 
-    /// Refuses a filter on what is not a declared attribute, or with a value of another kind.
+    /// Refuses a filter on a field that is not a declared attribute, or with a value of another kind.
     ///
     /// # Errors
-    /// `InvalidInput` that names the field and lists those that a filter may name.
+    /// `InvalidInput` that names the field and lists the fields that can be filtered by.
     pub fn check_filter(&self, filter: &Filter) -> Result<()> {
         filter.check()?;
         self.check_conditions(filter).map_err(|e| e.with_context("schema", self.name()))
@@ -120,13 +130,14 @@ impl Schema {
             }
             Filter::Range(name, _) => match self.filterable(name)?.field_type {
                 FieldType::Int | FieldType::Long | FieldType::Float | FieldType::Double => Ok(()),
-                ref other => {
-                    Err(Error::invalid(format!("field \"{name}\" is a {other} and has no range; compare it by value")))
-                }
+                ref other => Err(Error::of(
+                    ErrorCode::FilterInvalid,
+                    format!("field \"{name}\" is a {other} and has no range; compare it by value"),
+                )),
             },
             Filter::All(parts) | Filter::Any(parts) => parts.iter().try_for_each(|part| self.check_conditions(part)),
             Filter::Not(part) => self.check_conditions(part),
-            _ => Err(Error::invalid("a condition that this version does not know")),
+            _ => Err(Error::of(ErrorCode::FilterInvalid, "a condition that this version does not know")),
         }
     }
 
@@ -135,7 +146,7 @@ impl Schema {
             |field: &Field| field.has(Indexing::Attribute) && !matches!(field.field_type, FieldType::Tensor(_));
         self.field(name.as_str()).filter(|field| usable(field)).ok_or_else(|| {
             let names = self.fields().iter().filter(|field| usable(field)).map(|field| &field.name);
-            Error::invalid(Error::unknown("filter field", name, names).message())
+            Error::unknown("filter field", name, names).with_code(ErrorCode::FilterInvalid)
         })
     }
 
@@ -152,14 +163,13 @@ impl Schema {
         if fits {
             return Ok(());
         }
-        Err(Error::invalid(format!(
-            "field \"{name}\" is a {} and cannot be compared with a {}",
-            field.field_type,
-            value.kind()
-        )))
+        Err(Error::of(
+            ErrorCode::FilterInvalid,
+            format!("field \"{name}\" is a {} and cannot be compared with a {}", field.field_type, value.kind()),
+        ))
     }
 
-    /// Refuses fields that are not declared, and values that do not fit (invariant 17).
+    /// Refuses undeclared fields and values that do not match their types ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
     ///
     /// # Errors
     /// `InvalidInput` that names the field.
@@ -182,11 +192,11 @@ fn check_value(field: &Field, value: &FieldValue) -> Result<()> {
             Err(Error::invalid(format!("{number} does not fit an int; declare the field as long")))
         }
         (FieldType::Float | FieldType::Double, FieldValue::Float(number)) if !number.is_finite() => {
-            Err(Error::invalid(format!("{number} is no finite number")))
+            Err(Error::invalid(format!("{number} is not a finite number")))
         }
-        (FieldType::String, FieldValue::String(_))
-        | (FieldType::StringArray, FieldValue::Strings(_))
-        | (FieldType::Int | FieldType::Long, FieldValue::Integer(_))
+        (FieldType::String, FieldValue::String(text)) => check_text(text),
+        (FieldType::StringArray, FieldValue::Strings(texts)) => texts.iter().try_for_each(|text| check_text(text)),
+        (FieldType::Int | FieldType::Long, FieldValue::Integer(_))
         | (FieldType::Float | FieldType::Double, FieldValue::Float(_))
         | (FieldType::Bool, FieldValue::Bool(_)) => Ok(()),
         (declared, value) => Err(Error::invalid(format!("a value of kind {} does not fit {declared}", value.kind()))),
@@ -244,7 +254,7 @@ fn strategy(fields: &[Field], profile: &RankProfile) -> Result<Strategy> {
     };
     let seconds = profile.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
-    let timeout =
-        timeout.ok_or_else(|| Error::invalid(format!("the timeout {seconds} is no time; give seconds above 0")))?;
+    let timeout = timeout
+        .ok_or_else(|| Error::invalid(format!("the timeout {seconds} is not a duration; give seconds above 0")))?;
     Ok(Strategy { name: profile.name.clone(), inputs: lowering.inputs, first_phase, second_phase, timeout })
 }

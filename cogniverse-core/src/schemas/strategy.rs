@@ -1,9 +1,9 @@
-//! A strategy: a rank profile, understood.
+//! Compiled strategies.
 
 use cogniverse_sdk::{FieldName, StrategyName, TensorType};
 use std::time::Duration;
 
-/// A rank profile, understood: what it needs and how it scores.
+/// A compiled rank profile: its inputs and its scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strategy {
     pub(super) name: StrategyName,
@@ -14,152 +14,155 @@ pub struct Strategy {
 }
 
 impl Strategy {
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &StrategyName {
         &self.name
     }
 
-    /// What a query must bring.
+    /// Returns the inputs that a query must supply.
     #[must_use]
     pub fn inputs(&self) -> &StrategyInputs {
         &self.inputs
     }
 
-    /// The score of every match.
+    /// Returns the score of the first phase.
     #[must_use]
     pub fn first_phase(&self) -> &Score {
         &self.first_phase
     }
 
-    /// The score that replaces it for the best.
+    /// Returns the second phase, if there is one.
     #[must_use]
     pub fn second_phase(&self) -> Option<&Rerank> {
         self.second_phase.as_ref()
     }
 
-    /// Time a query may take.
+    /// Returns the timeout of a query.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Which documents it ranks: those with one of the words where the first phase looks at words alone, else all.
+    /// Returns the documents that match: those with one of the words where the first phase uses words alone, else
+    /// all.
     #[must_use]
     pub fn matches(&self) -> MatchSet {
         if self.first_phase.uses_words() && !self.first_phase.uses_vectors() { MatchSet::Words } else { MatchSet::All }
     }
 }
 
-/// What a query must bring.
+/// The inputs that a query must supply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct StrategyInputs {
-    /// Words.
+    /// Whether text is required.
     pub text: bool,
-    /// Vectors as floats, of this type.
+    /// The type of the required float vectors.
     pub float: Option<TensorType>,
-    /// Vectors as packed sign bits, of this type.
+    /// The type of the required packed sign bits.
     pub binary: Option<TensorType>,
 }
 
 impl StrategyInputs {
-    /// Whether an encoder is needed.
+    /// Returns whether an encoder is needed.
     #[must_use]
     pub fn vectors(&self) -> bool {
         self.float.is_some() || self.binary.is_some()
     }
 }
 
-/// Which documents a strategy ranks.
+/// The documents that a strategy matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchSet {
-    /// Those with at least one of the query's words in the default field set.
+    /// Documents with at least one query word in the default field set.
     Words,
-    /// All.
+    /// All documents.
     All,
 }
 
-/// The second phase.
+/// The second phase of a strategy.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Rerank {
     /// The score.
     pub score: Score,
-    /// How many of the first phase's best get it.
+    /// The number of best hits of the first phase to rescore.
     pub count: usize,
 }
 
-/// The distance of `closeness`, which is `1 / (1 + distance)`.
+/// The distance in `closeness`, which is `1 / (1 + distance)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// The length of the difference.
+    /// The Euclidean distance.
     Euclidean,
-    /// The angle, in radians.
+    /// The angle in radians.
     Angular,
     /// One minus the cosine.
     PrenormalizedAngular,
-    /// The negative dot product; here `closeness` is the product itself.
+    /// The negative dot product; `closeness` is then the dot product itself.
     DotProduct,
-    /// Differing bits.
+    /// The number of differing bits.
     Hamming,
 }
 
-/// A score of a document.
+/// A scoring function of documents.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Score {
-    /// The same for all.
+    /// A constant.
     Constant(f64),
-    /// BM25 of the query's words in one field.
+    /// BM25 of the query words in one field.
     Bm25(FieldName),
-    /// Sum over query vectors of the largest dot product with a document vector.
+    /// The sum over query vectors of the largest dot product with a document vector.
     MaxSim {
-        /// The document's float vectors.
+        /// The field of the document's float vectors.
         field: FieldName,
     },
-    /// Sum over query vectors of the largest `1 / (1 + differing bits)`.
+    /// The sum over query vectors of the largest `1 / (1 + differing bits)`.
     HammingMaxSim {
-        /// The document's packed vectors.
+        /// The field of the document's packed vectors.
         field: FieldName,
     },
-    /// As [`Score::MaxSim`], on the document's bits read as numbers.
+    /// The formula of [`Score::MaxSim`], with the document's bits read as numbers.
     MaxSimBits {
-        /// The document's packed vectors.
+        /// The field of the document's packed vectors.
         field: FieldName,
-        /// Bits are -1 and 1; else 0 and 1.
+        /// Whether bits mean -1 and 1 instead of 0 and 1.
         signed: bool,
     },
-    /// Closeness of one vector to one vector.
+    /// The closeness of two single vectors.
     Closeness {
-        /// The document's vector.
+        /// The field of the document's vector.
         field: FieldName,
         /// The distance.
         metric: Metric,
     },
-    /// Dot product of one float vector with the document's bits read as numbers.
+    /// The dot product of a float vector with the document's bits read as numbers.
     BitsDot {
-        /// The document's packed vector.
+        /// The field of the document's packed vector.
         field: FieldName,
-        /// Bits are -1 and 1; else 0 and 1.
+        /// Whether bits mean -1 and 1 instead of 0 and 1.
         signed: bool,
     },
-    /// Dot product of one vector with one vector.
+    /// The dot product of two single vectors.
     Dot {
-        /// The document's vector.
+        /// The field of the document's vector.
         field: FieldName,
     },
-    /// All of these together.
+    /// The sum of several scores.
     Sum(Vec<Score>),
-    /// A multiple.
+    /// A score multiplied by a factor.
     Scaled(f64, Box<Score>),
 }
 
 impl Score {
-    /// Whether words count.
+    /// Returns whether the score depends on words.
     #[must_use]
     pub fn uses_words(&self) -> bool {
         self.any(&|score| matches!(score, Self::Bm25(_)))
     }
 
-    /// Whether vectors count.
+    /// Returns whether the score depends on vectors.
     #[must_use]
     pub fn uses_vectors(&self) -> bool {
         self.any(&|score| !matches!(score, Self::Bm25(_) | Self::Constant(_) | Self::Sum(_) | Self::Scaled(..)))

@@ -1,187 +1,112 @@
-//! The list of tenants and their moves from state to state.
+//! The registry of tenants' records.
 
-use super::{TenantRecord, TenantState};
+use super::record::{TenantRecord, unknown};
+use async_trait::async_trait;
+use cogniverse_foundation::manager::TenantDirectory;
 use cogniverse_sdk::{
-    Clock, ConfigEntry, ConfigKey, ConfigOwner, ConfigScope, ConfigStore, Error, ErrorKind, Expected, Result, TenantId,
+    ConfigEntry, ConfigKey, ConfigOwner, ConfigScope, ConfigStore, Error, ErrorKind, Expected, PageCursor, Result,
+    TenantId,
     config_store::{ListConfig, PutConfig},
 };
-use parking_lot::RwLock;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-/// The service that tenant records are kept under, with the system's own configuration: they outlive a tenant's.
+/// The service under which records are stored, in the system's configuration, so that they outlive a tenant's.
 const SERVICE: &str = "tenants";
-/// How many tenants an "unknown tenant" message may name.
-const NAMED: usize = 20;
 
-/// Who exists. Every question goes to the store, so that a suspension is seen by the next call, also of another process.
+/// A registry of tenants' records in a configuration store. It has no cache, and checks no move: [`super::Gate`] serves
+/// calls, and [`crate::lifecycle::TenantLifecycle`] changes records.
 #[derive(Debug, Clone)]
 pub struct TenantRegistry {
     store: Arc<dyn ConfigStore>,
-    clock: Arc<dyn Clock>,
-    caches: Arc<RwLock<Vec<Arc<dyn TenantCache>>>>,
 }
 
-/// Whatever keeps something of a tenant in memory (invariant 4).
-pub trait TenantCache: std::fmt::Debug + Send + Sync + 'static {
-    /// Lets go of everything of the tenant, at once.
-    fn forget_tenant(&self, tenant: &TenantId);
+/// A record with the version for the next compare-and-set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundTenant {
+    /// The record.
+    pub record: TenantRecord,
+    /// Its version.
+    pub version: u64,
 }
 
 /// One page of tenants.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct TenantPage {
-    /// By id.
+    /// The records, ordered by id.
     pub tenants: Vec<TenantRecord>,
-    /// Give this back for the next page; none at the end.
-    pub next: Option<String>,
+    /// The cursor of the next page; `None` on the last one.
+    pub next: Option<PageCursor>,
 }
 
 impl TenantRegistry {
-    /// Tenants whose records are in a store.
+    /// Creates a registry over a store.
     #[must_use]
-    pub fn new(store: Arc<dyn ConfigStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, caches: Arc::default() }
+    pub fn new(store: Arc<dyn ConfigStore>) -> Self {
+        Self { store }
     }
 
-    /// Tells a cache of tenants that stop being served. Called where parts are wired together.
-    pub fn register_cache(&self, cache: Arc<dyn TenantCache>) {
-        self.caches.write().push(cache);
+    /// Returns the store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ConfigStore> {
+        &self.store
     }
 
-    /// Makes a tenant.
+    /// Returns a directory that restricts a [`ConfigManager`](cogniverse_foundation::ConfigManager) to existing
+    /// tenants.
+    #[must_use]
+    pub fn directory(&self) -> Arc<dyn TenantDirectory> {
+        Arc::new(self.clone())
+    }
+
+    /// Returns the record of a tenant, whatever its state.
     ///
     /// # Errors
-    /// `Conflict` where it exists.
-    pub async fn create(&self, tenant: &TenantId) -> Result<TenantRecord> {
-        let record = TenantRecord::active(tenant.clone(), self.clock.now());
-        match self.write(&record, Expected::Absent).await {
-            Err(e) if e.kind() == ErrorKind::Conflict => {
-                let message =
-                    format!("tenant \"{tenant}\" exists already; choose another id, or use the one that is there");
-                Err(Error::new(ErrorKind::Conflict, message).with_source(e))
-            }
-            other => other.map(|()| record),
-        }
-    }
-
-    /// What is known of a tenant.
-    ///
-    /// # Errors
-    /// `NotFound` that names tenants that exist and the remedy.
+    /// `NotFound` with the remedy. It names no other tenant.
     pub async fn get(&self, tenant: &TenantId) -> Result<TenantRecord> {
-        self.find(tenant).await.map(|(record, _)| record)
+        self.find(tenant).await?.map(|found| found.record).ok_or_else(|| unknown(tenant))
     }
 
-    /// The record, where the tenant may be served.
+    /// Returns the record of a tenant with its version; `None` where there never was one.
     ///
     /// # Errors
-    /// `NotFound`; `FailedPrecondition` for a suspended tenant, with since when, why, and the remedy.
-    pub async fn require_active(&self, tenant: &TenantId) -> Result<TenantRecord> {
-        let record = self.get(tenant).await?;
-        match record.state {
-            TenantState::Active => Ok(record),
-            TenantState::Suspended => Err(Error::new(
-                ErrorKind::FailedPrecondition,
-                format!(
-                    "tenant \"{tenant}\" is suspended since {} ({}); reactivate it first",
-                    record.changed_at,
-                    record.reason.as_deref().unwrap_or("no reason given")
-                ),
-            )),
+    /// Any error of the store; `Corrupt` for a record that cannot be read.
+    pub async fn find(&self, tenant: &TenantId) -> Result<Option<FoundTenant>> {
+        match self.store.get(&key(tenant), None).await? {
+            Some(entry) if entry.value.is_some() => parse(entry).map(Some),
+            _ => Ok(None),
         }
     }
 
-    /// One page of tenants, by id.
+    /// Returns one page of tenants, ordered by id, in whatever state they are. For operators only.
     ///
     /// # Errors
-    /// Where they cannot be read, which is never an empty page.
-    pub async fn list(&self, after: Option<String>, limit: usize) -> Result<TenantPage> {
+    /// Any error of the store, which is never reported as an empty page.
+    pub async fn list(&self, after: Option<PageCursor>, limit: usize) -> Result<TenantPage> {
         let list =
             ListConfig::new(ConfigOwner::System).within(ConfigScope::System, SERVICE).after(after).with_limit(limit);
         let page = self.store.list(list).await?;
         let tenants =
-            page.entries.into_iter().map(|entry| parse(entry).map(|(record, _)| record)).collect::<Result<_>>()?;
+            page.entries.into_iter().map(|entry| parse(entry).map(|found| found.record)).collect::<Result<_>>()?;
         Ok(TenantPage { tenants, next: page.next })
     }
 
-    /// Stops serving a tenant and keeps its data for a time.
+    /// Writes a record if the expectation holds, and returns the new version.
     ///
     /// # Errors
-    /// `FailedPrecondition` where it is not active; `Conflict` where another call changed it meanwhile.
-    pub async fn suspend(
-        &self,
-        tenant: &TenantId,
-        reason: impl Into<String>,
-        retention: Duration,
-    ) -> Result<TenantRecord> {
-        let now = self.clock.now();
-        let retain_until = now
-            .checked_add(retention)
-            .map_err(|e| Error::invalid(format!("the retention {retention:?} is too long")).with_source(e))?;
-        self.move_to(tenant, TenantState::Active, |record| TenantRecord {
-            state: TenantState::Suspended,
-            changed_at: now,
-            reason: Some(reason.into()),
-            retain_until: Some(retain_until),
-            ..record
-        })
-        .await
-    }
-
-    /// Serves a suspended tenant again.
-    ///
-    /// # Errors
-    /// As [`TenantRegistry::suspend`].
-    pub async fn reactivate(&self, tenant: &TenantId) -> Result<TenantRecord> {
-        let now = self.clock.now();
-        self.move_to(tenant, TenantState::Suspended, |record| TenantRecord {
-            state: TenantState::Active,
-            changed_at: now,
-            reason: None,
-            retain_until: None,
-            ..record
-        })
-        .await
-    }
-
-    async fn move_to(
-        &self,
-        tenant: &TenantId,
-        from: TenantState,
-        change: impl FnOnce(TenantRecord) -> TenantRecord,
-    ) -> Result<TenantRecord> {
-        let (record, version) = self.find(tenant).await?;
-        if record.state != from {
-            return Err(Error::new(
-                ErrorKind::FailedPrecondition,
-                format!("tenant \"{tenant}\" is {} and this move is from {from} only", record.state),
-            ));
-        }
-        let next = change(record);
-        self.write(&next, Expected::Version(version)).await?;
-        if next.state != TenantState::Active {
-            self.caches.read().iter().for_each(|cache| cache.forget_tenant(tenant));
-        }
-        tracing::info!(tenant.id = %tenant, state = %next.state, "tenant moved");
-        Ok(next)
-    }
-
-    async fn find(&self, tenant: &TenantId) -> Result<(TenantRecord, u64)> {
-        match self.store.get(&key(tenant), None).await? {
-            Some(entry) if entry.value.is_some() => parse(entry),
-            _ => {
-                let known = self.list(None, NAMED).await?.tenants;
-                let unknown = Error::unknown("tenant", tenant, known.iter().map(|record| &record.tenant));
-                Err(Error::new(ErrorKind::NotFound, format!("{}; create it first", unknown.message())))
-            }
-        }
-    }
-
-    async fn write(&self, record: &TenantRecord, expected: Expected) -> Result<()> {
+    /// `Conflict` where another call changed the record meanwhile.
+    pub async fn put(&self, record: &TenantRecord, expected: Expected) -> Result<u64> {
         let value = serde_json::to_value(record)
             .map_err(|e| Error::unexpected("a tenant record cannot be written").with_source(e))?;
-        self.store.put(PutConfig::new(key(&record.tenant), value).expecting(expected)).await.map(|_| ())
+        Ok(self.store.put(PutConfig::new(key(&record.tenant), value).expecting(expected)).await?.version)
+    }
+}
+
+#[async_trait]
+impl TenantDirectory for TenantRegistry {
+    async fn require_exists(&self, tenant: &TenantId) -> Result<()> {
+        self.get(tenant).await.map(drop)
     }
 }
 
@@ -189,12 +114,12 @@ fn key(tenant: &TenantId) -> ConfigKey {
     ConfigKey::new(ConfigOwner::System, ConfigScope::System, SERVICE, tenant.as_str())
 }
 
-fn parse(entry: ConfigEntry) -> Result<(TenantRecord, u64)> {
+fn parse(entry: ConfigEntry) -> Result<FoundTenant> {
     let (name, version) = (entry.key.key, entry.version);
     let record: Option<TenantRecord> = entry.value.and_then(|value| serde_json::from_value(value).ok());
     // Exact: a record that speaks of another tenant is damage, whatever key it is under.
     match record.filter(|record| record.tenant.as_str() == name) {
-        Some(record) => Ok((record, version)),
+        Some(record) => Ok(FoundTenant { record, version }),
         None => Err(Error::new(
             ErrorKind::Corrupt,
             format!("the record of tenant \"{name}\" cannot be read; restore the configuration store"),

@@ -1,25 +1,26 @@
-//! From text to terms: words by Unicode's rules, folded, stemmed by Snowball's English rules.
+//! Text analysis: Unicode word segmentation, folding, and Snowball's English stemming.
 //!
-//! The same code reads documents, queries and highlights, so that what matches is what is marked.
+//! The same code analyzes documents, queries and highlights, so that exactly what matches is highlighted.
 
 use rust_stemmers::{Algorithm, Stemmer};
 use std::{borrow::Cow, ops::Range};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Changes whenever the terms of some text change: stored terms of another version are derived anew on open.
+/// The version of the analysis, raised whenever the terms of a text change; stored terms of another version are
+/// derived again on open.
 pub const ANALYZER_VERSION: &str = "uax29-nfkd-snowball-english-2";
 
-/// What French and Italian shorten before a vowel: `l'homme` holds the word `homme`.
+/// Words that French and Italian shorten before a vowel: `l'homme` contains the word `homme`.
 const ELISIONS: [&str; 24] = [
     "l", "d", "j", "c", "n", "s", "m", "t", "qu", "jusqu", "lorsqu", "puisqu", "quoiqu", "all", "dall", "dell", "nell",
     "sull", "coll", "un", "quest", "quell", "sant", "gl",
 ];
 
-/// Bytes of the longest of them, in full-width letters and with accents of their own.
+/// The length in bytes of the longest one, in full-width letters with combining accents.
 const LONGEST_ELISION: usize = 32;
 
-/// Turns text into terms. Cheap to make; holds no state between texts.
+/// An analyzer that splits text into terms. Cheap to create; holds no state between texts.
 pub struct Analyzer {
     stemmer: Stemmer,
 }
@@ -37,13 +38,13 @@ impl Default for Analyzer {
 }
 
 impl Analyzer {
-    /// English rules.
+    /// Creates an analyzer with English rules.
     #[must_use]
     pub fn new() -> Self {
         Self { stemmer: Stemmer::create(Algorithm::English) }
     }
 
-    /// Calls `each` with every word's byte range and term, in order.
+    /// Calls `each` with the byte range and the term of every word, in order.
     pub fn analyze(&self, text: &str, mut each: impl FnMut(Range<usize>, &str)) {
         for (start, word) in text.unicode_word_indices() {
             parts(word, |part| {
@@ -56,7 +57,7 @@ impl Analyzer {
         }
     }
 
-    /// The terms of a text in order, with repeats.
+    /// Returns the terms of a text in order, with repeats.
     #[must_use]
     pub fn terms(&self, text: &str) -> Vec<String> {
         let mut terms = Vec::new();
@@ -65,8 +66,8 @@ impl Analyzer {
     }
 }
 
-/// The parts of a word that stand for themselves: file names join words by underscores and dots, French by elisions. Numbers
-/// (`3.5`) and letters with dots between (`U.S.A`) stay whole.
+/// Splits a word into its parts: file names join words by underscores and dots, French by elisions. Numbers (`3.5`)
+/// and abbreviations (`U.S.A`) stay whole.
 fn parts(word: &str, mut each: impl FnMut(Range<usize>)) {
     let mut start = 0;
     let mut before: Option<char> = None;
@@ -112,7 +113,7 @@ fn is_dot(c: char) -> bool {
     matches!(c, '.' | '\u{2024}' | '\u{FE52}' | '\u{FF0E}')
 }
 
-/// `U.S.A`: single letters, and a dot between each two.
+/// Returns whether the word is single letters separated by dots, such as `U.S.A`.
 fn has_dots_between_letters(word: &str) -> bool {
     let mut parts = word.split(is_dot).map(|part| {
         let mut letters = part.chars().filter(|c| !is_combining_mark(*c));
@@ -121,8 +122,8 @@ fn has_dots_between_letters(word: &str) -> bool {
     word.contains(is_dot) && parts.all(|single| single)
 }
 
-/// Lower case without accents; strokes and ligatures as one types them without; full-width and other compatibility forms become
-/// the plain ones. Marks that make another letter (kana, Indic vowels, Thai) stay.
+/// Folds a word to lower case without accents, strokes, ligatures, full-width and other compatibility forms. Marks
+/// that form another letter (kana, Indic vowels, Thai) stay.
 fn fold(word: &str) -> Cow<'_, str> {
     if word.is_ascii() && !word.contains('.') {
         return if word.bytes().any(|b| b.is_ascii_uppercase()) {
@@ -151,8 +152,8 @@ fn fold(word: &str) -> Cow<'_, str> {
     Cow::Owned(folded.nfc().collect())
 }
 
-/// Whether a mark only colours the letter that it stands on. On kana, Indic and Thai letters a mark makes another letter, and so
-/// do the breve and the dots of Cyrillic, but for those of \u{451}, which is written without them as often.
+/// Returns whether a mark is an accent. On kana, Indic and Thai letters a mark forms another letter, as do the breve
+/// and the dots of Cyrillic, except for \u{451}, which is often written without them.
 fn is_accent(base: char, mark: char) -> bool {
     match mark {
         '\u{306}' | '\u{308}' if matches!(base, '\u{400}'..='\u{52F}') => base == '\u{435}' && mark == '\u{308}',
@@ -166,7 +167,7 @@ fn is_accent(base: char, mark: char) -> bool {
     }
 }
 
-/// Soft hyphens, joiners and marks of direction, and the stretch of Arabic.
+/// Returns whether a character is invisible: soft hyphens, joiners, direction marks and the Arabic tatweel.
 fn is_unseen(c: char) -> bool {
     matches!(
         c,
@@ -175,7 +176,7 @@ fn is_unseen(c: char) -> bool {
     )
 }
 
-/// Lower-case letters that no normalization takes apart, as they are typed where a keyboard has none of them.
+/// Returns the plain spelling of a lower-case letter that normalization does not decompose.
 fn plain(c: char) -> Option<&'static str> {
     Some(match c {
         'ß' => "ss",
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(analyzer.terms("don\u{2019}t"), analyzer.terms("don't"));
     }
 
-    /// Whether all words of the query are words of the text.
+    /// Returns whether the text contains all words of the query.
     fn finds(query: &str, text: &str) -> bool {
         let (words, terms) = (Analyzer::new().terms(query), Analyzer::new().terms(text));
         !words.is_empty() && words.iter().all(|word| terms.contains(word))
@@ -302,7 +303,7 @@ mod tests {
         assert_eq!(ranges, [0..3, 4..8, 9..12]);
     }
 
-    /// Ten times the text takes about ten times the time, whatever joins its letters.
+    /// Time is linear in the length of the text, whatever joins its letters.
     #[test]
     fn a_long_word_takes_no_more_than_its_length() {
         let analyzer = Analyzer::new();

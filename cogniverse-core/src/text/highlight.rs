@@ -1,10 +1,10 @@
-//! Where a query's words stand in a document.
+//! Highlights of query words in documents.
 
 use super::Analyzer;
 use cogniverse_sdk::{Document, FieldName, Highlight};
 use std::collections::HashSet;
 
-/// The byte ranges of the words in each text field that has any. `words` are terms of an [`Analyzer`].
+/// Returns the byte ranges of the words, for each text field that has any. `words` are terms of an [`Analyzer`].
 #[must_use]
 pub fn highlights(document: &Document, fields: &[FieldName], words: &[impl AsRef<str>]) -> Vec<Highlight> {
     if words.is_empty() {

@@ -1,4 +1,4 @@
-//! Packed sign bits of a block, in the form that the kernels scan.
+//! Packed sign bits of a block, in the layout that the kernels scan.
 
 use crate::{
     kernel::{ROW_GROUP, bit_words, pack_bits_interleaved, query_words},
@@ -6,15 +6,15 @@ use crate::{
 };
 use std::borrow::Cow;
 
-/// One binary tensor field of a block: per document its vectors, interleaved by eight (see [`crate::kernel`]), or one
-/// plain vector where the field holds a single one.
+/// One binary tensor field of a block: the vectors of each document, interleaved by eight (see [`crate::kernel`]), or
+/// one plain vector where the field is single-vector.
 #[derive(Debug, Clone)]
 pub(crate) struct BitArena {
     words: usize,
     bytes: usize,
     single: bool,
     data: Vec<u64>,
-    /// Where each document starts, and the end of the last.
+    /// The start of each document, and the end of the last.
     offsets: Vec<usize>,
 }
 
@@ -24,7 +24,7 @@ impl BitArena {
         Self { words: bit_words(bytes), bytes, single: field.is_single(), data: Vec::new(), offsets: vec![0] }
     }
 
-    /// Appends the next document's rows, packed as stored; none where it has no vector.
+    /// Appends the next document's packed rows; `None` where it has no vector.
     pub(crate) fn push(&mut self, rows: Option<&[u8]>) {
         if let Some(rows) = rows {
             if self.single {
@@ -44,7 +44,7 @@ impl BitArena {
         }
     }
 
-    /// The words of a document; empty where it has no vector.
+    /// Returns the words of a document; empty where it has no vector.
     pub(crate) fn get(&self, place: usize) -> &[u64] {
         match (self.offsets.get(place), self.offsets.get(place + 1)) {
             (Some(start), Some(end)) => self.data.get(*start..*end).unwrap_or_default(),
@@ -52,7 +52,7 @@ impl BitArena {
         }
     }
 
-    /// The words of a document in the interleaved form, also where the field holds a single vector.
+    /// Returns the words of a document in interleaved form, even where the field is single-vector.
     pub(crate) fn rows(&self, place: usize) -> Cow<'_, [u64]> {
         let words = self.get(place);
         if !self.single || words.is_empty() {
@@ -61,7 +61,7 @@ impl BitArena {
         Cow::Owned(words.iter().flat_map(|word| [*word; ROW_GROUP]).collect())
     }
 
-    /// Words of one vector.
+    /// Returns the number of words in one vector.
     pub(crate) fn words(&self) -> usize {
         self.words
     }

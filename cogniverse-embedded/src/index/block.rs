@@ -1,22 +1,22 @@
-//! An immutable run of documents.
+//! Blocks: immutable runs of documents.
 
 use super::{BitArena, Columns, DocumentTerms, FloatArena, TermIndex};
 use crate::layout::Layout;
 use cogniverse_sdk::{DocumentId, document::Fields};
 use std::sync::{Arc, OnceLock};
 
-/// A document on its way into a block.
+/// A document to be added to a block.
 #[derive(Debug, Clone)]
 pub(crate) struct IndexedDocument {
-    /// The row of the record; a replaced document gets a new, larger one.
+    /// The row in the record; a replaced document gets a new, larger one.
     pub(crate) row: i64,
     pub(crate) id: DocumentId,
-    /// Without tensors.
+    /// The fields without tensors.
     pub(crate) fields: Fields,
     pub(crate) terms: DocumentTerms,
-    /// Per binary tensor of the layout: its packed rows.
+    /// The packed rows of each binary tensor of the layout.
     pub(crate) bits: Vec<Option<Vec<u8>>>,
-    /// Per float tensor of the layout: whether the document has vectors of it.
+    /// Whether the document has vectors, for each float tensor of the layout.
     pub(crate) floats: Vec<bool>,
 }
 
@@ -28,9 +28,9 @@ pub(crate) struct Block {
     columns: Columns,
     texts: Vec<TermIndex>,
     bits: Vec<BitArena>,
-    /// Per float tensor and document: whether there are vectors.
+    /// Whether there are vectors, by float tensor and document.
     has_floats: Vec<Vec<bool>>,
-    /// Per float tensor: loaded when a search first needs all of it, if the budget allows.
+    /// The vectors of each float tensor, loaded when a search first needs all of them and the budget allows.
     floats: Vec<OnceLock<Arc<FloatArena>>>,
 }
 
@@ -66,7 +66,7 @@ impl Block {
         block
     }
 
-    /// The living documents of several blocks, in order.
+    /// Merges the living documents of several blocks, in order.
     pub(crate) fn merge(layout: &Layout, parts: &[(&Self, &[bool])]) -> Self {
         let mut block = Self::empty(layout);
         for (part, live) in parts {
@@ -125,7 +125,7 @@ impl Block {
         self.bits.get(field)
     }
 
-    /// Whether a document has vectors of a float field.
+    /// Returns whether a document has vectors of a float field.
     pub(crate) fn has_floats(&self, field: usize, place: usize) -> bool {
         self.has_floats.get(field).and_then(|column| column.get(place)).copied().unwrap_or(false)
     }

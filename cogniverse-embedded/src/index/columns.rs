@@ -1,4 +1,4 @@
-//! Attribute values of documents by field, and filters on them.
+//! Columns of attribute values, and filters on them.
 
 use crate::layout::Layout;
 use cogniverse_sdk::{
@@ -29,12 +29,14 @@ enum Column {
     Texts(Vec<Box<[Box<str>]>>),
 }
 
-/// Texts by number: a video's id stands once, not once per segment.
+/// A dictionary-encoded text column: a video id is stored once, not once per segment.
 #[derive(Debug, Clone, Default)]
 struct TextColumn {
     codes: Vec<u32>,
     numbers: HashMap<Box<str>, u32>,
     texts: Vec<Box<str>>,
+    /// Whether any document lacks the field.
+    absent: bool,
 }
 
 const NO_TEXT: u32 = u32::MAX;
@@ -50,7 +52,26 @@ impl TextColumn {
                 code
             }),
         };
+        self.absent |= code == NO_TEXT;
         self.codes.push(code);
+    }
+
+    /// Selects the documents with one of these texts. A column with a single value for all documents is decided
+    /// without a scan.
+    fn among<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Vec<bool> {
+        let mut wanted = vec![false; self.texts.len()];
+        for code in texts.filter_map(|text| self.numbers.get(text)) {
+            if let Some(slot) = wanted.get_mut(*code as usize) {
+                *slot = true;
+            }
+        }
+        if !wanted.contains(&true) {
+            return vec![false; self.codes.len()];
+        }
+        if !self.absent && !wanted.contains(&false) {
+            return vec![true; self.codes.len()];
+        }
+        self.codes.iter().map(|code| wanted.get(*code as usize).is_some_and(|wanted| *wanted)).collect()
     }
 
     fn get(&self, place: usize) -> Option<&str> {
@@ -71,7 +92,7 @@ impl Columns {
         Self { names, columns, len: 0 }
     }
 
-    /// Appends the next document. Kinds were checked against the schema before.
+    /// Appends the next document, whose field kinds are already checked.
     pub(crate) fn push(&mut self, fields: &Fields) {
         self.len += 1;
         for (name, column) in self.names.iter().zip(&mut self.columns) {
@@ -92,7 +113,7 @@ impl Columns {
         }
     }
 
-    /// Appends those documents of another run that are kept.
+    /// Appends the kept documents of another run.
     pub(crate) fn append(&mut self, other: &Self, kept: &[Option<u32>]) {
         fn copy<T: Clone>(to: &mut Vec<T>, from: &[T], kept: &[Option<u32>]) {
             to.extend(from.iter().zip(kept).filter(|(_, kept)| kept.is_some()).map(|(value, _)| value.clone()));
@@ -114,9 +135,9 @@ impl Columns {
         }
     }
 
-    /// Which documents meet the filter. Its fields were checked against the schema before.
+    /// Selects the documents that match a filter, whose fields are already checked.
     ///
-    /// `spend` is told the work before each pass over the documents, and ends it by an error.
+    /// `spend` is charged before each pass over the documents, and aborts the scan with an error.
     pub(crate) fn matching(&self, filter: &Filter, spend: &dyn Fn(usize) -> Result<()>) -> Result<Vec<bool>> {
         // A pass compares each document once and writes the answer: a few multiply-adds.
         spend(self.len * 4)?;
@@ -161,15 +182,11 @@ fn join(to: &mut [bool], from: &[bool], with: impl Fn(bool, bool) -> bool) {
 }
 
 impl Column {
-    /// Which values are one of several. Texts are looked up all at once: a list of ids is the usual case.
+    /// Selects the values in a list. Texts are looked up together, as a list of ids is the usual case.
     fn among(&self, values: &[FieldValue], len: usize, spend: &dyn Fn(usize) -> Result<()>) -> Result<Vec<bool>> {
         spend((values.len() + len) * 8)?;
         match self {
-            Self::Text(column) => {
-                let texts = values.iter().filter_map(FieldValue::as_str);
-                let codes: HashSet<u32> = texts.filter_map(|text| column.numbers.get(text).copied()).collect();
-                Ok(column.codes.iter().map(|code| codes.contains(code)).collect())
-            }
+            Self::Text(column) => Ok(column.among(values.iter().filter_map(FieldValue::as_str))),
             Self::Texts(column) => {
                 let wanted: HashSet<&str> = values.iter().filter_map(FieldValue::as_str).collect();
                 Ok(column.iter().map(|found| found.iter().any(|text| wanted.contains(&**text))).collect())
@@ -194,10 +211,7 @@ impl Column {
         let equal =
             |found: Option<Number>| matches!((found, number), (Some(a), Some(b)) if compare(a, b) == Ordering::Equal);
         match self {
-            Self::Text(column) => {
-                let code = value.as_str().and_then(|text| column.numbers.get(text).copied());
-                column.codes.iter().map(|found| code == Some(*found)).collect()
-            }
+            Self::Text(column) => column.among(value.as_str().into_iter()),
             Self::Integer(column) => column.iter().map(|found| equal(found.map(Number::Integer))).collect(),
             Self::Float(column) => column.iter().map(|found| equal(found.map(Number::Float))).collect(),
             Self::Bool(column) => {
@@ -240,5 +254,34 @@ fn compare(a: Number, b: Number) -> Ordering {
         (Number::Float(a), Number::Integer(b)) => a.total_cmp(&(b as f64)),
         // -0.0 and 0.0 are one number to whoever filters.
         (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b).unwrap_or_else(|| a.total_cmp(&b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_met_whether_all_have_one_some_have_none_or_many() {
+        let met = |column: &[Option<&str>], wanted: &[&str]| {
+            let mut texts = TextColumn::default();
+            column.iter().for_each(|text| texts.push(*text));
+            let found = texts.among(wanted.iter().copied());
+            let expected: Vec<bool> =
+                column.iter().map(|text| text.is_some_and(|text| wanted.contains(&text))).collect();
+            assert_eq!(found, expected, "{wanted:?} of {column:?}");
+        };
+        for column in [
+            &[][..],
+            &[None],
+            &[Some("a"), Some("a")],
+            &[Some("a"), None],
+            &[Some("a"), Some("b"), Some("a")],
+            &[None, Some("b"), Some("c")],
+        ] {
+            for wanted in [&[][..], &["a"], &["x"], &["a", "b"], &["a", "b", "c", "x"]] {
+                met(column, wanted);
+            }
+        }
     }
 }

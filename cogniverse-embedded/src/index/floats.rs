@@ -1,4 +1,4 @@
-//! Float vectors: on disk with the documents, and in memory for as long as the budget allows.
+//! Float vectors: on disk with the documents, and cached in memory within a budget.
 
 use crate::layout::TensorField;
 use cogniverse_sdk::CellType;
@@ -7,19 +7,19 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// One float tensor field of a run of documents.
+/// The vectors of one float tensor field of a block.
 #[derive(Debug)]
 pub(crate) struct FloatArena {
     cells: FloatCells,
-    /// Where each document starts, in cells, and the end of the last.
+    /// The start of each document, in cells, and the end of the last.
     offsets: Vec<usize>,
-    /// When it was read: documents that were gone by then are not in it.
+    /// The write at which it was loaded; documents deleted by then are missing.
     moment: i64,
-    /// Held for as long as the arena counts against the budget.
+    /// The reservation of its memory in the budget.
     _reserved: Option<Reservation>,
 }
 
-/// Cells as stored: bfloat16 halves or floats.
+/// Cells as stored: bfloat16 or float32.
 #[derive(Debug)]
 pub(crate) enum FloatCells {
     Half(Vec<u16>),
@@ -56,12 +56,12 @@ impl FloatArena {
         self
     }
 
-    /// Whether every document that lives at a moment is in it.
+    /// Returns whether every document alive at a write is included.
     pub(crate) fn is_complete_at(&self, moment: i64) -> bool {
         self.moment <= moment
     }
 
-    /// Appends the next document's cells as stored, little-endian; none where it has no vector or is gone.
+    /// Appends the next document's cells as stored, little-endian; `None` where it has no vector or is deleted.
     pub(crate) fn push(&mut self, bytes: Option<&[u8]>) {
         let end = match &mut self.cells {
             FloatCells::Half(cells) => {
@@ -76,7 +76,7 @@ impl FloatArena {
         self.offsets.push(end);
     }
 
-    /// The cells of a document; empty where it has no vector.
+    /// Returns the cells of a document; empty where it has no vector.
     pub(crate) fn get(&self, place: usize) -> FloatRows<'_> {
         let range = match (self.offsets.get(place), self.offsets.get(place + 1)) {
             (Some(start), Some(end)) => *start..*end,
@@ -89,7 +89,7 @@ impl FloatArena {
     }
 }
 
-/// The budget of all schemas together for float vectors in memory.
+/// The memory budget for float vectors, shared by all schemas.
 #[derive(Debug, Clone)]
 pub(crate) struct FloatCache {
     used: Arc<AtomicUsize>,
@@ -101,9 +101,9 @@ impl FloatCache {
         Self { used: Arc::default(), limit }
     }
 
-    /// Takes bytes out of the budget until the answer is dropped; none where it would be overdrawn.
+    /// Reserves bytes until the reservation is dropped; `None` where the budget would be exceeded.
     pub(crate) fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        let taken = self.used.try_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+        let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
             used.checked_add(bytes).filter(|sum| *sum <= self.limit)
         });
         taken.ok().map(|_| Reservation { used: Arc::clone(&self.used), bytes })
@@ -114,7 +114,7 @@ impl FloatCache {
     }
 }
 
-/// Bytes taken out of the budget.
+/// Reserved bytes of the budget.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     used: Arc<AtomicUsize>,

@@ -1,26 +1,26 @@
-//! All documents of a tenant schema at one moment.
+//! Snapshots of all documents of a tenant schema.
 
 use super::{Block, IndexedDocument};
 use crate::layout::Layout;
 use std::sync::Arc;
 
-/// A block is never merged beyond this many documents.
+/// The largest number of documents in a merged block.
 pub(crate) const MAX_BLOCK: usize = 8192;
 
-/// All documents at one moment. Cheap to clone; a search keeps the one it began with.
+/// An immutable view of all documents after one write. Cheap to clone; a search keeps the one it started with.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     layout: Arc<Layout>,
-    /// In ascending order of row.
+    /// The blocks, in ascending row order.
     blocks: Vec<BlockView>,
-    /// Per text field, its words over all living documents.
+    /// The number of words over all living documents, by text field.
     words: Vec<u64>,
     live: usize,
-    /// The write after which this is what the record holds.
+    /// The write that the snapshot reflects.
     moment: i64,
 }
 
-/// A block and which of its documents live.
+/// A block with its living documents.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockView {
     pub(crate) block: Arc<Block>,
@@ -49,8 +49,8 @@ impl Snapshot {
         Self { layout, blocks: Vec::new(), words, live: 0, moment: 0 }
     }
 
-    /// The next moment: documents of `removed` rows are gone, `added` are there. Rows of `added` are ascending and larger
-    /// than any before.
+    /// Returns the next snapshot: documents of `removed` rows are deleted, `added` ones are present. Rows of `added`
+    /// are ascending and larger than all existing ones.
     pub(crate) fn next(&self, removed: &[i64], added: Vec<IndexedDocument>) -> Self {
         let mut next = self.clone();
         for row in removed {
@@ -61,13 +61,13 @@ impl Snapshot {
         next
     }
 
-    /// The same documents, as those of a moment of the record.
+    /// Sets the write that the snapshot reflects.
     pub(crate) fn at(mut self, moment: i64) -> Self {
         self.moment = moment;
         self
     }
 
-    /// The moment of the record that this is.
+    /// Returns the write that the snapshot reflects.
     pub(crate) fn moment(&self) -> i64 {
         self.moment
     }
@@ -100,8 +100,8 @@ impl Snapshot {
         }
     }
 
-    /// Drops empty blocks, and merges the last ones while the newer is at least half as large as the older: each document
-    /// is copied a logarithmic number of times, and the number of blocks stays logarithmic too.
+    /// Drops empty blocks, and merges the last two while the newer is at least half as large as the older: each
+    /// document is copied, and blocks exist, a logarithmic number of times.
     fn settle(&mut self) {
         self.blocks.retain(|view| view.live_count > 0);
         for view in &mut self.blocks {
@@ -128,12 +128,12 @@ impl Snapshot {
         &self.blocks
     }
 
-    /// Words of a text field over all living documents, exact at every moment.
+    /// Returns the exact number of words of a text field over all living documents.
     pub(crate) fn words(&self, text: usize) -> u64 {
         self.words.get(text).copied().unwrap_or(0)
     }
 
-    /// Number of documents.
+    /// Returns the number of documents.
     pub(crate) fn len(&self) -> usize {
         self.live
     }

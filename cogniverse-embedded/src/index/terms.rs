@@ -1,14 +1,14 @@
-//! Terms of documents: the stored forward form, and the inverted form of a block.
+//! Terms of documents: the stored forward form and a block's inverted form.
 
 use crate::layout::Layout;
 use cogniverse_core::text::Analyzer;
 use cogniverse_sdk::document::Fields;
 use std::collections::{BTreeMap, HashMap};
 
-/// The terms of one document, per text field of the layout. Stored beside the document, in the same transaction.
+/// The terms of one document, by text field of the layout. Stored with the document in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DocumentTerms {
-    /// Per text field: the number of words, and each term with how often it stands there.
+    /// The number of words and the count of each term, by text field.
     pub(crate) fields: Vec<FieldTerms>,
 }
 
@@ -34,8 +34,8 @@ impl DocumentTerms {
         Self { fields: layout.texts.iter().map(of_field).collect() }
     }
 
-    /// Little-endian u32 numbers and UTF-8 bytes: per field its length, the number of terms, and per term its count,
-    /// its byte length and its bytes.
+    /// Encodes as little-endian u32 numbers and UTF-8 bytes: for each field its length and number of terms, and for
+    /// each term its count, byte length and bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let number =
@@ -52,7 +52,7 @@ impl DocumentTerms {
         out
     }
 
-    /// None where the bytes are not of this form.
+    /// Decodes; `None` for malformed bytes.
     pub(crate) fn decode(mut bytes: &[u8], fields: usize) -> Option<Self> {
         fn number(bytes: &mut &[u8]) -> Option<u32> {
             let (head, rest) = bytes.split_first_chunk::<4>()?;
@@ -77,20 +77,20 @@ impl DocumentTerms {
     }
 }
 
-/// One document that has a term.
+/// A document that contains a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Posting {
     /// The document's place in its block.
     pub(crate) place: u32,
-    /// How often the term stands in the field.
+    /// The number of occurrences in the field.
     pub(crate) count: u32,
 }
 
-/// The inverted form of one text field of a block.
+/// The inverted index of one text field of a block.
 #[derive(Debug, Default)]
 pub(crate) struct TermIndex {
     postings: HashMap<Box<str>, Vec<Posting>>,
-    /// Words per document.
+    /// The number of words of each document.
     lengths: Vec<u32>,
 }
 
@@ -124,12 +124,12 @@ impl TermIndex {
         }
     }
 
-    /// The documents that have a term, in order of place.
+    /// Returns the documents that contain a term, ordered by place.
     pub(crate) fn postings(&self, term: &str) -> &[Posting] {
         self.postings.get(term).map_or(&[], Vec::as_slice)
     }
 
-    /// Words of a document.
+    /// Returns the number of words of a document.
     pub(crate) fn length(&self, place: usize) -> u32 {
         self.lengths.get(place).copied().unwrap_or(0)
     }

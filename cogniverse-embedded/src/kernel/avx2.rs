@@ -1,10 +1,10 @@
-//! AVX2 with FMA.
+//! Kernels for AVX2 with FMA.
 #![allow(unsafe_code, reason = "vector instructions; every pointer stays inside a slice whose length is checked first")]
 
-use super::{Kernels, layout::ROW_GROUP, scalar};
+use super::{layout::ROW_GROUP, scalar, set::Kernels};
 use std::arch::x86_64::*;
 
-/// The kernels, where this machine runs them.
+/// Returns the kernels if this machine supports them.
 pub(super) fn kernels() -> Option<Kernels> {
     let runs = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     runs.then_some(Kernels {
@@ -20,7 +20,7 @@ pub(super) fn kernels() -> Option<Kernels> {
     })
 }
 
-/// Bits of each byte by two look-ups in a table of nibbles, added up per 64 bits (Mula, Kurz and Lemire, 2018).
+/// Counts bits by two look-ups of nibbles, summed per 64 bits (Mula, Kurz and Lemire, 2018).
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn popcount(value: __m256i) -> __m256i {
@@ -60,12 +60,12 @@ fn hamming_maxsim(query: &[u64], words: usize, document: &[u64]) -> f32 {
     total
 }
 
-/// Cells that widen to eight floats.
+/// Cells that widen to eight floats at a time.
 trait Cells: Copy {
     /// # Safety
     /// Eight cells must be readable from `at`.
     unsafe fn load(at: *const Self) -> __m256;
-    /// The cell as a float.
+    /// Widens a single cell.
     fn widen(self) -> f32;
 }
 
@@ -96,7 +96,7 @@ impl Cells for u16 {
     }
 }
 
-/// Document rows taken together.
+/// The number of document rows processed together.
 const TILE: usize = 4;
 
 #[target_feature(enable = "avx2,fma")]
@@ -117,7 +117,7 @@ fn maxsim<T: Cells>(query: &[f32], dims: usize, document: &[T]) -> f32 {
     total
 }
 
-/// The dot products of one query row with `ROWS` document rows, which lie one after the other in `rows`.
+/// Computes the dot products of a query row with `ROWS` consecutive document rows.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn products<T: Cells, const ROWS: usize>(own: &[f32], rows: &[T], dims: usize) -> [f32; ROWS] {

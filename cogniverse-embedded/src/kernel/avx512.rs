@@ -1,10 +1,10 @@
-//! AVX-512 with VPOPCNTDQ.
+//! Kernels for AVX-512 with VPOPCNTDQ.
 #![allow(unsafe_code, reason = "vector instructions; every pointer stays inside a slice whose length is checked first")]
 
-use super::{Kernels, layout::ROW_GROUP, scalar::similarity};
+use super::{layout::ROW_GROUP, scalar::similarity, set::Kernels};
 use std::arch::x86_64::*;
 
-/// The kernels, where this machine runs them.
+/// Returns the kernels if this machine supports them.
 pub(super) fn kernels() -> Option<Kernels> {
     let runs = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -37,7 +37,7 @@ fn hamming_maxsim(query: &[u64], words: usize, document: &[u64]) -> f32 {
     }
 }
 
-/// Four query rows at a time against eight document rows: each document word is loaded once for the four.
+/// Compares four query rows at a time with eight document rows, loading each document word once for the four.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")]
 fn hamming_words<const WORDS: usize>(query: &[u64], document: &[u64]) -> f32 {
     let groups = document.len() / (WORDS * ROW_GROUP);
@@ -101,28 +101,28 @@ fn hamming_any(query: &[u64], words: usize, document: &[u64]) -> f32 {
     total
 }
 
-/// Lanes of a register.
+/// The number of float lanes in a register.
 const LANES: usize = 16;
-/// Query rows taken together.
+/// The number of query rows processed together.
 const TILE_QUERY: usize = 4;
-/// Document rows taken together: with the query's, sixteen running sums stay in registers.
+/// The number of document rows processed together: sixteen accumulators then fit into registers.
 const TILE_DOCUMENT: usize = 4;
 
-/// The first `cells` lanes of sixteen; all of them from sixteen on.
+/// Returns a mask of the first `cells` lanes; of all lanes from sixteen on.
 #[inline]
 fn first_lanes(cells: usize) -> __mmask16 {
     if cells >= LANES { !0 } else { (1 << cells) - 1 }
 }
 
-/// Document rows that can be written out as floats.
+/// Document rows that can be expanded to floats.
 trait Rows {
     fn count(&self) -> usize;
-    /// Writes a row to `out`, whose length is a multiple of [`LANES`]. Cells beyond the row's own may be any number: the
-    /// query has zeros there.
+    /// Writes a row to `out`, whose length is a multiple of [`LANES`]. Cells beyond the row may have any finite
+    /// value: the query is zero there.
     fn widen(&self, row: usize, out: &mut [f32]);
 }
 
-/// Rows of `dims` floats or bfloat16 halves.
+/// Rows of `dims` float32 or bfloat16 cells.
 struct Cells<'a, T> {
     cells: &'a [T],
     dims: usize,
@@ -156,7 +156,7 @@ impl Rows for Cells<'_, u16> {
     }
 }
 
-/// Rows of interleaved bits, read as 0 and 1, or as -1 and 1.
+/// Rows of interleaved bits, read as 0 and 1 or as -1 and 1.
 struct Bits<'a> {
     groups: &'a [u64],
     words: usize,
@@ -191,7 +191,7 @@ fn spread(mask: __mmask16, zero: f32, out: &mut [f32; LANES]) {
     unsafe { _mm512_storeu_ps(out.as_mut_ptr(), cells) };
 }
 
-/// Four document rows at a time are written out as floats, once for all query rows.
+/// Expands four document rows at a time to floats, once for all query rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")]
 fn maxsim<R: Rows>(query: &[f32], dims: usize, document: &R) -> f32 {
     let (query_rows, rows) = (query.len() / dims, document.count());
@@ -220,7 +220,7 @@ fn maxsim<R: Rows>(query: &[f32], dims: usize, document: &R) -> f32 {
     row_bests.map(|row| row.iter().copied().fold(f32::NEG_INFINITY, f32::max)).sum()
 }
 
-/// Raises `best` (lane `4 * row + column`) to the products of `ROWS` query rows with a tile's four document rows.
+/// Raises `best` (lane `4 * row + column`) to the dot products of `ROWS` query rows with a tile's four document rows.
 ///
 /// # Safety
 /// `ROWS * dims` floats must be readable from `query`, and four rows of `dims` rounded up to [`LANES`] from `tile`.
@@ -250,7 +250,7 @@ unsafe fn products<const ROWS: usize>(query: *const f32, dims: usize, tile: *con
     unsafe { _mm512_storeu_ps(best.as_mut_ptr(), _mm512_max_ps(_mm512_loadu_ps(best.as_ptr()), all)) };
 }
 
-/// In each quarter of the register: part of the sum of each of four registers.
+/// Sums each of four registers into one lane per quarter of the result.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn add_up_four([a, b, c, d]: [__m512; 4]) -> __m512 {
@@ -262,7 +262,7 @@ fn add_up_four([a, b, c, d]: [__m512; 4]) -> __m512 {
     _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)))
 }
 
-/// Adds neighbouring quarters: those of `a` into the lower half, those of `b` into the upper.
+/// Adds adjacent quarters: those of `a` into the lower half, those of `b` into the upper.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn fold_lanes(a: __m512, b: __m512) -> __m512 {

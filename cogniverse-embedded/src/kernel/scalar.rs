@@ -1,4 +1,4 @@
-//! The plain kernels: the reference of the others, and what runs where there is no other.
+//! The portable kernels, which are the reference for the others.
 
 use super::layout::ROW_GROUP;
 use cogniverse_sdk::quantize::from_bf16;
@@ -21,7 +21,7 @@ pub(super) fn hamming_maxsim(query: &[u64], words: usize, document: &[u64]) -> f
     .sum()
 }
 
-/// `1 / (1 + distance)`; distances are below 2^24, so the float is exact.
+/// Returns `1 / (1 + distance)`; distances are below 2^24, so the conversion is exact.
 #[expect(clippy::cast_precision_loss, reason = "a number of bits, far below 2^24")]
 pub(super) fn similarity(distance: u64) -> f32 {
     1.0 / (1.0 + distance as f32)
@@ -49,7 +49,7 @@ pub(super) fn maxsim_bits(query: &[f32], dims: usize, words: usize, document: &[
     maxsim_f32(query, dims, &spread_bits(dims, words, document, signed))
 }
 
-/// The cells of each byte: bit 0 first.
+/// The cells of each byte value, bit 0 first.
 static CELLS: [[f32; 8]; 256] = {
     let mut table = [[0.0; 8]; 256];
     let mut cell = 0;
@@ -63,7 +63,7 @@ static CELLS: [[f32; 8]; 256] = {
     table
 };
 
-/// Interleaved bits as rows of `dims` floats.
+/// Expands interleaved bits to rows of `dims` floats.
 pub(super) fn spread_bits(dims: usize, words: usize, document: &[u64], signed: bool) -> Vec<f32> {
     let mut rows = vec![0.0; document.len() / words * dims];
     let groups = document.chunks_exact(words * ROW_GROUP);
@@ -82,7 +82,7 @@ pub(super) fn spread_bits(dims: usize, words: usize, document: &[u64], signed: b
     rows
 }
 
-/// Sixteen running sums, so that the compiler may use wide registers.
+/// Accumulates in sixteen sums, so that the compiler may use wide registers.
 pub(super) fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
     let (a_lanes, a_rest) = a.as_chunks::<16>();
     let (b_lanes, b_rest) = b.as_chunks::<16>();

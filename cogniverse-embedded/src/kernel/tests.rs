@@ -6,7 +6,7 @@ fn close(a: f32, b: f64) -> bool {
     (f64::from(a) - b).abs() <= 1e-4 * b.abs().max(1.0)
 }
 
-/// Bits of a packed row, read one by one as Vespa does.
+/// Reads the bits of a packed row one by one, in Vespa's order.
 fn unpacked(row: &[u8]) -> Vec<bool> {
     row.iter().flat_map(|byte| (0..8).map(move |bit| byte >> (7 - bit) & 1 == 1)).collect()
 }

@@ -1,8 +1,9 @@
 //! BM25 of one text field.
 //!
-//! `sum over words of idf * count * (k1 + 1) / (count + k1 * (1 - b + b * length / average))` with
-//! `idf = ln(1 + (N - n + 0.5) / (n + 0.5))`, k1 = 1.2, b = 0.75 (Robertson and Zaragoza, 2009; Vespa's defaults). N counts
-//! the tenant's living documents, n those with the word in the field, `average` the words of the field over N. All are exact at every moment, so that a score never depends on what was deleted, nor on other tenants.
+//! `sum over words of idf * count * (k1 + 1) / (count + k1 * (1 - b + b * length / average))` with `idf = ln(1 + (N -
+//! n + 0.5) / (n + 0.5))`, k1 = 1.2, b = 0.75 (Robertson and Zaragoza, 2009; Vespa's defaults). N is the number of
+//! the tenant's living documents, n of those with the word in the field, and `average` the words of the field over N.
+//! All are exact after every write, so that a score depends neither on deleted documents nor on other tenants.
 
 use super::{
     prepare::{LOOKUP, POSTING, Prepared},
@@ -14,17 +15,17 @@ use cogniverse_sdk::Result;
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
 
-/// A query's words, made ready for one field.
+/// The words of a query, prepared for one field.
 #[derive(Debug)]
 pub(crate) struct Bm25 {
     text: usize,
     average: f64,
-    /// The word, and its idf times how often the query says it.
+    /// Each word with its idf times its count in the query.
     words: Vec<(String, f64)>,
 }
 
 impl Bm25 {
-    /// Counts each word's documents.
+    /// Counts the documents of each word.
     #[expect(clippy::cast_precision_loss, reason = "counts of documents and words below 2^53")]
     pub(crate) fn prepare(snapshot: &Snapshot, text: usize, prepared: &Prepared) -> Result<Self> {
         let total = snapshot.len() as f64;

@@ -1,4 +1,4 @@
-//! One search over one snapshot: match, filter, first phase, second phase, page.
+//! Execution of a search on one snapshot: match, filter, first phase, second phase, page.
 
 use super::{
     float_access::FloatAccess,
@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{index::BlockView, tenant_store::Moment};
 use cogniverse_core::schemas::MatchSet;
-use cogniverse_sdk::{Error, ErrorKind, Result};
+use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Result};
 
-/// A hit of the asked-for page, without its document yet.
+/// A hit of the requested page, before its document is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RankedHit {
     pub(crate) row: i64,
@@ -18,17 +18,17 @@ pub(crate) struct RankedHit {
     pub(crate) first_phase: Option<f64>,
 }
 
-/// The asked-for page and the number of matches.
+/// The requested page and the number of matches.
 #[derive(Debug)]
 pub(crate) struct Ranked {
     pub(crate) hits: Vec<RankedHit>,
     pub(crate) matched: u64,
 }
 
-/// Documents that are scored together.
+/// The number of documents scored together.
 const STRETCH: usize = 1024;
 
-/// Ranks one moment. Blocking.
+/// Ranks a snapshot. Blocking.
 pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked> {
     let snapshot = &*moment.snapshot;
     let window = prepared.query.offset + prepared.query.limit;
@@ -81,7 +81,8 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked
     Ok(Ranked { hits: hits.collect(), matched })
 }
 
-/// An infinite score ranks nothing. What may be stored and asked has finite products; factors of a strategy may not.
+/// Refuses an infinite score, which cannot be ranked. Accepted vectors have finite products, but a strategy's factors
+/// may overflow.
 fn check_score(prepared: &Prepared, score: f64) -> Result<()> {
     if score.is_finite() {
         return Ok(());
@@ -96,7 +97,7 @@ fn check_score(prepared: &Prepared, score: f64) -> Result<()> {
     .with_context("schema", &prepared.query.schema))
 }
 
-/// That no document has a vector is no empty answer: nothing could have been found.
+/// Fails where no document has a vector: an empty result would hide that nothing could match.
 fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
     let tensors = prepared.first_phase_tensors();
     for tensor in &tensors {
@@ -105,8 +106,8 @@ fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
         }
     }
     let names: Vec<String> = tensors.iter().map(|name| format!("\"{name}\"")).collect();
-    Err(Error::new(
-        ErrorKind::FailedPrecondition,
+    Err(Error::of(
+        ErrorCode::SegmentsWithoutVectors,
         format!(
             "none of {} documents has vectors in {}; ingest again with an encoder, or search by a strategy of words",
             moment.snapshot.len(),
@@ -117,7 +118,7 @@ fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
     .with_context("strategy", &prepared.query.strategy))
 }
 
-/// The places of a block that live, match the words where the strategy matches by words, and meet the filter.
+/// Selects the documents of a block that are alive, match the words where the strategy needs it, and pass the filter.
 fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize]) -> Result<Vec<u32>> {
     let mut wanted = match prepared.matches() {
         MatchSet::All => view.live.as_ref().clone(),
@@ -146,8 +147,8 @@ fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize]) -> Re
 
 type Rescored<'s> = Vec<(Candidate<'s>, Option<f64>)>;
 
-/// The second phase's score replaces the first's for the best `rerank_count`. The rest follow in their order; their scores
-/// are shifted down, all alike, so that none stands above one that was scored again.
+/// Replaces the score of the best `rerank_count` hits with the second phase's. The rest keep their order, with their
+/// scores shifted down uniformly so that none ranks above a rescored hit.
 fn rescore<'s>(
     moment: &'s Moment<'_>,
     prepared: &Prepared,

@@ -1,4 +1,4 @@
-//! Float vectors for a scorer: from memory, or from the record in pieces of bounded size.
+//! Access of scorers to float vectors: from memory, or read from the record in bounded pieces.
 
 use crate::{
     index::{BlockView, FloatArena, FloatRows},
@@ -9,14 +9,14 @@ use crate::{
 use cogniverse_sdk::{Error, Result};
 use std::sync::Arc;
 
-/// Bytes read at once where the budget does not allow keeping a block.
+/// The number of bytes read at once where the budget does not allow caching a block.
 const PIECE_BYTES: usize = 32 << 20;
 
-/// Where a query's float vectors come from.
+/// The source of the float vectors of one query.
 pub(crate) struct FloatAccess<'s> {
     moment: &'s Moment<'s>,
     prepared: &'s Prepared,
-    /// Documents of the block that this phase scores, in however many calls.
+    /// The number of documents of the block that this phase scores, over all calls.
     wanted: usize,
 }
 
@@ -25,7 +25,7 @@ impl<'s> FloatAccess<'s> {
         Self { moment, prepared, wanted }
     }
 
-    /// Calls `each` with the index in `places` and the cells of every document, which are empty where it has no vector.
+    /// Calls `each` with the index in `places` and the cells of every document; empty where it has no vector.
     pub(crate) fn for_each(
         &self,
         view: &BlockView,
@@ -75,7 +75,7 @@ impl<'s> FloatAccess<'s> {
         Ok(())
     }
 
-    /// Reads stretches of `size` documents, and only those in which a place is asked for.
+    /// Reads runs of `size` documents, skipping those without a requested place.
     fn in_pieces(
         &self,
         view: &BlockView,

@@ -1,4 +1,4 @@
-//! A query made ready: checked against its strategy, its words analysed, its vectors packed.
+//! Preparation of queries: checked against the strategy, text analyzed, vectors packed.
 
 use super::{bm25::Bm25, scorer::Scorer, vectors::QueryVectors};
 use crate::{index::Snapshot, tenant_store::TenantStore};
@@ -6,7 +6,7 @@ use cogniverse_core::{
     schemas::{MatchSet, Schema, Score, Strategy},
     text::Analyzer,
 };
-use cogniverse_sdk::{BackendQuery, Error, FieldName, Filter, Result};
+use cogniverse_sdk::{BackendQuery, Error, ErrorCode, FieldName, Filter, Result};
 use std::{
     cell::Cell,
     collections::HashMap,
@@ -17,27 +17,27 @@ use std::{
     time::Instant,
 };
 
-/// A query made ready for one store. It speaks of no snapshot yet.
+/// A query prepared for one store, independent of any snapshot.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     schema: Arc<Schema>,
     strategy: Strategy,
     pub(crate) query: BackendQuery,
-    /// Each distinct word with its number of times in the query, in order of first use.
+    /// The distinct words with their counts, in order of first use.
     pub(crate) words: Vec<(String, u32)>,
     vectors: Option<QueryVectors>,
-    /// None: as long as it takes.
+    /// The deadline; `None` for no limit.
     deadline: Option<Instant>,
     cancelled: Arc<AtomicBool>,
-    /// Multiply-adds until the next look at the clock.
+    /// The number of multiply-adds until the next check of the clock.
     left: Cell<usize>,
 }
 
-/// Multiply-adds between two looks at the clock: about a millisecond of one core.
+/// The number of multiply-adds between checks of the clock: about a millisecond of one core.
 const STRIDE: usize = 4 << 20;
-/// What looking up a word in one block costs, in multiply-adds.
+/// The cost of looking up a word in a block, in multiply-adds.
 pub(super) const LOOKUP: usize = 256;
-/// What one document that has a word costs, in multiply-adds.
+/// The cost of one posting, in multiply-adds.
 pub(super) const POSTING: usize = 16;
 
 /// Checks a query against the store's schema.
@@ -76,13 +76,13 @@ impl Prepared {
         self.strategy.matches()
     }
 
-    /// Whether a document must have something to score by: where a strategy that compares vectors names no words to match,
-    /// a document without vectors is no answer.
+    /// Returns whether only documents with something to score match: where a vector strategy does not match by words,
+    /// a document without vectors is no result.
     pub(crate) fn wants_vectors(&self) -> bool {
         self.matches() == MatchSet::All && self.strategy.inputs().vectors()
     }
 
-    /// The tensor fields whose vectors the first phase compares.
+    /// Returns the tensor fields whose vectors the first phase compares.
     pub(crate) fn first_phase_tensors(&self) -> Vec<&FieldName> {
         fn collect<'s>(score: &'s Score, found: &mut Vec<&'s FieldName>) {
             match score {
@@ -102,12 +102,12 @@ impl Prepared {
         found
     }
 
-    /// The text fields of the default field set, by their place in the layout.
+    /// Returns the text fields of the default field set, as indexes into the layout.
     pub(crate) fn match_fields(&self, snapshot: &Snapshot) -> Vec<usize> {
         self.schema.text_fields().iter().filter_map(|field| snapshot.layout().text(field)).collect()
     }
 
-    /// How many the second phase scores again.
+    /// Returns the number of hits that the second phase rescores.
     pub(crate) fn rerank_count(&self) -> usize {
         self.strategy.second_phase().map_or(0, |rerank| rerank.count)
     }
@@ -153,7 +153,7 @@ impl Prepared {
         })
     }
 
-    /// Counts work, in multiply-adds, and looks at the clock as often as it takes to end soon after the deadline.
+    /// Charges work, in multiply-adds, and checks the clock often enough to stop soon after the deadline.
     #[inline]
     pub(crate) fn spend(&self, work: usize) -> Result<()> {
         match self.left.get().checked_sub(work) {
@@ -166,13 +166,12 @@ impl Prepared {
         Ok(())
     }
 
-    /// Refuses to go on past the deadline, or when nobody waits any more.
+    /// Fails where the deadline has passed or the caller has gone.
     pub(crate) fn check_time(&self) -> Result<()> {
         let gave_up = self.cancelled.load(Ordering::Relaxed);
         if gave_up || self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            let kind = cogniverse_sdk::ErrorKind::Timeout;
-            return Err(Error::new(
-                kind,
+            return Err(Error::of(
+                ErrorCode::SearchTimeout,
                 "the search took longer than its timeout; narrow it by a filter, or give it more time",
             )
             .with_context("schema", &self.query.schema)

@@ -1,4 +1,4 @@
-//! Scores of documents of one block.
+//! Scorers of the documents of one block.
 
 use super::{bm25::Bm25, vectors::QueryVectors};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 use cogniverse_core::schemas::Metric;
 use cogniverse_sdk::Result;
 
-/// A score, made ready for a query and a snapshot.
+/// A scoring function, prepared for a query and a snapshot.
 #[derive(Debug)]
 pub(crate) enum Scorer<'q> {
     Constant(f64),
@@ -24,7 +24,7 @@ pub(crate) enum Scorer<'q> {
         field: usize,
         query: &'q QueryVectors,
     },
-    /// As `MaxSim`, over bits read as 0 and 1, or as -1 and 1.
+    /// The same as `MaxSim`, over bits read as 0 and 1 or as -1 and 1.
     FloatBits {
         field: usize,
         query: &'q QueryVectors,
@@ -44,7 +44,7 @@ pub(crate) enum Scorer<'q> {
     Scaled(f64, Box<Scorer<'q>>),
 }
 
-/// What is scored: documents of one block.
+/// The documents of one block to score.
 pub(crate) struct Scoring<'a> {
     pub(crate) view: &'a BlockView,
     pub(crate) places: &'a [u32],
@@ -52,12 +52,12 @@ pub(crate) struct Scoring<'a> {
     pub(crate) prepared: &'a Prepared,
 }
 
-/// Cells that one call of a kernel goes through at most, a document's vectors being as many as they are.
+/// The largest number of cells in one kernel call.
 const KERNEL_WORK: usize = 4 << 20;
 
 impl Scoring<'_> {
-    /// The sum of `kernel` over runs of the query's rows, each of `row` items: a document of many vectors is scored in pieces,
-    /// between which the clock is looked at. Nearly all documents are one piece.
+    /// Sums `kernel` over runs of the query's rows, each of `row` items, so that the clock is checked between the
+    /// pieces of a document with many vectors. Nearly all documents are a single piece.
     #[inline]
     fn in_runs<T>(
         &self,
@@ -82,7 +82,7 @@ impl Scoring<'_> {
 }
 
 impl Scorer<'_> {
-    /// Adds `weight` times the score of each place to `scores`, and marks in `found` where there was something to score by.
+    /// Adds `weight` times the score of each place to `scores`, and marks in `found` those with something to score.
     pub(crate) fn add(&self, scoring: &Scoring<'_>, weight: f64, scores: &mut [f64], found: &mut [bool]) -> Result<()> {
         let kernels = Kernels::detect();
         let Scoring { view, places, floats, .. } = scoring;
@@ -185,7 +185,7 @@ impl Scorer<'_> {
     }
 }
 
-/// `1 / (1 + distance)` in the metric, as Vespa defines both; for the dot product, the product itself.
+/// Returns `1 / (1 + distance)` in the metric, as defined by Vespa; for the dot product, the product itself.
 fn closeness(kernels: &Kernels, metric: Metric, query: &[f32], document: &[f32]) -> f64 {
     let dot = |a, b| f64::from(kernels.dot_f32(a, b));
     let product = dot(query, document);

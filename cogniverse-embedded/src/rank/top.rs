@@ -1,4 +1,4 @@
-//! The best of many, without sorting the rest.
+//! Selection of the best hits without a full sort.
 
 use cogniverse_sdk::DocumentId;
 use std::{cmp::Ordering, collections::BinaryHeap};
@@ -8,13 +8,13 @@ use std::{cmp::Ordering, collections::BinaryHeap};
 pub(crate) struct Candidate<'s> {
     pub(crate) score: f64,
     pub(crate) id: &'s DocumentId,
-    /// The block in the snapshot, and the document in the block.
+    /// The index of the block in the snapshot, and of the document in the block.
     pub(crate) block: usize,
     pub(crate) place: u32,
 }
 
 impl Candidate<'_> {
-    /// Better first: the higher score, then the smaller id, so that pages never overlap.
+    /// Orders by score descending, then by id, so that pages never overlap.
     pub(crate) fn rank(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.id.cmp(other.id))
     }
@@ -35,13 +35,13 @@ impl PartialOrd for Candidate<'_> {
 }
 
 impl Ord for Candidate<'_> {
-    /// The worst is the greatest, so that a heap gives it up first.
+    /// Orders the worst as greatest, so that a heap evicts it first.
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank(other)
     }
 }
 
-/// Keeps the best `limit` of what is offered.
+/// A bounded heap of the best `limit` candidates.
 #[derive(Debug)]
 pub(crate) struct Top<'s> {
     limit: usize,
@@ -53,7 +53,7 @@ impl<'s> Top<'s> {
         Self { limit, heap: BinaryHeap::new() }
     }
 
-    /// The score below which an offer is in vain.
+    /// Returns the score below which a candidate cannot enter.
     pub(crate) fn bar(&self) -> f64 {
         if self.heap.len() < self.limit {
             f64::NEG_INFINITY
@@ -72,7 +72,7 @@ impl<'s> Top<'s> {
         }
     }
 
-    /// Best first.
+    /// Returns the candidates, best first.
     pub(crate) fn into_sorted(self) -> Vec<Candidate<'s>> {
         self.heap.into_sorted_vec()
     }

@@ -1,9 +1,9 @@
-//! A query's vectors in the forms that the kernels take.
+//! Query vectors in the layouts of the kernels.
 
 use crate::kernel::query_words;
 use cogniverse_sdk::{Matrix, Result, quantize::pack_rows};
 
-/// A query's vectors: as floats, and their sign bits.
+/// The query vectors, as floats and as sign bits.
 #[derive(Debug)]
 pub(crate) struct QueryVectors {
     floats: Matrix<f32>,
@@ -16,22 +16,22 @@ impl QueryVectors {
         Ok(Self { floats: rows.clone(), bits })
     }
 
-    /// All rows, one after the other.
+    /// Returns all rows, concatenated.
     pub(crate) fn floats(&self) -> &[f32] {
         self.floats.cells()
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.floats.len()
     }
 
-    /// Cells of a row.
+    /// Returns the number of cells in a row.
     pub(crate) fn dims(&self) -> usize {
         self.floats.width()
     }
 
-    /// The packed rows, one after the other.
+    /// Returns the packed rows, concatenated.
     pub(crate) fn bits(&self) -> &[u64] {
         &self.bits
     }

@@ -1,17 +1,17 @@
-//! Making the file, and bringing one of an earlier version up to this one.
+//! Creation and migration of the file.
 
 use super::{Record, Tensors, sums, table, table_name};
 use crate::{catalog::Deployment, error, index::DocumentTerms, layout::TensorField};
 use cogniverse_core::text::{ANALYZER_VERSION, Analyzer};
-use cogniverse_sdk::{DocumentId, Error, ErrorKind, FieldName, Result};
+use cogniverse_sdk::{DocumentId, Error, ErrorCode, FieldName, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-/// The layout of the file; a newer one is refused.
+/// The format version of the file; newer ones are refused.
 const FORMAT: i64 = 2;
 
 impl Record {
-    /// Makes the tables of a new file, or checks whose file it is and brings it up to this version. Returns what the file
-    /// calls itself.
+    /// Creates the tables of a new file, or checks the owner of an existing one and migrates it. Returns the identity
+    /// stored in the file.
     pub(crate) fn prepare(&self, connection: &mut Connection, exists: bool, deployment: &Deployment) -> Result<String> {
         let known = deployment.store.as_deref();
         let transaction = self.begin(connection)?;
@@ -61,7 +61,7 @@ impl Record {
         Ok(found)
     }
 
-    /// A file that was moved to another tenant's folder is refused, whatever its name says.
+    /// Refuses a file that was moved to another tenant's folder.
     fn check_owner(&self, connection: &Connection) -> Result<()> {
         if let Some(format) = self.meta(connection, "format", &FORMAT.to_string())? {
             let format: i64 = format.parse().map_err(|_| error::corrupt(&self.path, "its format is not a number"))?;
@@ -69,8 +69,8 @@ impl Record {
                 self.add_sums(connection)?;
             }
             if format > FORMAT {
-                return Err(Error::new(
-                    ErrorKind::FailedPrecondition,
+                return Err(Error::of(
+                    ErrorCode::StorageFormatNewer,
                     format!(
                         "{} has format {format} and this version knows {FORMAT}; use a newer cogniverse",
                         self.path.display()
@@ -88,8 +88,8 @@ impl Record {
         Ok(())
     }
 
-    /// The file's own name: another store's file in its place, or an earlier one of the same schema, is no store of this
-    /// deployment.
+    /// Checks the identity stored in the file: another store's file, or an earlier one of the same schema, is
+    /// refused.
     fn check_store(&self, connection: &Connection, known: Option<&str>) -> Result<String> {
         let wanted = match known {
             Some(known) => known.to_owned(),
@@ -107,7 +107,8 @@ impl Record {
         }
     }
 
-    /// SQLite's names know no case and ours do. Versions before this one called the tables as the fields are called.
+    /// Renames tables of earlier releases, which were named like their fields: SQLite ignores case in names, and
+    /// field names do not.
     fn rename_tables(&self, connection: &Connection) -> Result<()> {
         let exists = |name: &str| {
             let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)";
@@ -132,7 +133,7 @@ impl Record {
         Ok(())
     }
 
-    /// Brings a file of format 1, which had no checksums, to format 2. What is there is taken as it is.
+    /// Migrates a file of format 1, which had no checksums, to format 2. Existing content is trusted.
     fn add_sums(&self, connection: &Connection) -> Result<()> {
         tracing::info!(schema = %self.schema, "adding checksums to the documents of an earlier version");
         let mut ddl = String::from(
@@ -196,7 +197,7 @@ impl Record {
             Some(found) if found != wanted => {}
             _ => return Ok(()),
         }
-        tracing::info!(schema = %self.schema, "deriving terms anew");
+        tracing::info!(schema = %self.schema, "deriving terms again");
         let analyzer = Analyzer::new();
         let mut after = 0;
         loop {

@@ -1,38 +1,38 @@
-//! Reading everything, to know that it is whole.
+//! Verification of a whole store.
 
 use super::Record;
 use cogniverse_sdk::{DocumentId, Error, ErrorKind, Result};
 use rusqlite::Connection;
 
-/// Damages that are named; the rest is counted.
+/// The largest number of damages that are listed; others are only counted.
 const NAMED: usize = 100;
 
-/// What a check of a whole store found.
+/// The result of verifying a whole store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Verification {
-    /// Documents that were read.
+    /// The number of documents read.
     pub documents: u64,
-    /// Tensor fields of documents that were read.
+    /// The number of documents' tensor fields read.
     pub vectors: u64,
     /// The first hundred damages.
     pub damages: Vec<Damage>,
-    /// All damages, named or not.
+    /// The number of damages, listed or not.
     pub damaged: u64,
 }
 
-/// One thing that is not as it was written.
+/// A damaged part of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// The document, where it can be told.
+    /// The document, where it can be determined.
     pub document: Option<DocumentId>,
-    /// What is wrong with it.
+    /// The kind of damage.
     pub what: String,
 }
 
 impl Verification {
-    /// Whether everything is as it was written.
+    /// Returns whether no damage was found.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.damaged == 0
@@ -55,7 +55,7 @@ impl Verification {
 }
 
 impl Record {
-    /// Reads every document and every vector of a moment.
+    /// Reads every document and vector of a consistent view.
     pub(crate) fn verify(&self, connection: &Connection) -> Result<Verification> {
         let mut found = Verification::default();
         let checked = self.check_pages(connection, &mut found);
@@ -95,7 +95,7 @@ impl Record {
         Ok(())
     }
 
-    /// SQLite's own check of its pages and indexes.
+    /// Runs SQLite's own check of its pages and indexes.
     fn check_pages(&self, connection: &Connection, found: &mut Verification) -> Result<()> {
         let mut check = connection.prepare("PRAGMA integrity_check").map_err(self.sqlite())?;
         let mut rows = check.query([]).map_err(self.sqlite())?;

@@ -1,4 +1,4 @@
-//! What a transaction changes.
+//! The changes of a transaction.
 
 use super::{Change, Place, Record, StoredDocument, Tensors, sums, table};
 use crate::{
@@ -10,7 +10,7 @@ use cogniverse_sdk::{Document, DocumentId, Error, FieldName, Result, Tensor, doc
 use rusqlite::{Transaction, params};
 use std::{collections::HashMap, sync::Arc};
 
-/// A transaction under way.
+/// An open transaction.
 pub(crate) struct Writer<'a> {
     pub(super) record: &'a Record,
     pub(super) transaction: &'a Transaction<'a>,
@@ -19,7 +19,7 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Stores a document in place of one of the same id. Its fields were checked.
+    /// Stores a document, replacing one of the same id. Its fields are already checked.
     pub(crate) fn put(&mut self, mut document: Document) -> Result<()> {
         let mut cells = Vec::new();
         for field in self.record.layout.tensors() {
@@ -42,7 +42,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Replaces fields of a stored document, whose other tensors move to the new row.
+    /// Replaces fields of a stored document, moving its other tensors to the new row.
     pub(crate) fn replace(&mut self, old: StoredDocument, mut fields: Fields, tensors: &[FieldName]) -> Result<()> {
         let mut assigned = HashMap::new();
         for name in tensors {
@@ -90,7 +90,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A document written twice in one batch is never shown twice: the index gets only its last row.
+    /// Forgets an earlier row of this batch, so that the index gets only the last one of a document.
     fn forget(&mut self, row: i64) {
         match self.change.added.binary_search_by_key(&row, |added| added.row) {
             Ok(index) => drop(self.change.added.remove(index)),
@@ -98,7 +98,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The document of an id, as this transaction sees it.
+    /// Returns the document of an id, as seen by this transaction.
     pub(crate) fn find(&self, id: &DocumentId) -> Result<Option<StoredDocument>> {
         self.record.find(self.transaction, id)
     }

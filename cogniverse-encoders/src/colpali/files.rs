@@ -1,9 +1,9 @@
-//! The files of a folder, and the names of weights in them.
+//! The files of a model folder, and the names of weights in them.
 
 use candle_core::{Device, Tensor};
 use candle_nn::Activation;
 use candle_transformers::models::{gemma, siglip};
-use cogniverse_sdk::{Error, ErrorKind, Result};
+use cogniverse_sdk::{Error, ErrorCode, Result};
 use serde::Deserialize;
 use std::{collections::HashMap, fs, path::Path};
 
@@ -83,7 +83,7 @@ impl Config {
     }
 }
 
-/// `preprocessor_config.json`: how a picture's colours become numbers. SigLIP's own where the file is not there.
+/// `preprocessor_config.json`, which sets how colours are normalized. The defaults are SigLIP's.
 #[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Preprocessor {
@@ -105,7 +105,9 @@ impl Preprocessor {
         let read: Self = serde_json::from_slice(&read(folder, "preprocessor_config.json")?)
             .map_err(|e| not_of("preprocessor_config.json", e))?;
         if read.image_std.iter().any(|std| *std <= 0.0) {
-            return Err(Error::invalid("preprocessor_config.json has an image_std of 0 or less; get the folder anew"));
+            return Err(Error::invalid(
+                "preprocessor_config.json has an image_std of 0 or less; download the folder again",
+            ));
         }
         Ok(read)
     }
@@ -118,18 +120,19 @@ pub(super) fn read(folder: &Path, file: &str) -> Result<Vec<u8>> {
             "the model file {} cannot be read; give a folder with config.json, tokenizer.json and *.safetensors of ColPali",
             path.display()
         );
-        Error::new(ErrorKind::NotFound, message).with_source(e)
+        Error::of(ErrorCode::ModelUnknown, message).with_source(e)
     })
 }
 
 pub(super) fn not_of(file: &str, e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::invalid(format!("{file} is not of a ColPali model; get the folder anew")).with_source(e)
+    Error::invalid(format!("{file} is not of a ColPali model; download the folder again")).with_source(e)
 }
 
 /// All weights of a folder, under the names of the merged layout without its `model.` in front.
 pub(super) fn weights(folder: &Path) -> Result<HashMap<String, Tensor>> {
     let unreadable = |e: std::io::Error| {
-        Error::new(ErrorKind::NotFound, format!("the model folder {} cannot be read", folder.display())).with_source(e)
+        Error::of(ErrorCode::ModelUnknown, format!("the model folder {} cannot be read", folder.display()))
+            .with_source(e)
     };
     let mut files: Vec<String> = fs::read_dir(folder)
         .map_err(unreadable)?
@@ -149,7 +152,7 @@ pub(super) fn weights(folder: &Path) -> Result<HashMap<String, Tensor>> {
     Ok(weights)
 }
 
-/// Releases of transformers name the same weight in different ways.
+/// Returns the canonical name of a weight, which varies between releases of transformers.
 fn plain(name: &str) -> String {
     let name = name.strip_prefix("vlm.").unwrap_or(name);
     let name = name.strip_prefix("model.").unwrap_or(name);

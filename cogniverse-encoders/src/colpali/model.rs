@@ -1,4 +1,4 @@
-//! SigLIP before Gemma, and the projection behind it.
+//! The ColPali model: SigLIP, Gemma and a projection.
 //!
 //! The parts are candle's. They are joined here, since candle's own `colpali` leaves out Gemma's last norm and gives pictures
 //! another length than the model was trained with (colpali_engine's `ColPali.forward`, transformers' `PaliGemmaModel`): a picture's
@@ -19,13 +19,13 @@ use std::{
 };
 use tokenizers::Tokenizer;
 
-/// What stands before a query.
+/// The prefix of queries.
 const QUERY: &str = "Query: ";
-/// Tokens behind a query, in which the model gathers what the query means beyond its words.
+/// The number of padding tokens after a query, in which the model gathers meaning beyond the words.
 const GATHERING: usize = 10;
-/// What is said with a picture.
+/// The prompt that accompanies a picture.
 const PICTURE: &str = "Describe the image.";
-/// Tokens kept free for what frames a text.
+/// The number of tokens reserved for the framing of a text.
 const FRAME: usize = 32;
 
 pub(super) struct Model {
@@ -46,7 +46,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// The model, and its name.
+    /// Loads the model, and returns it with its name.
     pub(super) fn open(folder: &Path) -> Result<(Self, String)> {
         let config = Config::open(folder)?;
         let preprocessor = Preprocessor::open(folder)?;
@@ -59,7 +59,7 @@ impl Model {
         let token = |name: &str| {
             tokenizer
                 .token_to_id(name)
-                .ok_or_else(|| Error::invalid(format!("tokenizer.json has no {name}; get the folder anew")))
+                .ok_or_else(|| Error::invalid(format!("tokenizer.json has no {name}; download the folder again")))
         };
         let (begin, padding) = (token("<bos>")?, token("<pad>")?);
         let weights = weights(folder)?;
@@ -158,7 +158,7 @@ impl Model {
         Ok(encoded.get_ids().to_vec())
     }
 
-    /// A vector of length 1 for each patch of the picture, then for each token.
+    /// Returns a unit vector for each patch of the picture, then for each token.
     fn run(&mut self, ids: &[u32], picture: Option<&Tensor>) -> candle_core::Result<Vec<f32>> {
         let ids = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?;
         let mut inputs = self.language.embed_tokens().forward(&ids)?;

@@ -1,4 +1,4 @@
-//! Pictures as the model sees them.
+//! Preprocessing of pictures.
 
 use super::files::Preprocessor;
 use candle_core::{Device, Tensor};

@@ -1,10 +1,11 @@
-//! The addresses of other services, as configuration holds them.
+//! Validation of the service addresses in a configuration.
 
 use cogniverse_sdk::{Error, Result};
 
-/// An `http://` or `https://` address without credentials: configuration is exported, backed up and kept in history.
+/// Accepts an `http://` or `https://` address without credentials, as configuration is exported, backed up and kept
+/// in history.
 ///
-/// The address itself stays out of the message where it may hold a password (invariant 19).
+/// The message leaves out an address that may hold a password ([invariant 19](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#19)).
 pub(super) fn check_url(field: &str, url: &str) -> Result<()> {
     let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
         return Err(Error::invalid(format!("{field} must start with http:// or https://")));
@@ -21,7 +22,7 @@ pub(super) fn check_url(field: &str, url: &str) -> Result<()> {
     Ok(())
 }
 
-/// An address whose port is a field of its own.
+/// Accepts an address whose port is a separate field.
 pub(super) fn check_url_without_port(field: &str, url: &str, port_field: &str) -> Result<()> {
     check_url(field, url)?;
     let authority = authority(url.split_once("://").map_or(url, |(_, rest)| rest));

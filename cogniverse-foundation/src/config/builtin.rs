@@ -1,11 +1,11 @@
-//! The profiles every tenant has without setting anything.
+//! Built-in profiles.
 
 use super::profile::BackendProfile;
 use super::segmentation::Segmentation;
 use cogniverse_sdk::{ProfileName, Result, SchemaName};
 use std::collections::BTreeMap;
 
-/// Name (of the profile and of its schema), segmentation, cells of a vector.
+/// The name of profile and schema, the segmentation, and the dimensions of a vector.
 const BUILTIN: [(&str, Segmentation, usize); 7] = [
     ("video_colpali_smol500_mv_frame", Segmentation::Frames { every_seconds: 1.0, max_frames: 3000 }, 128),
     ("video_colqwen_omni_mv_chunk_30s", Segmentation::Chunks { seconds: 30.0, overlap_seconds: 5.0 }, 128),
@@ -16,11 +16,11 @@ const BUILTIN: [(&str, Segmentation, usize); 7] = [
     ("video_text_minilm_mv_segment", Segmentation::Chunks { seconds: 30.0, overlap_seconds: 0.0 }, 384),
 ];
 
-/// The profiles every tenant has without setting anything. None names an encoder: an application that registers one sets
-/// the profile again with its name, for a tenant or for all.
+/// Returns the profiles that every tenant has by default. None names an encoder: an application that registers one
+/// sets the profile again with its name, for one tenant or for all.
 ///
 /// # Errors
-/// None that a release can have: the names are constants, and a test reads them.
+/// None in a released version: the names are constants that a test parses.
 pub fn builtin_profiles() -> Result<BTreeMap<ProfileName, BackendProfile>> {
     BUILTIN
         .into_iter()

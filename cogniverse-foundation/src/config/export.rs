@@ -1,25 +1,25 @@
-//! A tenant's configuration with all its versions, as one value.
+//! Exports of a tenant's configuration.
 
 use cogniverse_sdk::config_store::ConfigEntry;
 use cogniverse_sdk::{TenantId, Timestamp};
 
-/// A tenant's configuration with all its versions, as one value that serde writes and reads.
+/// The complete configuration of a tenant, with all versions, as one serializable value.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ConfigExport {
-    /// The form of this value: [`ConfigExport::FORMAT`].
+    /// The format of the export: [`ConfigExport::FORMAT`].
     pub format: u32,
-    /// Whose.
+    /// The exported tenant.
     pub tenant: TenantId,
-    /// When it was read.
+    /// The time of the export.
     pub exported_at: Timestamp,
-    /// Every version of every value, oldest first by key.
+    /// Every version of every value, by key and then oldest first.
     pub entries: Vec<ConfigEntry>,
 }
 
 impl ConfigExport {
-    /// The form this release writes, and the only one it reads.
+    /// The format that this release writes, and the only one that it reads.
     pub const FORMAT: u32 = 1;
 
     pub(crate) fn new(tenant: TenantId, exported_at: Timestamp, entries: Vec<ConfigEntry>) -> Self {

@@ -1,80 +1,85 @@
-//! How a kind of video content is cut, encoded and ranked.
+//! Video profiles.
 
 use super::segmentation::Segmentation;
 use super::versioned::Versioned;
-use cogniverse_sdk::{EncoderInfo, Error, ProfileName, Result, SchemaName, StrategyName};
+use cogniverse_sdk::{EncoderInfo, Error, ErrorCode, ProfileName, Result, SchemaName, StrategyName};
 
 const MAX_DIMENSIONS: usize = 65_536;
 
-/// How a kind of video content is cut, encoded and ranked: what a [`ProfileName`] names.
+/// The configuration of a [`ProfileName`]: how a kind of video content is segmented, encoded and ranked.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct BackendProfile {
-    /// The base schema of its documents. Required.
+    /// The base schema of the profile's documents. Required.
     pub schema: SchemaName,
-    /// The name of a registered encoder; without one only text is searched (default none).
+    /// The name of a registered encoder; `None` (the default) restricts the profile to text search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<String>,
-    /// How a video is cut. Required.
+    /// The segmentation of videos. Required.
     pub segmentation: Segmentation,
-    /// The strategy of a search that names none; without one the agent picks it from the schema (default none).
+    /// The strategy of a search that names none; `None` (the default) lets the agent choose one that the schema has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_strategy: Option<StrategyName>,
-    /// Cells of a vector, checked against schema and encoder when the profile is loaded (default none: not checked here).
+    /// The number of dimensions of a vector, checked against schema and encoder when the profile is loaded; `None`
+    /// (the default) skips the check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<usize>,
 }
 
 impl BackendProfile {
-    /// A profile that searches text only.
+    /// Creates a profile for text search only.
     #[must_use]
     pub fn new(schema: SchemaName, segmentation: Segmentation) -> Self {
         Self { schema, encoder: None, segmentation, default_strategy: None, dimensions: None }
     }
 
-    /// Encodes by a registered encoder.
+    /// Sets the name of the registered encoder to use.
     #[must_use]
     pub fn with_encoder(mut self, encoder: impl Into<String>) -> Self {
         self.encoder = Some(encoder.into());
         self
     }
 
-    /// Cut in another way.
+    /// Sets the segmentation.
     #[must_use]
     pub fn with_segmentation(mut self, segmentation: Segmentation) -> Self {
         self.segmentation = segmentation;
         self
     }
 
-    /// The strategy of a search that names none.
+    /// Sets the strategy of a search that names none.
     #[must_use]
     pub fn with_default_strategy(mut self, strategy: StrategyName) -> Self {
         self.default_strategy = Some(strategy);
         self
     }
 
-    /// Cells of a vector.
+    /// Sets the number of dimensions of a vector.
     #[must_use]
     pub fn with_dimensions(mut self, dimensions: usize) -> Self {
         self.dimensions = Some(dimensions);
         self
     }
 
-    /// Refuses an encoder of other dimensions than the profile names (invariant 17).
+    /// Refuses an encoder whose dimensions differ from the profile's ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
     ///
     /// # Errors
-    /// `InvalidInput` that names both and the remedy.
+    /// `InvalidInput` that names both dimensions and the remedy.
     pub fn check_encoder(&self, encoder: &EncoderInfo) -> Result<()> {
         match self.dimensions {
-            Some(dimensions) if dimensions != encoder.dims => Err(Error::invalid(format!(
-                "the profile has vectors of {dimensions} cells and encoder {} makes {}; register the profile's encoder, or change dimensions",
-                encoder.model, encoder.dims
-            ))),
+            Some(dimensions) if dimensions != encoder.dims => Err(Error::of(
+                ErrorCode::EncoderMismatch,
+                format!(
+                    "the profile has vectors of {dimensions} cells and encoder {} makes {}; register the profile's encoder, or change dimensions",
+                    encoder.model, encoder.dims
+                ),
+            )),
             _ => Ok(()),
         }
     }
 
-    /// Checks every field.
+    /// Validates every field.
     ///
     /// # Errors
     /// `InvalidInput` that names the field, the value and the remedy.
@@ -89,26 +94,26 @@ impl BackendProfile {
     }
 }
 
-/// Who says what a profile is. A tenant's word goes before the system's, and that before the built-in one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+/// The level that defines a profile. A tenant's definition overrides the system's, which overrides the built-in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProfileLevel {
-    /// This release.
+    /// Built into this release.
     Builtin,
     /// Set for all tenants.
     System,
-    /// Set for the tenant.
+    /// Set for one tenant.
     Tenant,
 }
 
-/// A profile as it holds for a tenant.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// The profile that applies to a tenant.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ResolvedProfile {
-    /// Its name.
+    /// The name.
     pub name: ProfileName,
-    /// Who says so.
+    /// The level that defines it.
     pub level: ProfileLevel,
-    /// What it is, and which version that is at its level; version 0 where it is built in.
+    /// The profile and its version at that level; version 0 for a built-in one.
     pub config: Versioned<BackendProfile>,
 }

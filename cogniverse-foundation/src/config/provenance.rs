@@ -1,4 +1,4 @@
-//! Which version gave each field of a value.
+//! The version that set each field of a value.
 
 use super::section::ConfigSection;
 use super::template::Template;
@@ -8,17 +8,17 @@ use cogniverse_sdk::{Error, Result, TenantId};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Where the value of a field comes from.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// The source of a field's value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct FieldSource {
-    /// From what.
+    /// The kind of source.
     pub source: Source,
-    /// The newest version in which the field changed; 0 where it is a default.
+    /// The newest version in which the field changed; 0 for a default.
     pub version: u64,
 }
 
-/// Walks a history from its newest version to older ones until every field is explained.
+/// A walk through a history, newest version first, until the source of every field is known.
 pub(crate) struct Walk {
     defaults: Map<String, Value>,
     template: fn(Template) -> Map<String, Value>,
@@ -42,7 +42,7 @@ impl Walk {
         Ok(Self { defaults, template: T::template_fields, newer: None, open, found: BTreeMap::new() })
     }
 
-    /// Takes the next older version; false where no older one is needed.
+    /// Processes the next older version; returns `false` where no older one is needed.
     pub(crate) fn step(&mut self, entry: ConfigEntry) -> bool {
         let older = fields(entry.value.as_ref());
         match &self.newer {
@@ -70,7 +70,7 @@ impl Walk {
         !self.open.is_empty()
     }
 
-    /// The fields that are left were never changed after the first version, the last one taken.
+    /// Attributes the remaining fields, unchanged since the first version, to the version processed last.
     fn close(&mut self) {
         let first = self.newer.take();
         let value = first.as_ref().and_then(|first| fields(first.value.as_ref()));
@@ -82,8 +82,8 @@ impl Walk {
         }
     }
 
-    /// The first version says nothing of a field by itself: what equals the template came from it, what equals the
-    /// default was left alone, and the rest was set.
+    /// Derives a field's source from the first version: a value equal to the template's came from it, one equal to
+    /// the default is a default, and any other was set.
     fn first_source(&self, origin: &ConfigOrigin, field: &str, is: Option<&Value>) -> Source {
         if let ConfigOrigin::Template(name) = origin {
             let given = name.parse().ok().and_then(|template| (self.template)(template).remove(field));
@@ -102,7 +102,7 @@ impl Walk {
         }
     }
 
-    /// What was found.
+    /// Returns the source of every field.
     pub(crate) fn finish(mut self) -> BTreeMap<String, FieldSource> {
         self.close();
         self.found

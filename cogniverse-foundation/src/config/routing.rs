@@ -1,28 +1,29 @@
-//! How a tenant's queries are routed.
+//! Query routing configuration.
 
+use super::field_use::FieldUse;
 use super::section::{ConfigSection, sealed::Sealed};
 use cogniverse_sdk::config_store::ConfigScope;
 use cogniverse_sdk::{Error, Result, TenantId};
 use std::{fmt, str::FromStr};
 
-/// How the routes of a query are combined.
+/// The way the routes of a query are combined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RoutingMode {
-    /// The fast path first, the slow one where the fast one is not sure.
+    /// The fast path first, then the slow path if the fast one is not confident enough.
     #[default]
     Tiered,
-    /// Every enabled path, and their votes.
+    /// Every enabled path, combined by vote.
     Ensemble,
-    /// The fast path decides which of the others to ask.
+    /// The fast path selects which other paths to ask.
     Hybrid,
 }
 
 impl RoutingMode {
-    /// Every mode.
+    /// All modes.
     pub const ALL: [Self; 3] = [Self::Tiered, Self::Ensemble, Self::Hybrid];
 
-    /// The stored form.
+    /// Returns the stored form.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,31 +48,36 @@ impl FromStr for RoutingMode {
     }
 }
 
-/// How a tenant's queries are routed.
+/// The query routing configuration of a tenant.
+///
+/// The values are validated, stored and versioned, but this release does not route queries: a search uses the
+/// profiles that its request names. [`ConfigManager::set_routing_config`](crate::ConfigManager::set_routing_config)
+/// logs a warning about it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RoutingConfig {
-    /// Whose. Required.
+    /// The tenant. Required.
     pub tenant_id: TenantId,
-    /// How the paths are combined (default `tiered`).
+    /// The way the paths are combined (default `tiered`).
     #[serde(default)]
     pub routing_mode: RoutingMode,
-    /// Whether rules may route (default true).
+    /// Whether rules may route a query (default `true`).
     #[serde(default = "yes")]
     pub enable_fast_path: bool,
-    /// Whether a model may route (default true).
+    /// Whether a model may route a query (default `true`).
     #[serde(default = "yes")]
     pub enable_slow_path: bool,
-    /// Below this confidence, 0 to 1, an answer of the fast path is not taken (default 0.7).
+    /// The least confidence of a fast-path answer to accept, from 0 to 1 (default 0.7).
     #[serde(default = "fast_threshold")]
     pub fast_path_confidence_threshold: f64,
-    /// Below this confidence, 0 to 1, an answer of the slow path is not taken (default 0.6).
+    /// The least confidence of a slow-path answer to accept, from 0 to 1 (default 0.6).
     #[serde(default = "slow_threshold")]
     pub slow_path_confidence_threshold: f64,
-    /// Whether routing learns from its outcomes (default true).
+    /// Whether routing is optimized from its outcomes (default `true`).
     #[serde(default = "yes")]
     pub enable_auto_optimization: bool,
-    /// Seconds between two optimizations (default 3600).
+    /// The interval between optimizations in seconds (default 3,600).
     #[serde(default = "interval")]
     pub optimization_interval_seconds: u64,
 }
@@ -93,7 +99,7 @@ fn interval() -> u64 {
 }
 
 impl RoutingConfig {
-    /// The defaults, for a tenant.
+    /// Creates the default configuration of a tenant.
     #[must_use]
     pub fn new(tenant_id: TenantId) -> Self {
         Self {
@@ -108,14 +114,14 @@ impl RoutingConfig {
         }
     }
 
-    /// Another mode.
+    /// Sets the mode.
     #[must_use]
     pub fn with_routing_mode(mut self, mode: RoutingMode) -> Self {
         self.routing_mode = mode;
         self
     }
 
-    /// Which paths may route.
+    /// Enables or disables the fast and the slow path.
     #[must_use]
     pub fn with_paths(mut self, fast: bool, slow: bool) -> Self {
         self.enable_fast_path = fast;
@@ -123,7 +129,7 @@ impl RoutingConfig {
         self
     }
 
-    /// Other thresholds, each 0 to 1.
+    /// Sets the least confidences, each from 0 to 1.
     #[must_use]
     pub fn with_confidence_thresholds(mut self, fast: f64, slow: f64) -> Self {
         self.fast_path_confidence_threshold = fast;
@@ -131,7 +137,7 @@ impl RoutingConfig {
         self
     }
 
-    /// Whether routing learns, and how many seconds apart.
+    /// Enables or disables optimization and sets its interval in seconds.
     #[must_use]
     pub fn with_auto_optimization(mut self, enabled: bool, interval_seconds: u64) -> Self {
         self.enable_auto_optimization = enabled;
@@ -153,6 +159,19 @@ impl ConfigSection for RoutingConfig {
 
     fn tenant(&self) -> Option<&TenantId> {
         Some(&self.tenant_id)
+    }
+
+    fn fields() -> &'static [(&'static str, FieldUse)] {
+        const ROUTING: FieldUse = FieldUse::KeptFor("routing, which this release does not have");
+        &[
+            ("routing_mode", ROUTING),
+            ("enable_fast_path", ROUTING),
+            ("enable_slow_path", ROUTING),
+            ("fast_path_confidence_threshold", ROUTING),
+            ("slow_path_confidence_threshold", ROUTING),
+            ("enable_auto_optimization", ROUTING),
+            ("optimization_interval_seconds", ROUTING),
+        ]
     }
 
     fn validate(&self) -> Result<()> {

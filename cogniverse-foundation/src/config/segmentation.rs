@@ -1,34 +1,34 @@
-//! How a video is cut into segments.
+//! Segmentation of videos.
 
 use cogniverse_sdk::{Error, Result};
 
-/// How a video is cut into segments.
+/// The way a video is divided into segments.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Segmentation {
-    /// A frame every so many seconds.
+    /// Frames at a fixed interval.
     Frames {
-        /// Seconds between two frames (default 1.0).
+        /// The interval between frames in seconds (default 1.0).
         #[serde(default = "every_seconds")]
         every_seconds: f64,
-        /// At most so many frames of a video (default 3000).
+        /// The largest number of frames per video (default 3,000).
         #[serde(default = "max_frames")]
         max_frames: usize,
     },
-    /// A frame for each scene.
+    /// One frame per scene.
     Scenes {
-        /// How much of the picture must change, above 0 and below 1 (default 0.3).
+        /// The share of the picture that must change at a scene cut, above 0 and below 1 (default 0.3).
         #[serde(default = "scene_threshold")]
         threshold: f64,
-        /// At most so many frames of a video (default 3000).
+        /// The largest number of frames per video (default 3,000).
         #[serde(default = "max_frames")]
         max_frames: usize,
     },
-    /// Stretches of equal length.
+    /// Chunks of fixed length.
     Chunks {
-        /// Seconds of a stretch. Required.
+        /// The length of a chunk in seconds. Required.
         seconds: f64,
-        /// Seconds that a stretch shares with the one before it (default 0).
+        /// The overlap with the previous chunk in seconds (default 0).
         #[serde(default)]
         overlap_seconds: f64,
     },
@@ -47,25 +47,25 @@ fn scene_threshold() -> f64 {
 }
 
 impl Segmentation {
-    /// A frame every so many seconds, at most 3000.
+    /// Creates a segmentation into frames at a fixed interval, at most 3,000.
     #[must_use]
     pub fn frames(every_seconds: f64) -> Self {
         Self::Frames { every_seconds, max_frames: max_frames() }
     }
 
-    /// A frame for each scene, at most 3000.
+    /// Creates a segmentation into one frame per scene, at most 3,000.
     #[must_use]
     pub fn scenes(threshold: f64) -> Self {
         Self::Scenes { threshold, max_frames: max_frames() }
     }
 
-    /// Stretches of so many seconds, each sharing some with the one before.
+    /// Creates a segmentation into chunks of a length and an overlap, both in seconds.
     #[must_use]
     pub fn chunks(seconds: f64, overlap_seconds: f64) -> Self {
         Self::Chunks { seconds, overlap_seconds }
     }
 
-    /// Checks every number.
+    /// Validates every number.
     ///
     /// # Errors
     /// `InvalidInput` that names the field, the value and the remedy.

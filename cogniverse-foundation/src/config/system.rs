@@ -1,35 +1,45 @@
 //! Models and addresses of a tenant.
 
 use super::address::{check_url, check_url_without_port};
+use super::field_use::FieldUse;
 use super::section::{ConfigSection, sealed::Sealed};
 use super::template::Template;
-use cogniverse_sdk::config_store::ConfigScope;
+use cogniverse_sdk::config_store::{ConfigScope, versioning::check_depth};
 use cogniverse_sdk::{Error, Result, TenantId};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Models and addresses of a tenant. A tenant exists, as far as configuration goes, once it has one.
+/// The models and addresses of a tenant. A tenant exists, for configuration, once it has this section.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SystemConfig {
-    /// Whose. Required.
+    /// The tenant. Required.
     pub tenant_id: TenantId,
-    /// The language model, with its provider (default `ollama/gemma3:4b`).
+    /// The language model of the tenant, as `provider/model` (default `ollama/gemma3:4b`).
+    ///
+    /// A value set for the tenant is used or is an error. A value from the default or a template is used where the
+    /// service has the provider; otherwise the service's own model is used.
     #[serde(default = "llm_model")]
     pub llm_model: String,
-    /// Where the language model is served (default `http://localhost:11434`).
+    /// The address of the language model server. The default, `http://localhost:11434`, means the provider's own
+    /// address; any other is accepted only where the service allows its origin
+    /// ([`AllowedOrigins`](super::origin::AllowedOrigins)).
     #[serde(default = "base_url")]
     pub base_url: String,
-    /// The host of the search backend, without its port (default `http://localhost`).
+    /// The host of the search backend, without its port (default `http://localhost`). One backend serves all tenants,
+    /// so other values are refused.
     #[serde(default = "backend_url")]
     pub backend_url: String,
-    /// The port of the search backend (default 8080).
+    /// The port of the search backend (default 8080). Other values are refused, as for `backend_url`.
     #[serde(default = "backend_port")]
     pub backend_port: u16,
-    /// Where traces are looked at (default `http://localhost:6006`).
+    /// The address of the trace viewer (default `http://localhost:6006`). One trace store serves all tenants, so
+    /// other values are refused.
     #[serde(default = "telemetry_url")]
     pub telemetry_url: String,
-    /// Anything else that belongs to the tenant; no secrets, as it is exported and kept in history (default empty).
+    /// Additional data of the application about the tenant (default empty). It is exported and kept in history: store
+    /// no secrets in it.
     #[serde(default)]
     pub metadata: BTreeMap<String, Value>,
 }
@@ -55,7 +65,7 @@ fn telemetry_url() -> String {
 }
 
 impl SystemConfig {
-    /// The defaults, for a tenant.
+    /// Creates the default configuration of a tenant.
     #[must_use]
     pub fn new(tenant_id: TenantId) -> Self {
         Self {
@@ -69,21 +79,21 @@ impl SystemConfig {
         }
     }
 
-    /// Another language model.
+    /// Sets the language model.
     #[must_use]
     pub fn with_llm_model(mut self, model: impl Into<String>) -> Self {
         self.llm_model = model.into();
         self
     }
 
-    /// Another place where the language model is served.
+    /// Sets the address of the language model server.
     #[must_use]
     pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self
     }
 
-    /// Another search backend.
+    /// Sets the search backend.
     #[must_use]
     pub fn with_backend(mut self, url: impl Into<String>, port: u16) -> Self {
         self.backend_url = url.into();
@@ -91,14 +101,14 @@ impl SystemConfig {
         self
     }
 
-    /// Another place where traces are looked at.
+    /// Sets the address of the trace viewer.
     #[must_use]
     pub fn with_telemetry_url(mut self, url: impl Into<String>) -> Self {
         self.telemetry_url = url.into();
         self
     }
 
-    /// One more value of metadata.
+    /// Adds a metadata value.
     #[must_use]
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
@@ -132,6 +142,26 @@ impl ConfigSection for SystemConfig {
             return Err(Error::invalid("backend_port is 0; give a port from 1 to 65535"));
         }
         Ok(())
+    }
+
+    fn check_storable(&self) -> Result<()> {
+        self.metadata.iter().try_for_each(|(name, value)| check_depth(&format!("metadata.{name}"), value))
+    }
+
+    fn fields() -> &'static [(&'static str, FieldUse)] {
+        const BACKEND: FieldUse =
+            FieldUse::OneForAll("the service is wired to one backend, by CogniverseBuilder::backend, for all tenants");
+        &[
+            ("llm_model", FieldUse::ReadBy("cogniverse_core::models::ModelRegistry")),
+            ("base_url", FieldUse::AddressReadBy("cogniverse_core::models::ModelRegistry")),
+            ("backend_url", BACKEND),
+            ("backend_port", BACKEND),
+            (
+                "telemetry_url",
+                FieldUse::OneForAll("the service sends all traces by one pipeline, by CogniverseBuilder::telemetry"),
+            ),
+            ("metadata", FieldUse::KeptFor("the application")),
+        ]
     }
 
     fn template_fields(template: Template) -> Map<String, Value> {

@@ -1,33 +1,35 @@
-//! What is traced of a tenant, and to where.
+//! Telemetry configuration of a tenant.
 
+use super::field_use::FieldUse;
 use super::section::{ConfigSection, sealed::Sealed};
 use cogniverse_sdk::config_store::ConfigScope;
 use cogniverse_sdk::{Error, Result, TenantId};
 
-/// The project of what is done for no tenant.
+/// The project of spans that belong to no tenant.
 pub const SYSTEM_PROJECT: &str = "system";
 
 const PLACEHOLDER: &str = "{tenant}";
 
-/// What is traced of a tenant, and to where.
+/// The telemetry configuration of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TelemetryConfig {
-    /// Whether the tenant's spans are exported, where the application wired an exporter; without one nothing leaves the
-    /// process (default true).
+    /// Whether the tenant's spans are exported (default `true`). Without an exporter, which the application wires,
+    /// nothing leaves the process.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Host and port of the collector (default `localhost:4317`), for whoever starts a pipeline from this configuration. One
-    /// pipeline serves all tenants: a tenant's own value is kept, and does not send its spans elsewhere.
+    /// The host and port of the collector (default `localhost:4317`), for code that starts a pipeline from this
+    /// value. One pipeline serves all tenants, so other values are refused for a tenant.
     #[serde(default = "otlp_endpoint")]
     pub otlp_endpoint: String,
-    /// The name of the tenant's project (default `{tenant}`).
+    /// The template of the tenant's project name (default `{tenant}`).
     ///
-    /// `{tenant}` comes last. What stands before it ends with a character that no tenant id holds, as in `prod ~ {tenant}`:
-    /// so two tenants never share a project, whatever their templates are (invariant 7).
+    /// `{tenant}` comes last, and the text before it must end with a character that no tenant id contains, as in
+    /// `prod ~ {tenant}`: two tenants then never share a project, whatever their templates ([invariant 7](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#7)).
     #[serde(default = "project_template")]
     pub project_template: String,
-    /// Whether the text of queries is recorded in spans (default false).
+    /// Whether spans record the text of queries (default `false`).
     #[serde(default)]
     pub record_query_text: bool,
 }
@@ -56,43 +58,44 @@ impl Default for TelemetryConfig {
 }
 
 impl TelemetryConfig {
-    /// The defaults.
+    /// Creates the default configuration.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether spans are exported.
+    /// Sets whether spans are exported.
     #[must_use]
     pub fn with_enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
     }
 
-    /// Another collector.
+    /// Sets the collector.
     #[must_use]
     pub fn with_otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.otlp_endpoint = endpoint.into();
         self
     }
 
-    /// Another name of the project.
+    /// Sets the template of the project name.
     #[must_use]
     pub fn with_project_template(mut self, template: impl Into<String>) -> Self {
         self.project_template = template.into();
         self
     }
 
-    /// Whether the text of queries is recorded.
+    /// Sets whether spans record the text of queries.
     #[must_use]
     pub fn with_record_query_text(mut self, record: bool) -> Self {
         self.record_query_text = record;
         self
     }
 
-    /// The tenant's project: the one place that makes its name, for writing and for reading.
+    /// Returns the tenant's project name. All code that reads or writes traces calls this.
     ///
-    /// A tenant that is called like [`SYSTEM_PROJECT`] gets `tenant ~ system`, so that its spans never lie among our own.
+    /// A tenant whose name would equal [`SYSTEM_PROJECT`] gets `tenant ~ system`, so that its spans stay apart from
+    /// the system's.
     #[must_use]
     pub fn project_name(&self, tenant: &TenantId) -> String {
         let name = self.project_template.replace(PLACEHOLDER, tenant.as_str());
@@ -113,6 +116,20 @@ impl ConfigSection for TelemetryConfig {
 
     fn tenant(&self) -> Option<&TenantId> {
         None
+    }
+
+    fn fields() -> &'static [(&'static str, FieldUse)] {
+        const READER: FieldUse =
+            FieldUse::ReadBy("cogniverse_foundation::telemetry::TelemetryManager::configure_tenant");
+        &[
+            ("enabled", READER),
+            (
+                "otlp_endpoint",
+                FieldUse::OneForAll("the service sends all spans by one pipeline, by CogniverseBuilder::telemetry"),
+            ),
+            ("project_template", READER),
+            ("record_query_text", READER),
+        ]
     }
 
     fn validate(&self) -> Result<()> {

@@ -1,29 +1,30 @@
-//! Named starting points of a tenant's configuration.
+//! Named templates of a tenant's configuration.
 
 use cogniverse_sdk::{Error, Result};
 use serde_json::{Map, Value};
 use std::{fmt, str::FromStr};
 
-/// A named starting point of a tenant's [`SystemConfig`](super::system::SystemConfig).
+/// A named template of a tenant's [`SystemConfig`](super::system::SystemConfig).
 ///
-/// The values of a name never change from release to release, as they tell which fields of a stored configuration the
-/// template gave; other values come under another name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The values of a template never change between releases, as they tell which fields of a stored configuration came
+/// from it; new values get a new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Template {
-    /// `mistral:7b-instruct`.
+    /// Sets the model `mistral:7b-instruct`.
     Enterprise,
-    /// `ollama/gemma3:4b`.
+    /// Sets the model `ollama/gemma3:4b`.
     Startup,
-    /// `ollama/gemma3:4b`.
+    /// Sets the model `ollama/gemma3:4b`.
     Trial,
 }
 
 impl Template {
-    /// Every template.
+    /// All templates.
     pub const ALL: [Self; 3] = [Self::Enterprise, Self::Startup, Self::Trial];
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,7 +34,7 @@ impl Template {
         }
     }
 
-    /// The fields it gives; the rest are defaults.
+    /// Returns the fields that the template sets; the others have their defaults.
     pub(super) fn system_fields(self) -> Map<String, Value> {
         let llm_model = match self {
             Self::Enterprise => "mistral:7b-instruct",

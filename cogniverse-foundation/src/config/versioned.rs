@@ -1,28 +1,28 @@
-//! A value, and which version of it this is.
+//! Values with their versions.
 
 use cogniverse_sdk::Timestamp;
 use cogniverse_sdk::config_store::ConfigOrigin;
 
-/// Where a value comes from (invariant 20).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// The source of a value ([invariant 20](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#20)).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Source {
-    /// Nobody set it.
+    /// The default, as no value is set.
     Default,
-    /// A template of this name.
+    /// The named template.
     Template(String),
-    /// Somebody set it.
+    /// A caller that set it.
     Set,
-    /// An older version was put back.
+    /// A rollback to an older version.
     Rollback {
-        /// Which.
+        /// The older version.
         of: u64,
     },
 }
 
 impl Source {
-    /// A stored version's source; none for a deletion.
+    /// Returns the source of a stored version; `None` for a deletion.
     pub(crate) fn of(origin: &ConfigOrigin) -> Option<Self> {
         match origin {
             ConfigOrigin::Template(name) => Some(Self::Template(name.clone())),
@@ -33,66 +33,67 @@ impl Source {
     }
 }
 
-/// A value, and which version of it this is.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// A value with its version and source.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Versioned<T> {
     /// The value.
     pub value: T,
-    /// Its version, for a compare-and-set; 0 where nobody set it.
+    /// The version, for compare-and-set; 0 where no value is set.
     pub version: u64,
-    /// Where it comes from.
+    /// The source of the value.
     pub source: Source,
-    /// When it was set; none where nobody did.
+    /// The time of the write; `None` where no value is set.
     pub created_at: Option<Timestamp>,
 }
 
 impl<T> Versioned<T> {
-    /// A value that nobody set.
+    /// Wraps a default value.
     pub(crate) fn default_value(value: T) -> Self {
         Self { value, version: 0, source: Source::Default, created_at: None }
     }
 
-    /// Whether somebody set it.
+    /// Returns whether a value is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.source != Source::Default
     }
 }
 
-/// What a version of a history holds.
-#[derive(Debug, Clone, PartialEq)]
+/// The content of a version in a history.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Recorded<T> {
     /// A value.
     Value(T),
-    /// Nothing: the value was deleted.
+    /// A deletion.
     Deleted,
-    /// Something that this release does not accept, and why. It cannot be rolled back to.
+    /// A value that this release does not accept, with the reason. It cannot be rolled back to.
     Unreadable(String),
 }
 
 /// One version of a history.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct HistoryEntry<T> {
-    /// Its number.
+    /// The version number.
     pub version: u64,
-    /// What it holds.
+    /// The content.
     pub recorded: Recorded<T>,
-    /// Where it came from.
+    /// The way the version came about.
     pub origin: ConfigOrigin,
-    /// When.
+    /// The time of the write.
     pub created_at: Timestamp,
 }
 
-/// A page of a history, newest first.
-#[derive(Debug, Clone, PartialEq)]
+/// One page of a history, newest first.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct HistoryPage<T> {
     /// The versions.
     pub entries: Vec<HistoryEntry<T>>,
-    /// Give this as `before` for the next page; none at the end.
+    /// The `before` of the next page; `None` at the end.
     pub next: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Older versions: reading them, going back to one, and telling which gave a field.
+//! Histories of values: reading, rollback, and the source of each field.
 
 use super::{ConfigManager, decode};
 use crate::config::provenance::{FieldSource, Walk};
@@ -7,7 +7,7 @@ use crate::config::system::SystemConfig;
 use crate::config::versioned::{HistoryEntry, HistoryPage, Recorded, Versioned};
 use crate::telemetry;
 use cogniverse_sdk::config_store::{ConfigEntry, ConfigKey, ConfigOrigin, Expected};
-use cogniverse_sdk::{Error, ErrorKind, Result, TenantId};
+use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Result, TenantId};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use tracing::Instrument;
@@ -15,8 +15,9 @@ use tracing::Instrument;
 const PAGE: usize = 100;
 
 impl ConfigManager {
-    /// The versions of a tenant's value, newest first, older than `before` where given. A version that this release
-    /// cannot read is there too, as [`Recorded::Unreadable`]. Empty where nothing was ever set.
+    /// Returns the versions of a tenant's value, newest first, and only those older than `before` where it is given.
+    /// A version that this release cannot read is included as [`Recorded::Unreadable`]. Empty where no value was ever
+    /// set.
     ///
     /// # Errors
     /// `InvalidInput` for a limit of 0.
@@ -29,22 +30,24 @@ impl ConfigManager {
         self.history_of(&T::key_of(tenant), before, limit, |value| section::check(tenant, value)).await
     }
 
-    /// Puts an older version of a tenant's value back, as a new version that names it (invariant 13). A deletion can be
-    /// undone in this way.
+    /// Restores an older version of a tenant's value as a new version that names it ([invariant 13](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#13)). This can undo a
+    /// deletion.
     ///
     /// # Errors
-    /// `NotFound` with the versions that exist; `FailedPrecondition` where the version is a deletion or does not hold
-    /// what this release accepts; `Conflict` where somebody else wrote during the call.
+    /// `NotFound` with the existing versions; `FailedPrecondition` where the version is a deletion or is not accepted
+    /// by this release; `Conflict` where another writer changed the value during the call.
     pub async fn rollback<T: ConfigSection>(&self, tenant: &TenantId, version: u64) -> Result<Versioned<T>> {
         let key = T::key_of(tenant);
-        if key != SystemConfig::key_of(tenant) {
-            self.require_tenant(tenant).await?;
+        // By itself, a manager knows a tenant by what a rollback may be about to bring back.
+        if self.tenants.is_some() || key != SystemConfig::key_of(tenant) {
+            self.require_known(tenant).await?;
         }
-        self.rollback_of(key, version, |value| section::check(tenant, value)).await
+        self.rollback_of(key, version, |value| section::accept(tenant, value, &self.allowed)).await
     }
 
-    /// Where each field of a tenant's value comes from: the newest version that changed it, found by walking the history
-    /// page by page. In the first version, what equals the template came from it and what equals the default is one.
+    /// Returns the source of each field of a tenant's value: the newest version that changed it, found by walking the
+    /// history. In the first version, a value equal to the template's came from it, and one equal to the default is a
+    /// default.
     ///
     /// # Errors
     /// `NotFound` for a tenant without a system configuration.
@@ -122,5 +125,5 @@ fn no_version(key: &ConfigKey, version: u64, newest: Option<&ConfigEntry>) -> Er
         Some(1) => "there is version 1".to_owned(),
         Some(newest) => format!("there are versions 1 to {newest}"),
     };
-    Error::new(ErrorKind::NotFound, format!("configuration {key} has no version {version}; {range}"))
+    Error::of(ErrorCode::ConfigVersionUnknown, format!("configuration {key} has no version {version}; {range}"))
 }

@@ -1,4 +1,4 @@
-//! Profiles: a tenant's over the system's over the built-in ones.
+//! Profiles: a tenant's override the system's, which override the built-in ones.
 
 use super::{ConfigManager, readable};
 use crate::config::builtin::builtin_profiles;
@@ -8,13 +8,13 @@ use crate::telemetry;
 use cogniverse_sdk::config_store::{
     ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigScope, Expected, ListConfig,
 };
-use cogniverse_sdk::{Error, ErrorKind, ProfileName, Result, TenantId};
+use cogniverse_sdk::{Error, ErrorCode, ErrorKind, ProfileName, Result, TenantId};
 use std::collections::BTreeMap;
 use tracing::Instrument;
 
 const SERVICE: &str = "profile";
 
-type Profiles = BTreeMap<ProfileName, ResolvedProfile>;
+pub(super) type Profiles = BTreeMap<ProfileName, ResolvedProfile>;
 
 fn key(owner: ConfigOwner, name: &ProfileName) -> ConfigKey {
     ConfigKey::new(owner, ConfigScope::Backend, SERVICE, name.as_str())
@@ -31,7 +31,7 @@ fn level(owner: &ConfigOwner) -> ProfileLevel {
     }
 }
 
-fn resolved(name: ProfileName, entry: ConfigEntry) -> Result<ResolvedProfile> {
+pub(super) fn resolved(name: ProfileName, entry: ConfigEntry) -> Result<ResolvedProfile> {
     let level = level(&entry.key.owner);
     Ok(ResolvedProfile { name, level, config: readable(entry, BackendProfile::validate)? })
 }
@@ -40,8 +40,23 @@ fn builtin(name: ProfileName, profile: BackendProfile) -> ResolvedProfile {
     ResolvedProfile { name, level: ProfileLevel::Builtin, config: Versioned::default_value(profile) }
 }
 
+pub(super) fn builtin_resolved() -> Result<Profiles> {
+    Ok(builtin_profiles()?.into_iter().map(|(name, profile)| (name.clone(), builtin(name, profile))).collect())
+}
+
+pub(super) fn is_profile(key: &ConfigKey) -> bool {
+    key.scope == ConfigScope::Backend && key.service == SERVICE
+}
+
+pub(super) fn name_of(entry: &ConfigEntry) -> Result<ProfileName> {
+    ProfileName::parse(&entry.key.key).map_err(|e| {
+        let message = format!("configuration {} is not named as a profile; delete it", entry.key);
+        Error::new(ErrorKind::Corrupt, message).with_source(e)
+    })
+}
+
 impl ConfigManager {
-    /// Sets a profile of a tenant, whatever was there.
+    /// Sets a profile of a tenant unconditionally.
     ///
     /// # Errors
     /// `InvalidInput` that names the field; `NotFound` for a tenant without a system configuration.
@@ -54,10 +69,10 @@ impl ConfigManager {
         self.compare_and_set_profile(tenant, name, profile, Expected::Any).await
     }
 
-    /// Sets a profile of a tenant where what is expected holds of the tenant's own versions.
+    /// Sets a profile of a tenant if the precondition holds for the tenant's own versions.
     ///
     /// # Errors
-    /// `Conflict` with the version that is there; `InvalidInput` that names the field; `NotFound` for a tenant without a
+    /// `Conflict` with the current version; `InvalidInput` that names the field; `NotFound` for a tenant without a
     /// system configuration.
     pub async fn compare_and_set_profile(
         &self,
@@ -67,11 +82,11 @@ impl ConfigManager {
         expected: Expected,
     ) -> Result<Versioned<BackendProfile>> {
         profile.validate()?;
-        self.require_tenant(tenant).await?;
+        self.require_known(tenant).await?;
         self.write(of_tenant(tenant, name), profile, expected, ConfigOrigin::Set).await
     }
 
-    /// Sets a profile for every tenant that has none of its own by this name.
+    /// Sets a profile for every tenant that has none of its own under this name.
     ///
     /// # Errors
     /// `InvalidInput` that names the field.
@@ -84,13 +99,14 @@ impl ConfigManager {
         self.write(key(ConfigOwner::System, name), profile, Expected::Any, ConfigOrigin::Set).await
     }
 
-    /// A profile as it holds for a tenant: its own, else the system's, else the built-in one. Levels are not mixed.
+    /// Returns the profile that applies to a tenant: its own, else the system's, else the built-in one. Levels are
+    /// not merged.
     ///
     /// # Errors
-    /// `NotFound` with the profiles that exist, or for a tenant without a system configuration; `Corrupt` where the
-    /// stored profile cannot be read as one, which never falls back to another level.
+    /// `NotFound` with the existing profiles, or for a tenant without a system configuration; `Corrupt` where the
+    /// stored profile cannot be parsed, which never falls back to another level.
     pub async fn get_profile(&self, tenant: &TenantId, name: &ProfileName) -> Result<ResolvedProfile> {
-        self.require_tenant(tenant).await?;
+        self.require_known(tenant).await?;
         for owner in [ConfigOwner::Tenant(tenant.clone()), ConfigOwner::System] {
             if let Some(entry) = self.newest(&key(owner, name)).await? {
                 return resolved(name.clone(), entry);
@@ -99,17 +115,18 @@ impl ConfigManager {
         if let Some(profile) = builtin_profiles()?.remove(name) {
             return Ok(builtin(name.clone(), profile));
         }
-        Err(Error::unknown("profile", name, self.all_names(tenant).await?).with_context("tenant", tenant))
+        Err(Error::unknown("profile", name, self.all_names(tenant).await?)
+            .with_code(ErrorCode::ProfileUnknown)
+            .with_context("tenant", tenant))
     }
 
-    /// Every profile that holds for a tenant, sorted by name.
+    /// Returns every profile that applies to a tenant, sorted by name.
     ///
     /// # Errors
-    /// `NotFound` for a tenant without a system configuration; `Corrupt` where one cannot be read.
+    /// `NotFound` for a tenant without a system configuration; `Corrupt` where a stored profile cannot be parsed.
     pub async fn list_profiles(&self, tenant: &TenantId) -> Result<Vec<ResolvedProfile>> {
-        self.require_tenant(tenant).await?;
-        let mut profiles: Profiles =
-            builtin_profiles()?.into_iter().map(|(name, profile)| (name.clone(), builtin(name, profile))).collect();
+        self.require_known(tenant).await?;
+        let mut profiles = builtin_resolved()?;
         for owner in [ConfigOwner::System, ConfigOwner::Tenant(tenant.clone())] {
             for (name, entry) in self.stored(owner).await? {
                 profiles.insert(name.clone(), resolved(name, entry)?);
@@ -118,15 +135,16 @@ impl ConfigManager {
         Ok(profiles.into_values().collect())
     }
 
-    /// Takes back a tenant's profile: the system's or the built-in one holds again. Returns the deletion's version.
+    /// Deletes a tenant's profile, so that the system's or built-in one applies again. Returns the version of the
+    /// deletion.
     ///
     /// # Errors
-    /// `NotFound` where the tenant has none of its own.
+    /// `NotFound` where the tenant has no profile of its own under this name.
     pub async fn delete_profile(&self, tenant: &TenantId, name: &ProfileName) -> Result<u64> {
         self.remove(&of_tenant(tenant, name), Expected::Any).await
     }
 
-    /// Takes back a profile that was set for all tenants. Returns the deletion's version.
+    /// Deletes a profile that was set for all tenants. Returns the version of the deletion.
     ///
     /// # Errors
     /// `NotFound` where there is none.
@@ -134,10 +152,10 @@ impl ConfigManager {
         self.remove(&key(ConfigOwner::System, name), Expected::Any).await
     }
 
-    /// The versions of a tenant's own profile, newest first.
+    /// Returns the versions of a tenant's own profile, newest first.
     ///
     /// # Errors
-    /// As [`ConfigManager::history`].
+    /// Those of [`ConfigManager::history`].
     pub async fn profile_history(
         &self,
         tenant: &TenantId,
@@ -148,17 +166,17 @@ impl ConfigManager {
         self.history_of(&of_tenant(tenant, name), before, limit, BackendProfile::validate).await
     }
 
-    /// Puts an older version of a tenant's own profile back.
+    /// Restores an older version of a tenant's own profile.
     ///
     /// # Errors
-    /// As [`ConfigManager::rollback`].
+    /// Those of [`ConfigManager::rollback`].
     pub async fn rollback_profile(
         &self,
         tenant: &TenantId,
         name: &ProfileName,
         version: u64,
     ) -> Result<Versioned<BackendProfile>> {
-        self.require_tenant(tenant).await?;
+        self.require_known(tenant).await?;
         self.rollback_of(of_tenant(tenant, name), version, BackendProfile::validate).await
     }
 
@@ -170,7 +188,7 @@ impl ConfigManager {
         Ok(names)
     }
 
-    async fn stored(&self, owner: ConfigOwner) -> Result<Vec<(ProfileName, ConfigEntry)>> {
+    pub(super) async fn stored(&self, owner: ConfigOwner) -> Result<Vec<(ProfileName, ConfigEntry)>> {
         let span = telemetry::read_span(&ConfigKey::new(owner.clone(), ConfigScope::Backend, SERVICE, "*"));
         let mut found = Vec::new();
         let mut after = None;
@@ -178,11 +196,7 @@ impl ConfigManager {
             let list = ListConfig::new(owner.clone()).within(ConfigScope::Backend, SERVICE).after(after);
             let page = self.store().list(list).instrument(span.clone()).await?;
             for entry in page.entries {
-                let name = ProfileName::parse(&entry.key.key).map_err(|e| {
-                    let message = format!("configuration {} is not named as a profile; delete it", entry.key);
-                    Error::new(ErrorKind::Corrupt, message).with_source(e)
-                })?;
-                found.push((name, entry));
+                found.push((name_of(&entry)?, entry));
             }
             after = page.next;
             if after.is_none() {

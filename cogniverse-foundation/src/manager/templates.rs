@@ -1,4 +1,4 @@
-//! New tenants from templates.
+//! Creation of tenants from templates.
 
 use super::ConfigManager;
 use crate::config::section::{self, ConfigSection};
@@ -6,23 +6,42 @@ use crate::config::system::SystemConfig;
 use crate::config::template::Template;
 use crate::config::versioned::Versioned;
 use cogniverse_sdk::config_store::{ConfigOrigin, Expected};
-use cogniverse_sdk::{Error, ErrorKind, Result, TenantId};
+use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Result, TenantId};
 use serde_json::{Map, Value};
 
 impl ConfigManager {
-    /// Creates a tenant's system configuration from a template and overrides of its fields, as one version:
-    /// [`ConfigManager::field_sources`] tells the two apart.
+    /// Creates a tenant's system configuration from a template and overrides of its fields, in a single version that
+    /// [`ConfigManager::field_sources`] can still tell apart.
     ///
     /// # Errors
-    /// `InvalidInput` for an unknown field, with the known ones, or a value that the field does not take; `Conflict` for
-    /// a tenant that has a system configuration.
+    /// `InvalidInput` for an unknown field, with the known ones, or a value that the field does not accept;
+    /// `Conflict` for a tenant that has a system configuration; those of [`ConfigManager::compare_and_set`]. Where a
+    /// [`TenantDirectory`](super::TenantDirectory) is set, `NotFound` for a tenant that it does not know.
     pub async fn create_from_template(
         &self,
         tenant: &TenantId,
         template: Template,
         overrides: Map<String, Value>,
     ) -> Result<Versioned<SystemConfig>> {
+        if let Some(tenants) = &self.tenants {
+            tenants.require_exists(tenant).await?;
+        }
+        self.provision(tenant, template, overrides).await
+    }
+
+    /// Creates the configuration of a tenant that no directory knows yet. Only the code that maintains the directory
+    /// calls this, right before it adds the tenant; others call [`ConfigManager::create_from_template`].
+    ///
+    /// # Errors
+    /// Those of [`ConfigManager::create_from_template`], except for an unknown tenant.
+    pub async fn provision(
+        &self,
+        tenant: &TenantId,
+        template: Template,
+        overrides: Map<String, Value>,
+    ) -> Result<Versioned<SystemConfig>> {
         let config = fill(tenant, template, overrides)?;
+        section::accept(tenant, &config, &self.allowed)?;
         let origin = ConfigOrigin::Template(template.as_str().to_owned());
         let created = self.write(SystemConfig::key_of(tenant), config, Expected::Absent, origin).await;
         created.map_err(|e| match e.kind() {
@@ -30,10 +49,20 @@ impl ConfigManager {
                 let message = format!(
                     "tenant \"{tenant}\" already has a system configuration; change it by set_system_config or update"
                 );
-                Error::new(ErrorKind::Conflict, message).with_context("tenant", tenant).with_source(e)
+                Error::of(ErrorCode::ConfigExists, message).with_context("tenant", tenant).with_source(e)
             }
             _ => e,
         })
+    }
+}
+
+impl Template {
+    /// Returns the configuration that the template and overrides of its fields give a tenant.
+    ///
+    /// # Errors
+    /// Those of [`ConfigManager::create_from_template`], except `Conflict`.
+    pub fn fill(self, tenant: &TenantId, overrides: Map<String, Value>) -> Result<SystemConfig> {
+        fill(tenant, self, overrides)
     }
 }
 

@@ -1,7 +1,8 @@
-//! A tenant's configuration as a whole: export, import, erase.
+//! Export, import and erasure of a tenant's whole configuration.
 
 use super::{ConfigManager, decode, missing};
 use crate::config::export::ConfigExport;
+use crate::config::origin::AllowedOrigins;
 use crate::config::routing::RoutingConfig;
 use crate::config::section::{self, ConfigSection};
 use crate::config::system::SystemConfig;
@@ -16,11 +17,12 @@ use tracing::Instrument;
 const PAGE: usize = 200;
 
 impl ConfigManager {
-    /// Every version of every value of a tenant, also of values that other crates keep in the same store. Pages are read
-    /// one after the other: a value written meanwhile may or may not be in it, and no history in it has gaps.
+    /// Exports every version of every value of a tenant, including values that other crates keep in the same store.
+    /// Pages are read one after another: a value written concurrently may be missing, but no history in the export
+    /// has gaps.
     ///
     /// # Errors
-    /// `NotFound` for a tenant of whom nothing is stored.
+    /// `NotFound` for a tenant without stored values.
     pub async fn export_tenant(&self, tenant: &TenantId) -> Result<ConfigExport> {
         let owner = ConfigOwner::Tenant(tenant.clone());
         let exported_at = self.clock.now();
@@ -41,28 +43,36 @@ impl ConfigManager {
         Ok(ConfigExport::new(tenant.clone(), exported_at, entries))
     }
 
-    /// Takes over an export, with its version numbers, all or none; returns how many versions are new here. Under another
-    /// tenant, the owner and every value's `tenant_id` that names the exported tenant become the other's.
+    /// Imports an export with its version numbers, all or none, and returns the number of new versions. Under another
+    /// tenant, the owner and every `tenant_id` that names the exported tenant are rewritten.
     ///
     /// # Errors
-    /// `Conflict` where the tenant has other versions here; `InvalidInput` where the export is of another format, mixes
-    /// owners, lacks versions, or its newest values are not accepted by this release.
+    /// `NotFound` where a [`TenantDirectory`](super::TenantDirectory) is set and does not know the tenant: add it
+    /// there first. `Conflict` where the tenant has other versions here; `InvalidInput` where the export has another
+    /// format, mixes owners or lacks versions, or where this release does not accept its newest values.
     pub async fn import_tenant(&self, export: ConfigExport, into: &TenantId) -> Result<u64> {
         if export.format != ConfigExport::FORMAT {
             let (found, known) = (export.format, ConfigExport::FORMAT);
             return Err(Error::invalid(format!("the export has format {found} and this release reads {known}")));
         }
         let entries = rehome(export.entries, &export.tenant, into)?;
-        check_newest(&entries, into)?;
-        self.store().import(entries).instrument(telemetry::transfer_span(into)).await
+        check_newest(&entries, into, &self.allowed)?;
+        if let Some(tenants) = &self.tenants {
+            tenants.require_exists(into).await?;
+        }
+        let imported = self.store().import(entries).instrument(telemetry::transfer_span(into)).await;
+        self.count_write();
+        imported
     }
 
-    /// Removes every version of every value of a tenant; returns how many. This is the only thing that shortens a history.
+    /// Removes every version of every value of a tenant and returns how many. Nothing else shortens a history.
     ///
     /// # Errors
     /// `Unavailable` where the store cannot be written.
     pub async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64> {
-        self.store().erase_tenant(tenant).instrument(telemetry::transfer_span(tenant)).await
+        let erased = self.store().erase_tenant(tenant).instrument(telemetry::transfer_span(tenant)).await;
+        self.count_write();
+        erased
     }
 }
 
@@ -82,7 +92,7 @@ fn rehome(mut entries: Vec<ConfigEntry>, from: &TenantId, into: &TenantId) -> Re
     Ok(entries)
 }
 
-fn check_newest(entries: &[ConfigEntry], tenant: &TenantId) -> Result<()> {
+fn check_newest(entries: &[ConfigEntry], tenant: &TenantId, allowed: &AllowedOrigins) -> Result<()> {
     let mut newest = BTreeMap::new();
     for entry in entries {
         let held = newest.entry(&entry.key).or_insert(entry);
@@ -91,19 +101,20 @@ fn check_newest(entries: &[ConfigEntry], tenant: &TenantId) -> Result<()> {
         }
     }
     for entry in newest.into_values().filter(|entry| entry.value.is_some()) {
-        check_section::<SystemConfig>(entry, tenant)?;
-        check_section::<RoutingConfig>(entry, tenant)?;
-        check_section::<TelemetryConfig>(entry, tenant)?;
+        check_section::<SystemConfig>(entry, tenant, allowed)?;
+        check_section::<RoutingConfig>(entry, tenant, allowed)?;
+        check_section::<TelemetryConfig>(entry, tenant, allowed)?;
     }
     Ok(())
 }
 
-fn check_section<T: ConfigSection>(entry: &ConfigEntry, tenant: &TenantId) -> Result<()> {
+fn check_section<T: ConfigSection>(entry: &ConfigEntry, tenant: &TenantId, allowed: &AllowedOrigins) -> Result<()> {
     if entry.key != T::key_of(tenant) {
         return Ok(());
     }
-    let checked = decode(entry, |value: &T| section::check(tenant, value));
-    checked
-        .map(drop)
-        .map_err(|e| Error::invalid("the export holds a value this release does not accept").with_source(e))
+    let checked = decode(entry, |value: &T| section::accept(tenant, value, allowed));
+    checked.map(drop).map_err(|e| {
+        let message = "the export holds a value that is not accepted here; change it at its source, and export again";
+        Error::invalid(message).with_source(e)
+    })
 }

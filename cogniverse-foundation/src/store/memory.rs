@@ -1,22 +1,28 @@
-//! A store in memory, for tests and trials.
+//! A configuration store in memory.
 
 use async_trait::async_trait;
-use cogniverse_sdk::config_store::cursor::{self, Listing, Position};
+use cogniverse_sdk::config_store::cursor::{self, ConfigListing, Position};
 use cogniverse_sdk::config_store::versioning::{self, Head};
 use cogniverse_sdk::config_store::{
-    ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigPage, ConfigStore, Expected, ListConfig, PutConfig,
+    ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigPage, ConfigStore, ConfigVersions, Expected, ListConfig,
+    PutConfig,
 };
-use cogniverse_sdk::{Clock, Error, Result, SystemClock, TenantId};
+use cogniverse_sdk::{Clock, Error, PageCursor, Result, SystemClock, TenantId};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 type Histories = BTreeMap<ConfigKey, Vec<ConfigEntry>>;
 
-/// Keeps versions for as long as it lives, and grows with each: for tests and trials.
+/// A [`ConfigStore`] in memory, for tests and trials. It grows with every version.
 #[derive(Debug)]
 pub struct InMemoryConfigStore {
     histories: Mutex<Histories>,
+    /// Counts writes; changed while `histories` is locked.
+    writes: AtomicU64,
     clock: Arc<dyn Clock>,
 }
 
@@ -27,16 +33,16 @@ impl Default for InMemoryConfigStore {
 }
 
 impl InMemoryConfigStore {
-    /// An empty store on the machine's clock.
+    /// Creates an empty store on the system clock.
     #[must_use]
     pub fn new() -> Self {
         Self::with_clock(Arc::new(SystemClock))
     }
 
-    /// An empty store on another clock.
+    /// Creates an empty store on the given clock.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { histories: Mutex::default(), clock }
+        Self { histories: Mutex::default(), writes: AtomicU64::new(0), clock }
     }
 
     fn append(
@@ -49,6 +55,7 @@ impl InMemoryConfigStore {
         let (value, origin) = content;
         let entry = ConfigEntry { key: key.clone(), version, value, origin, created_at: self.clock.now() };
         histories.entry(key).or_default().push(entry.clone());
+        self.writes.fetch_add(1, Ordering::Release);
         entry
     }
 }
@@ -57,7 +64,7 @@ fn head(histories: &Histories, key: &ConfigKey) -> Option<Head> {
     histories.get(key)?.last().map(Head::of)
 }
 
-/// All histories of an owner, in the order of the stored form of their keys.
+/// Returns all histories of an owner, ordered by the stored form of their keys.
 fn owned<'a>(histories: &'a Histories, owner: &ConfigOwner) -> Vec<&'a Vec<ConfigEntry>> {
     let mut owned: Vec<_> = histories.iter().filter(|(key, _)| key.owner == *owner).collect();
     owned.sort_by_key(|(key, _)| (key.scope.as_str(), &key.service, &key.key));
@@ -86,20 +93,20 @@ impl ConfigStore for InMemoryConfigStore {
         })
     }
 
-    async fn history(&self, key: &ConfigKey, before: Option<u64>, limit: usize) -> Result<ConfigPage> {
+    async fn history(&self, key: &ConfigKey, before: Option<u64>, limit: usize) -> Result<ConfigVersions> {
         let limit = versioning::page_limit(limit)?;
         let histories = self.histories.lock();
         let versions = histories.get(key).map(Vec::as_slice).unwrap_or_default();
         let older = versions.iter().rev().filter(|entry| before.is_none_or(|before| entry.version < before));
         let entries: Vec<ConfigEntry> = older.take(limit).cloned().collect();
-        let next = entries.last().filter(|last| last.version > 1).map(|last| last.version.to_string());
-        Ok(ConfigPage { entries, next })
+        let next = entries.last().map(|last| last.version).filter(|version| *version > 1);
+        Ok(ConfigVersions { entries, next })
     }
 
     async fn list(&self, list: ListConfig) -> Result<ConfigPage> {
         let limit = versioning::page_limit(list.limit)?;
-        let listing = Listing::of(&list);
-        let from = cursor::decode(&listing, list.after.as_deref())?;
+        let listing = ConfigListing::of(&list);
+        let from = cursor::decode(&listing, list.after.as_ref())?;
         let histories = self.histories.lock();
         let mut entries: Vec<ConfigEntry> = owned(&histories, &list.owner)
             .into_iter()
@@ -124,18 +131,20 @@ impl ConfigStore for InMemoryConfigStore {
     async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64> {
         let owner = ConfigOwner::Tenant(tenant.clone());
         let mut erased = 0;
-        self.histories.lock().retain(|key, versions| {
+        let mut histories = self.histories.lock();
+        histories.retain(|key, versions| {
             let stays = key.owner != owner;
             erased += if stays { 0 } else { versions.len() as u64 };
             stays
         });
+        self.writes.fetch_add(1, Ordering::Release);
         Ok(erased)
     }
 
-    async fn export(&self, owner: &ConfigOwner, after: Option<String>, limit: usize) -> Result<ConfigPage> {
+    async fn export(&self, owner: &ConfigOwner, after: Option<PageCursor>, limit: usize) -> Result<ConfigPage> {
         let limit = versioning::page_limit(limit)?;
-        let listing = Listing::Export { owner: owner.clone() };
-        let from = cursor::decode(&listing, after.as_deref())?;
+        let listing = ConfigListing::Export { owner: owner.clone() };
+        let from = cursor::decode(&listing, after.as_ref())?;
         let histories = self.histories.lock();
         let mut entries: Vec<ConfigEntry> = owned(&histories, owner)
             .into_iter()
@@ -156,6 +165,11 @@ impl ConfigStore for InMemoryConfigStore {
         for entry in added {
             histories.entry(entry.key.clone()).or_default().push(entry);
         }
+        self.writes.fetch_add(1, Ordering::Release);
         Ok(count)
+    }
+
+    async fn change_mark(&self) -> Result<Option<u64>> {
+        Ok(Some(self.writes.load(Ordering::Acquire)))
     }
 }

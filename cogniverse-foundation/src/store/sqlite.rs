@@ -1,38 +1,39 @@
-//! A store in one SQLite file, shared by any number of processes of one machine.
+//! A configuration store in one SQLite file, shared by the processes of one machine.
 
 mod error;
 mod format;
 mod rows;
 
+use crate::worker::blocking;
 use async_trait::async_trait;
-use cogniverse_sdk::config_store::cursor::{self, Listing};
+use cogniverse_sdk::config_store::cursor::{self, ConfigListing};
 use cogniverse_sdk::config_store::versioning;
 use cogniverse_sdk::config_store::{
-    ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigPage, ConfigStore, Expected, ListConfig, PutConfig,
+    ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigPage, ConfigStore, ConfigVersions, Expected, ListConfig,
+    PutConfig,
 };
-use cogniverse_sdk::{Clock, Error, KeptFile, Result, SystemClock, TenantId};
+use cogniverse_sdk::{Clock, KeptFile, PageCursor, Result, SystemClock, TenantId};
 use error::Failure;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a call waits for another writer before it says `Unavailable`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 struct Shared {
     path: PathBuf,
     kept: KeptFile,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    /// A connection that only asks whether another one changed the file. It is used on the runtime's own threads, as
+    /// the question reads shared memory and waits for nobody.
+    watcher: Mutex<Connection>,
 }
 
-/// Keeps versions in one SQLite file. Clones share its two connections.
+/// A [`ConfigStore`] in one SQLite file. Clones share its connections.
 ///
-/// Any number of processes of one machine may open the same file: every write decides and happens in one transaction
-/// that holds the file's write lock, so of two that expect the same version one wins. A write that returned has reached
-/// the disk. There is no cache: what another process wrote is seen by the next call (invariant 22).
+/// Any number of processes on one machine may open the same file: every write checks and commits in one transaction
+/// that holds the file's write lock, so that one of two writers that expect the same version wins. An acknowledged
+/// write is on disk. There is no cache: the next call sees what another process wrote ([invariant 22](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#22)).
 #[derive(Clone)]
 pub struct SqliteConfigStore {
     shared: Arc<Shared>,
@@ -46,31 +47,32 @@ impl std::fmt::Debug for SqliteConfigStore {
 }
 
 impl SqliteConfigStore {
-    /// Opens a file, or makes it and the folders above it.
+    /// Opens a file, or creates it and the folders above it.
     ///
     /// # Errors
     /// `Unavailable` where the file cannot be opened or written, `Corrupt` where it is not a configuration store,
     /// `FailedPrecondition` where a newer release wrote it. None of them changes the file.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let opened = tokio::task::spawn_blocking(move || match format::open(&path) {
-            Ok((writer, reader, kept)) => {
-                Ok(Shared { path, kept, writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        let opened = blocking(move || match format::open(&path) {
+            Ok(format::Opened { writer, reader, watcher, kept }) => {
+                let [writer, reader, watcher] = [writer, reader, watcher].map(Mutex::new);
+                Ok(Shared { path, kept, writer, reader, watcher })
             }
             Err(failure) => Err(failure.into_error(&path)),
         });
-        let shared = opened.await.map_err(worker_lost)?.map_err(|e| e.with_operation("open config store"))?;
+        let shared = opened.await.map_err(|e| e.with_operation("open config store"))?;
         Ok(Self { shared: Arc::new(shared), clock: Arc::new(SystemClock) })
     }
 
-    /// Takes times from another clock.
+    /// Sets the clock that stamps versions.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.shared.path
@@ -83,17 +85,29 @@ impl SqliteConfigStore {
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         let job = move || {
-            let held = shared.reader.try_lock_for(BUSY_TIMEOUT).ok_or(Failure::Queue);
+            let held = shared.reader.try_lock_for(format::BUSY_TIMEOUT).ok_or(Failure::Queue);
             let done = held.and_then(|connection| {
                 shared.kept.check()?;
                 work(&connection)
             });
             done.map_err(|failure| failure.into_error(&shared.path))
         };
-        tokio::task::spawn_blocking(job).await.map_err(worker_lost)?.map_err(|e| e.with_operation(operation))
+        blocking(job).await.map_err(|e| e.with_operation(operation))
     }
 
-    /// One transaction that holds the file's write lock from its start: what is read in it cannot change before it ends.
+    /// Moves the write-ahead log into the file and empties it.
+    async fn empty_log(&self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let job = move || {
+            let held = shared.writer.try_lock_for(format::BUSY_TIMEOUT).ok_or(Failure::Queue);
+            held.and_then(|connection| format::empty_log(&connection))
+                .map_err(|failure| failure.into_error(&shared.path))
+        };
+        blocking(job).await.map_err(|e| e.with_operation("erase tenant config"))
+    }
+
+    /// Runs a transaction that holds the file's write lock from the start, so that what it reads cannot change before
+    /// it ends.
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -101,7 +115,7 @@ impl SqliteConfigStore {
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         let job = move || {
-            let held = shared.writer.try_lock_for(BUSY_TIMEOUT).ok_or(Failure::Queue);
+            let held = shared.writer.try_lock_for(format::BUSY_TIMEOUT).ok_or(Failure::Queue);
             let done = held.and_then(|mut connection| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let result = work(&transaction)?;
@@ -112,12 +126,8 @@ impl SqliteConfigStore {
             });
             done.map_err(|failure| failure.into_error(&shared.path))
         };
-        tokio::task::spawn_blocking(job).await.map_err(worker_lost)?.map_err(|e| e.with_operation(operation))
+        blocking(job).await.map_err(|e| e.with_operation(operation))
     }
-}
-
-fn worker_lost(error: tokio::task::JoinError) -> Error {
-    Error::unexpected("the worker of a configuration call ended early").with_source(error)
 }
 
 #[async_trait]
@@ -141,21 +151,21 @@ impl ConfigStore for SqliteConfigStore {
         self.read("get config", move |connection| rows::get(connection, &key, version)).await
     }
 
-    async fn history(&self, key: &ConfigKey, before: Option<u64>, limit: usize) -> Result<ConfigPage> {
+    async fn history(&self, key: &ConfigKey, before: Option<u64>, limit: usize) -> Result<ConfigVersions> {
         let limit = versioning::page_limit(limit)?;
         let key = key.clone();
         self.read("read config history", move |connection| {
             let entries = rows::history(connection, &key, before, limit)?;
-            let next = entries.last().filter(|last| last.version > 1).map(|last| last.version.to_string());
-            Ok(ConfigPage { entries, next })
+            let next = entries.last().map(|last| last.version).filter(|version| *version > 1);
+            Ok(ConfigVersions { entries, next })
         })
         .await
     }
 
     async fn list(&self, list: ListConfig) -> Result<ConfigPage> {
         let limit = versioning::page_limit(list.limit)?;
-        let listing = Listing::of(&list);
-        let from = cursor::decode(&listing, list.after.as_deref())?;
+        let listing = ConfigListing::of(&list);
+        let from = cursor::decode(&listing, list.after.as_ref())?;
         self.read("list configs", move |connection| {
             let mut entries = rows::list(connection, &list, &from, limit.saturating_add(1))?;
             let next = cursor::cut(&listing, &mut entries, limit)?;
@@ -179,13 +189,16 @@ impl ConfigStore for SqliteConfigStore {
 
     async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64> {
         let owner = ConfigOwner::Tenant(tenant.clone());
-        self.write("erase tenant config", move |transaction| rows::erase(transaction, &owner)).await
+        let erased = self.write("erase tenant config", move |transaction| rows::erase(transaction, &owner)).await?;
+        // What was erased is overwritten in the file, and still stands in its log until that is emptied.
+        self.empty_log().await?;
+        Ok(erased)
     }
 
-    async fn export(&self, owner: &ConfigOwner, after: Option<String>, limit: usize) -> Result<ConfigPage> {
+    async fn export(&self, owner: &ConfigOwner, after: Option<PageCursor>, limit: usize) -> Result<ConfigPage> {
         let limit = versioning::page_limit(limit)?;
-        let listing = Listing::Export { owner: owner.clone() };
-        let from = cursor::decode(&listing, after.as_deref())?;
+        let listing = ConfigListing::Export { owner: owner.clone() };
+        let from = cursor::decode(&listing, after.as_ref())?;
         let owner = owner.clone();
         self.read("export configs", move |connection| {
             let mut entries = rows::export(connection, &owner, &from, limit.saturating_add(1))?;
@@ -204,5 +217,15 @@ impl ConfigStore for SqliteConfigStore {
             Ok(added.len() as u64)
         })
         .await
+    }
+
+    async fn change_mark(&self) -> Result<Option<u64>> {
+        let asked = || {
+            let connection = self.shared.watcher.lock();
+            self.shared.kept.check()?;
+            format::data_version(&connection)
+        };
+        let mark = asked().map_err(|failure: Failure| failure.into_error(&self.shared.path))?;
+        Ok(Some(mark))
     }
 }

@@ -1,4 +1,4 @@
-//! Trace contexts that cross processes, as W3C Trace Context writes them.
+//! Propagation of traces across processes, as in W3C Trace Context.
 
 use super::{
     id::{SpanId, TraceId},
@@ -6,13 +6,13 @@ use super::{
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Our member of `tracestate`: whose trace it is.
+/// The key of our member of `tracestate`, which identifies the trace's owner.
 const MEMBER: &str = "cogniverse";
 
-/// A trace context to send or that came in: `traceparent` and our member of `tracestate`.
+/// A trace context to send, or one that was received: `traceparent` and our member of `tracestate`.
 ///
-/// A context that does not say that it is of the tenant is not continued: a trace store files a whole trace under the project
-/// of its first span, so a shared trace would show one tenant's spans to another (invariant 7).
+/// A context that does not identify the tenant as its owner is not continued: a trace store files a whole trace under
+/// the project of its first span, so a shared trace would show one tenant's spans to another ([invariant 7](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#7)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
     pub(crate) trace_id: TraceId,
@@ -25,7 +25,7 @@ impl TraceContext {
         Self { trace_id, span_id, owner: Some(owner(scope, trace_id)) }
     }
 
-    /// From the headers `traceparent` and `tracestate`; none where the first is not of version 00.
+    /// Parses the headers `traceparent` and `tracestate`; `None` where the first is not of version 00.
     #[must_use]
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let mut parts = traceparent.trim().split('-');
@@ -39,13 +39,13 @@ impl TraceContext {
         Some(Self { trace_id: TraceId::from_hex(trace)?, span_id: SpanId::from_hex(span)?, owner })
     }
 
-    /// The header `traceparent`.
+    /// Returns the header `traceparent`.
     #[must_use]
     pub fn traceparent(&self) -> String {
         format!("00-{}-{}-01", self.trace_id, self.span_id)
     }
 
-    /// The header `tracestate`; empty where nobody claims the trace.
+    /// Returns the header `tracestate`; empty where the trace has no owner.
     #[must_use]
     pub fn tracestate(&self) -> String {
         self.owner.as_ref().map_or_else(String::new, |owner| format!("{MEMBER}={owner}"))
@@ -56,8 +56,8 @@ impl TraceContext {
     }
 }
 
-/// A short sign of the owner, different for each trace, so that a header does not tell tenants' names to other services.
-/// It guards against mix-ups; whoever can forge headers is the caller's own gateway.
+/// Returns a short digest of the owner, different for each trace, so that the header does not reveal tenants' names
+/// to other services. It guards against mix-ups, not forgery: only the caller's own gateway can set these headers.
 fn owner(scope: &TelemetryScope, trace: TraceId) -> String {
     let mut hasher = DefaultHasher::new();
     (scope, trace).hash(&mut hasher);

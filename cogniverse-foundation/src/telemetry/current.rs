@@ -1,4 +1,4 @@
-//! The span that this thread works in.
+//! The current span of a thread.
 
 use super::{
     id::{SpanId, TraceId},
@@ -6,7 +6,7 @@ use super::{
 };
 use std::cell::RefCell;
 
-/// Where a child span would hang.
+/// The position under which a child span is placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) scope: TelemetryScope,
@@ -18,13 +18,13 @@ thread_local! {
     static CURRENT: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
-/// Puts a place in and gives the one before back.
+/// Replaces the current position and returns the previous one.
 pub(crate) fn replace(place: Option<Place>) -> Option<Place> {
     CURRENT.with(|current| current.try_borrow_mut().ok().and_then(|mut slot| std::mem::replace(&mut *slot, place)))
 }
 
-/// The trace and span to hang under, where the current span is of the same scope: a trace never joins two tenants
-/// (invariant 7).
+/// Returns the trace and span to use as parent if the current span is of the same scope: a trace never joins two
+/// tenants ([invariant 7](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#7)).
 pub(crate) fn parent(scope: &TelemetryScope) -> Option<(TraceId, SpanId)> {
     CURRENT.with(|current| {
         let current = current.try_borrow().ok()?;

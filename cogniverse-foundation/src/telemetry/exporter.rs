@@ -1,65 +1,66 @@
-//! Where finished spans go.
+//! The interface of span exporters.
 
 use super::record::{SpanRecord, TelemetryScope};
 use cogniverse_sdk::Error;
 use parking_lot::Mutex;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Spans of one scope, with the project that they belong to.
+/// The spans of one scope, with the project that they belong to.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ScopeBatch {
-    /// Whose.
+    /// The scope of all the spans.
     pub scope: TelemetryScope,
-    /// The project of the trace store.
+    /// The project in the trace store.
     pub project: String,
-    /// All of this scope.
+    /// The spans.
     pub spans: Vec<SpanRecord>,
 }
 
-/// Why spans were not exported.
+/// The reason an export failed.
 #[derive(Debug)]
 pub enum ExportError {
-    /// Trying again can help, after the given time where the other side named one. The spans are kept.
+    /// A transient failure, with the delay that the server asked for, if any. The spans are kept.
     Retry {
-        /// When.
+        /// The delay before the retry; `None` for the default backoff.
         after: Option<Duration>,
-        /// Why.
+        /// The cause.
         error: Error,
     },
-    /// The other side will never take these spans. They are dropped and counted.
+    /// A permanent refusal. The spans are dropped and counted.
     Refused(Error),
 }
 
-/// Sends finished spans on. Called by the one worker, never at once by two; it may block, for a bounded time.
+/// A sink for finished spans. A single worker thread calls it; it may block for a bounded time.
 ///
-/// Each batch becomes a resource of its own. An exporter never puts the spans of two batches into one resource.
+/// Each batch becomes a resource of its own; an exporter never merges two batches into one resource.
 pub trait SpanExporter: fmt::Debug + Send + 'static {
-    /// Sends all batches. After [`ExportError::Retry`] it is called with the same spans again, so an exporter that sends in
-    /// several pieces may send a span twice; its id tells.
+    /// Sends all batches. After [`ExportError::Retry`] it is called with the same spans again, so an exporter that
+    /// sends in several requests may send a span twice, under the same id.
     ///
     /// # Errors
-    /// [`ExportError::Retry`] keeps the spans; [`ExportError::Refused`] gives them up.
+    /// [`ExportError::Retry`] keeps the spans; [`ExportError::Refused`] drops them.
     fn export(&mut self, batches: &[ScopeBatch]) -> Result<(), ExportError>;
 }
 
-/// Keeps what is exported, for tests. Clones share it.
+/// An exporter that keeps spans in memory, for tests. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct InMemorySpanExporter(Arc<Mutex<Vec<ScopeBatch>>>);
 
 impl InMemorySpanExporter {
-    /// With nothing yet.
+    /// Creates an empty exporter.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// All batches, in the order of their export.
+    /// Returns all batches, in export order.
     #[must_use]
     pub fn batches(&self) -> Vec<ScopeBatch> {
         self.0.lock().clone()
     }
 
-    /// The spans of a project.
+    /// Returns the spans of a project.
     #[must_use]
     pub fn spans_of(&self, project: &str) -> Vec<SpanRecord> {
         let batches = self.0.lock();

@@ -1,4 +1,4 @@
-//! Ids of traces and spans.
+//! Trace and span ids.
 
 use std::{
     cell::Cell,
@@ -7,8 +7,8 @@ use std::{
 };
 
 thread_local! {
-    /// Keys from the operating system and a counter: no two threads or processes make one sequence, as a trace id that two
-    /// tenants shared would join them in the trace store.
+    /// Keys from the operating system and a counter, so that no two threads or processes generate the same sequence:
+    /// two tenants with the same trace id would share a trace in the store.
     static SOURCE: (RandomState, Cell<u64>) = (RandomState::new(), const { Cell::new(0) });
 }
 
@@ -23,7 +23,7 @@ fn random() -> u64 {
     })
 }
 
-/// From 0 to 1.
+/// Returns a number from 0 to 1.
 pub(crate) fn fraction() -> f64 {
     f64::from(u32::try_from(random() >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }
@@ -39,13 +39,13 @@ macro_rules! trace_id {
         pub struct $name([u8; $bytes]);
 
         impl $name {
-            /// From its bytes; none where all are zero.
+            /// Creates an id from its bytes; `None` where all are zero.
             #[must_use]
             pub fn from_bytes(bytes: [u8; $bytes]) -> Option<Self> {
                 (bytes != [0; $bytes]).then_some(Self(bytes))
             }
 
-            /// From lower-case hex digits.
+            /// Parses lower-case hex digits.
             #[must_use]
             pub fn from_hex(text: &str) -> Option<Self> {
                 let digits: Option<Vec<u8>> = text
@@ -60,7 +60,7 @@ macro_rules! trace_id {
                 (text.len() == 2 * $bytes).then(|| bytes.try_into().ok()).flatten().and_then(Self::from_bytes)
             }
 
-            /// Its bytes, the most significant first.
+            /// Returns the bytes, most significant first.
             #[must_use]
             pub fn to_bytes(self) -> [u8; $bytes] {
                 self.0
@@ -82,11 +82,11 @@ macro_rules! trace_id {
 }
 
 trace_id! {
-    /// Which trace.
+    /// The id of a trace: 16 bytes, not all zero.
     TraceId, 16
 }
 trace_id! {
-    /// Which span of a trace.
+    /// The id of a span: 8 bytes, not all zero.
     SpanId, 8
 }
 

@@ -3,11 +3,11 @@
 use cogniverse_sdk::config_store::{ConfigKey, ConfigOwner};
 use tracing::Span;
 
-/// Span around the reading of a configuration value.
+/// Span: reading a configuration value.
 pub const SPAN_CONFIG_READ: &str = "cogniverse.config.read";
-/// Span around the writing of a configuration version.
+/// Span: writing a configuration version.
 pub const SPAN_CONFIG_WRITE: &str = "cogniverse.config.write";
-/// Span around the export, import or erasure of a tenant's configuration.
+/// Span: exporting, importing or erasing a tenant's configuration.
 pub const SPAN_CONFIG_TRANSFER: &str = "cogniverse.config.transfer";
 /// Field: the tenant; empty for the system.
 pub const FIELD_TENANT: &str = "tenant.id";

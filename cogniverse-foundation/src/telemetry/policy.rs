@@ -1,25 +1,25 @@
-//! What may be recorded of a tenant, and under which names.
+//! Limits and privacy of recorded attributes.
 
 use super::record::{AttributeValue, Key, TelemetryScope};
 use crate::config::telemetry::TelemetryConfig;
 use cogniverse_sdk::TenantId;
 use std::borrow::Cow;
 
-/// Attributes of a span, at most.
+/// The largest number of attributes of a span.
 pub(crate) const MAX_ATTRIBUTES: usize = 256;
-/// Events of a span, at most.
+/// The largest number of events of a span.
 pub(crate) const MAX_EVENTS: usize = 64;
-/// Bytes of a text, at most.
+/// The largest size of a text in bytes.
 pub(crate) const MAX_TEXT_BYTES: usize = 4096;
 
-/// A session's id that no other tenant's session has: a trace store keeps sessions apart by this id alone. No tenant id
-/// holds a `/`.
+/// Returns a session id that is unique across tenants, as trace stores separate sessions by this id alone. Tenant ids
+/// contain no `/`.
 #[must_use]
 pub fn session_id(tenant: &TenantId, session: &str) -> String {
     format!("{tenant}/{session}")
 }
 
-/// What is decided for one tenant.
+/// The telemetry policy of one tenant.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub(crate) project: String,
@@ -33,7 +33,8 @@ impl Policy {
     }
 }
 
-/// Whether a key holds what people said, searched for or stored: recorded only where the tenant's configuration allows it.
+/// Returns whether a key holds content of users (messages, queries, stored text), which is recorded only where the
+/// tenant's configuration allows it.
 pub(crate) fn is_content(key: &str) -> bool {
     const LAST: [&str; 8] = ["value", "content", "text", "vector", "arguments", "url", "query", "prompt"];
     const FIRST: [&str; 6] = ["input", "output", "embedding", "retrieval", "llm", "reranker"];
@@ -42,7 +43,7 @@ pub(crate) fn is_content(key: &str) -> bool {
     FIRST.contains(&first) && LAST.contains(&last) || matches!(key, "query" | "query.text" | "text")
 }
 
-/// Makes an attribute fit: sessions get their tenant, texts their bound.
+/// Normalizes an attribute: prefixes sessions with the tenant and truncates texts.
 pub(crate) fn admit(scope: &TelemetryScope, key: &Key, value: AttributeValue) -> AttributeValue {
     let AttributeValue::Text(text) = value else { return value };
     if key == "session.id"

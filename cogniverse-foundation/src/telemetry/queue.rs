@@ -1,4 +1,4 @@
-//! Finished spans that wait, fairly between tenants.
+//! The queue of finished spans, fair between tenants.
 
 use super::{
     exporter::ScopeBatch,
@@ -6,16 +6,16 @@ use super::{
 };
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// Finished spans by scope. When it is full, whoever has most waiting loses first: a flood of one tenant's spans pushes out
-/// its own and nobody else's.
+/// A bounded queue of finished spans by scope. When it is full, the scope with the most waiting spans loses first, so
+/// that a flood of one tenant's spans evicts only its own.
 #[derive(Debug)]
 pub(crate) struct FairQueue {
     limit: usize,
     waiting: HashMap<TelemetryScope, VecDeque<SpanRecord>>,
-    /// Each scope with spans, once, in the order of their turn.
+    /// Scopes that have spans, each once, in turn order.
     turns: VecDeque<TelemetryScope>,
     queued: usize,
-    /// Taken out and not yet settled; they count against the limit.
+    /// The number of spans taken out and not yet settled, which count against the bound.
     in_flight: usize,
     dropped: u64,
     dropped_by_scope: BTreeMap<TelemetryScope, u64>,
@@ -36,7 +36,7 @@ impl FairQueue {
         }
     }
 
-    /// Waiting, without those being exported.
+    /// Returns the number of waiting spans, without those being exported.
     pub(crate) fn len(&self) -> usize {
         self.queued
     }
@@ -67,8 +67,8 @@ impl FairQueue {
         self.waiting.insert(span.scope.clone(), VecDeque::from([span]));
     }
 
-    /// Takes spans away from whoever has most, where that is not the one who asks. The look at all scopes is paid for by
-    /// taking away half of the difference at once.
+    /// Evicts spans of the fullest scope unless that is the caller's. Half of the difference is evicted at once, to
+    /// amortize the scan of all scopes.
     fn make_room(&mut self, scope: &TelemetryScope) -> bool {
         let own = self.waiting.get(scope).map_or(0, VecDeque::len);
         let share = self.limit / (self.waiting.len() + usize::from(own == 0)).max(1);
@@ -88,7 +88,7 @@ impl FairQueue {
         true
     }
 
-    /// Up to `limit` spans, a turn for each scope before any has its second.
+    /// Takes up to `limit` spans, round-robin over the scopes.
     pub(crate) fn take(&mut self, limit: usize, project: impl Fn(&TelemetryScope) -> String) -> Vec<ScopeBatch> {
         let mut batches: Vec<ScopeBatch> = Vec::new();
         let mut places: HashMap<TelemetryScope, usize> = HashMap::new();
@@ -128,18 +128,18 @@ impl FairQueue {
         batches
     }
 
-    /// Spans that were taken are exported.
+    /// Records that taken spans were exported.
     pub(crate) fn settle(&mut self, count: usize) {
         self.in_flight = self.in_flight.saturating_sub(count);
     }
 
-    /// Spans that were taken are given up.
+    /// Drops and counts taken spans.
     pub(crate) fn give_up(&mut self, batch: &ScopeBatch) {
         self.settle(batch.spans.len());
         self.count_dropped(&batch.scope, batch.spans.len());
     }
 
-    /// Gives up all that waits of one scope.
+    /// Drops and counts all waiting spans of a scope.
     pub(crate) fn forget(&mut self, scope: &TelemetryScope) {
         let Some(spans) = self.waiting.remove(scope) else { return };
         self.turns.retain(|other| other != scope);
@@ -147,7 +147,7 @@ impl FairQueue {
         self.count_dropped(scope, spans.len());
     }
 
-    /// Gives up everything that waits.
+    /// Drops and counts all waiting spans.
     pub(crate) fn forget_all(&mut self) {
         let scopes: Vec<TelemetryScope> = self.turns.iter().cloned().collect();
         scopes.iter().for_each(|scope| self.forget(scope));

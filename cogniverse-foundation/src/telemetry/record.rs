@@ -1,20 +1,20 @@
-//! A finished span.
+//! Finished spans.
 
 use super::id::{SpanId, TraceId};
 use cogniverse_sdk::TenantId;
 use std::{borrow::Cow, fmt};
 
-/// Whose span it is. There is no default: a span without one is not exported.
+/// The owner of a span: one tenant or the system. There is no default.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TelemetryScope {
-    /// Work of the library itself.
+    /// The library's own work.
     System,
     /// Work for one tenant.
     Tenant(TenantId),
 }
 
 impl TelemetryScope {
-    /// The tenant, where there is one.
+    /// Returns the tenant, if there is one.
     #[must_use]
     pub fn tenant(&self) -> Option<&TenantId> {
         match self {
@@ -30,31 +30,31 @@ impl fmt::Display for TelemetryScope {
     }
 }
 
-/// What kind of work, in OpenInference's words (`openinference.span.kind`).
+/// The kind of work, as in OpenInference (`openinference.span.kind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SpanKind {
-    /// Not said: a step inside of a piece of work.
+    /// Not set: a step within an operation.
     #[default]
     Unset,
-    /// A piece of work of several steps.
+    /// An operation of several steps.
     Chain,
-    /// A search for documents.
+    /// A retrieval of documents.
     Retriever,
-    /// Text or pictures into vectors.
+    /// An embedding of text or images.
     Embedding,
     /// A call of a language model.
     Llm,
-    /// An agent's whole answer.
+    /// A complete turn of an agent.
     Agent,
-    /// A new order for documents.
+    /// A reranking of documents.
     Reranker,
-    /// A call of a tool.
+    /// A tool call.
     Tool,
 }
 
 impl SpanKind {
-    /// The word of the convention; none for [`SpanKind::Unset`].
+    /// Returns OpenInference's name; `None` for [`SpanKind::Unset`].
     #[must_use]
     pub fn as_str(self) -> Option<&'static str> {
         Some(match self {
@@ -69,7 +69,7 @@ impl SpanKind {
         })
     }
 
-    /// From the word of the convention.
+    /// Parses OpenInference's name.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         let all = [Self::Chain, Self::Retriever, Self::Embedding, Self::Llm, Self::Agent, Self::Reranker, Self::Tool];
@@ -80,18 +80,18 @@ impl SpanKind {
 /// The value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AttributeValue {
-    /// Text.
+    /// A string.
     Text(Cow<'static, str>),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A number.
+    /// A float.
     Float(f64),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
 }
 
 impl AttributeValue {
-    /// The text, where it is one.
+    /// Returns the text of a string.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -149,29 +149,30 @@ impl From<usize> for AttributeValue {
     }
 }
 
-/// The name of an attribute: nearly always a constant.
+/// The name of an attribute, nearly always a constant.
 pub(crate) type Key = Cow<'static, str>;
 
-/// Something that happened while the span was under way.
+/// An event within a span.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SpanEvent {
-    /// When, in nanoseconds since 1970 UTC.
+    /// The time, in nanoseconds since the Unix epoch.
     pub time: u64,
-    /// What.
+    /// The name.
     pub name: Cow<'static, str>,
-    /// Its attributes.
+    /// The attributes.
     pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
 }
 
-/// How the work ended.
+/// The status of a span.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SpanStatus {
-    /// Not said.
+    /// Not set.
     #[default]
     Unset,
-    /// Well.
+    /// The work succeeded.
     Ok,
-    /// With an error.
+    /// The work failed, with a message.
     Error(String),
 }
 
@@ -179,40 +180,40 @@ pub enum SpanStatus {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SpanRecord {
-    /// Whose.
+    /// The owner.
     pub scope: TelemetryScope,
-    /// Of which trace.
+    /// The trace.
     pub trace_id: TraceId,
-    /// Which.
+    /// The span's id.
     pub span_id: SpanId,
-    /// Inside of which; none for the first of a trace.
+    /// The parent span; `None` for the root of a trace.
     pub parent_id: Option<SpanId>,
-    /// What was done.
+    /// The name of the operation.
     pub name: Cow<'static, str>,
-    /// What kind of work.
+    /// The kind of work.
     pub kind: SpanKind,
-    /// Begin, in nanoseconds since 1970 UTC.
+    /// The start, in nanoseconds since the Unix epoch.
     pub start: u64,
-    /// End, in nanoseconds since 1970 UTC.
+    /// The end, in nanoseconds since the Unix epoch.
     pub end: u64,
-    /// Attributes, each key once.
+    /// The attributes, with unique keys.
     pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
-    /// Events, in order.
+    /// The events, in order.
     pub events: Vec<SpanEvent>,
-    /// How it ended.
+    /// The status.
     pub status: SpanStatus,
-    /// Attributes and events that were too many.
+    /// The number of attributes and events dropped at the limits.
     pub left_out: u32,
 }
 
 impl SpanRecord {
-    /// The value of an attribute.
+    /// Returns the value of an attribute.
     #[must_use]
     pub fn attribute(&self, key: &str) -> Option<&AttributeValue> {
         self.attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// How long it took, in seconds.
+    /// Returns the duration in seconds.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a duration in nanoseconds")]
     pub fn seconds(&self) -> f64 {

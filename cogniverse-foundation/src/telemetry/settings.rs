@@ -1,25 +1,25 @@
-//! Bounds and times of the pipeline.
+//! Limits and timing of the pipeline.
 
 use cogniverse_sdk::{Error, Result};
 use std::time::Duration;
 
-/// Bounds and times of the pipeline. Each has a default.
+/// The limits and timing of the pipeline.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TelemetrySettings {
-    /// Finished spans kept until they are exported, over all tenants (default 65,536). Beyond it a tenant loses spans in favour
-    /// of those who have fewer waiting.
+    /// The largest number of finished spans waiting for export, over all tenants (default 65,536). Beyond it, the
+    /// tenants with the most waiting spans lose some.
     pub max_queued_spans: usize,
-    /// Spans exported together (default 2,048).
+    /// The largest number of spans in one export (default 2,048).
     pub max_batch_spans: usize,
-    /// The longest a finished span waits for others to be exported with (default 1 s).
+    /// The longest a finished span waits for its batch to fill (default 1 s).
     pub export_interval: Duration,
-    /// The longest pause between two tries of an export that failed (default 30 s).
+    /// The longest backoff between retries of an export (default 30 s).
     pub max_backoff: Duration,
-    /// How long a dropped manager waits for the last export (default 5 s).
+    /// The longest the last dropped manager waits for the final export (default 5 s).
     pub shutdown_timeout: Duration,
-    /// Tenants whose spans are counted by name when they are dropped, and whose settings differ from the default (default
-    /// 100,000).
+    /// The largest number of tenants with settings other than the default, and of those whose dropped spans are
+    /// counted by name (default 100,000).
     pub max_tenants: usize,
 }
 
@@ -37,7 +37,7 @@ impl Default for TelemetrySettings {
 }
 
 impl TelemetrySettings {
-    /// The defaults.
+    /// Creates the default settings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

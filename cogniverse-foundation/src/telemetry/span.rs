@@ -1,9 +1,9 @@
-//! A span under way.
+//! Active spans.
 
 use super::{
     context::TraceContext,
     current::{self, Place},
-    manager::Shared,
+    pipeline::Shared,
     policy::{self, MAX_ATTRIBUTES, MAX_EVENTS},
     record::{AttributeValue, SpanEvent, SpanKind, SpanRecord, SpanStatus, TelemetryScope},
 };
@@ -18,7 +18,8 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// A span under way. It ends when its last clone is dropped. Where telemetry is off it is empty, and every call is a branch.
+/// An active span, which ends when its last clone is dropped. Where telemetry is off it is empty, and each call costs
+/// one branch.
 #[derive(Debug, Clone)]
 pub struct Span(pub(crate) Option<Arc<Active>>);
 
@@ -27,9 +28,9 @@ pub(crate) struct Active {
     record: Mutex<SpanRecord>,
     place: Place,
     began: Instant,
-    /// Whether it is exported; where not, it is still observed.
+    /// Whether the span is exported; observers see it either way.
     export: bool,
-    /// Whether what people said may be recorded.
+    /// Whether content of users may be recorded.
     content: bool,
 }
 
@@ -76,35 +77,35 @@ impl Span {
         })))
     }
 
-    /// Whether anything is recorded. Ask before making a costly attribute.
+    /// Returns whether anything is recorded. Check it before computing an expensive attribute.
     #[must_use]
     pub fn is_recording(&self) -> bool {
         self.0.as_ref().is_some_and(|active| active.export)
     }
 
-    /// Whether the tenant's configuration allows recording what people said, searched for or stored.
+    /// Returns whether the tenant's configuration allows recording content of users.
     #[must_use]
     pub fn records_content(&self) -> bool {
         self.0.as_ref().is_some_and(|active| active.export && active.content)
     }
 
-    /// Whose it is.
+    /// Returns the owner.
     #[must_use]
     pub fn scope(&self) -> Option<&TelemetryScope> {
         self.0.as_ref().map(|active| &active.place.scope)
     }
 
-    /// What kind of work it is.
+    /// Sets the kind of work.
     pub fn set_kind(&self, kind: SpanKind) {
         if let Some(active) = &self.0 {
             active.record.lock().kind = kind;
         }
     }
 
-    /// Sets an attribute; the last value of a key stands.
+    /// Sets an attribute, replacing an earlier value of the key.
     ///
-    /// What people said, searched for or stored (`input.value`, `…document.content`) is left out unless the tenant's
-    /// configuration allows it. `session.id` gets the tenant in front. Texts end at 4,096 bytes, attributes at 256.
+    /// Content of users (`input.value`, `…document.content`) is dropped unless the tenant's configuration allows it.
+    /// `session.id` is prefixed with the tenant. Texts are truncated to 4,096 bytes; a span keeps 256 attributes.
     pub fn set_attribute(&self, key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) {
         let Some(active) = self.0.as_ref().filter(|active| active.export) else { return };
         let key = key.into();
@@ -122,7 +123,7 @@ impl Span {
         }
     }
 
-    /// Says that something happened.
+    /// Adds an event.
     pub fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<(Cow<'static, str>, AttributeValue)>) {
         let Some(active) = self.0.as_ref().filter(|active| active.export) else { return };
         let admitted = |(key, value): (Cow<'static, str>, AttributeValue)| {
@@ -138,7 +139,7 @@ impl Span {
         }
     }
 
-    /// Says that the work failed: the span's status, and an event `exception` in OpenTelemetry's words.
+    /// Records a failure: sets the status and adds an OpenTelemetry `exception` event.
     pub fn record_error(&self, kind: impl Into<Cow<'static, str>>, error: &dyn fmt::Display) {
         let Some(active) = &self.0 else { return };
         let message = policy::bounded(Cow::Owned(error.to_string())).into_owned();
@@ -149,14 +150,14 @@ impl Span {
         self.add_event("exception", attributes.into());
     }
 
-    /// Says that the work went well.
+    /// Sets the status to success.
     pub fn set_ok(&self) {
         if let Some(active) = &self.0 {
             active.record.lock().status = SpanStatus::Ok;
         }
     }
 
-    /// A span inside of this one, of the same scope.
+    /// Starts a child span of the same scope.
     #[must_use]
     pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Self {
         let Some(active) = &self.0 else { return Self(None) };
@@ -164,7 +165,7 @@ impl Span {
         Self::begin(&active.shared, name.into(), place, Some(active.place.span_id), (active.export, active.content))
     }
 
-    /// Makes it the current span of this thread until the guard is dropped: spans of the same scope hang under it.
+    /// Makes this the thread's current span until the guard is dropped; spans of the same scope become its children.
     #[must_use = "the span is current for as long as the guard lives"]
     pub fn enter(&self) -> Entered {
         let place = self.0.as_ref().map(|active| active.place.clone());
@@ -173,7 +174,7 @@ impl Span {
         Entered { previous, entered, _thread: PhantomData }
     }
 
-    /// Runs a future with this as its current span, on whatever threads it is polled.
+    /// Runs a future with this as its current span, on whichever threads poll it.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
@@ -183,7 +184,7 @@ impl Span {
         .await
     }
 
-    /// What to send along, so that another process of ours goes on with this trace for the same tenant.
+    /// Returns the context to send to another process, so that it continues this trace for the same tenant.
     #[must_use]
     pub fn context(&self) -> Option<TraceContext> {
         self.0
@@ -215,7 +216,7 @@ impl Drop for Active {
     }
 }
 
-/// Keeps a span current on this thread.
+/// A guard that keeps a span current on this thread.
 #[derive(Debug)]
 pub struct Entered {
     previous: Option<Place>,

@@ -1,31 +1,31 @@
-//! What the pipeline did.
+//! Statistics of the pipeline, and the observer of finished operations.
 
 use super::record::TelemetryScope;
 use std::{collections::BTreeMap, fmt};
 
-/// What the pipeline did since it began.
+/// Counters of the pipeline since its start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct TelemetryStats {
-    /// Finished spans that wait, or are being exported.
+    /// The number of finished spans waiting or being exported.
     pub queued: usize,
-    /// Spans that the other side took.
+    /// The number of exported spans.
     pub exported: u64,
-    /// Spans that were lost, for whatever reason.
+    /// The number of dropped spans, for any reason.
     pub dropped: u64,
-    /// Lost spans by whose they were.
+    /// The number of dropped spans by owner.
     pub dropped_by_scope: BTreeMap<TelemetryScope, u64>,
-    /// Spans that named neither a tenant nor the system.
+    /// The number of spans that named neither a tenant nor the system.
     pub unscoped: u64,
-    /// Exports that failed.
+    /// The number of failed exports.
     pub failed_exports: u64,
-    /// What the last export failed with; none after one that went well.
+    /// The error of the last export; `None` after a success.
     pub last_error: Option<String>,
 }
 
-/// Is told of each finished piece of work, whether or not its span is exported. Called on the thread that did the work, so
-/// it must be quick.
+/// An observer of finished operations, whether or not their spans are exported. It is called on the thread that did
+/// the work, so it must be quick.
 pub trait RequestObserver: fmt::Debug + Send + Sync + 'static {
-    /// A piece of work ended.
+    /// Called when an operation ends.
     fn observe(&self, scope: &TelemetryScope, operation: &str, seconds: f64, failed: bool);
 }

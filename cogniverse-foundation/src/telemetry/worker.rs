@@ -1,8 +1,8 @@
-//! The one thread that exports.
+//! The export thread.
 
 use super::{
     exporter::{ExportError, ScopeBatch, SpanExporter},
-    manager::{Shared, State},
+    pipeline::{Shared, State},
 };
 use cogniverse_sdk::{Error, deadline_after};
 use parking_lot::MutexGuard;
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The first pause after an export that failed; it doubles from there.
+/// The first backoff after a failed export; it doubles from there.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(shared: &Shared, mut exporter: Box<dyn SpanExporter>) {
@@ -25,7 +25,7 @@ pub(crate) fn run(shared: &Shared, mut exporter: Box<dyn SpanExporter>) {
     shared.settled.notify_all();
 }
 
-/// Waits until there is something to export; none when it is time to stop.
+/// Waits for spans to export; returns `None` on shutdown.
 fn next(shared: &Shared) -> Option<Vec<ScopeBatch>> {
     let mut state = shared.state.lock();
     loop {
@@ -59,7 +59,7 @@ fn take(shared: &Shared, state: &mut MutexGuard<'_, State>) -> Vec<ScopeBatch> {
     batches
 }
 
-/// Exports until it went well or was given up.
+/// Exports a batch, with retries, until it succeeds or is given up.
 fn deliver(shared: &Shared, exporter: &mut dyn SpanExporter, mut batches: Vec<ScopeBatch>) {
     let mut backoff = FIRST_BACKOFF;
     loop {
@@ -123,7 +123,7 @@ fn give_up(shared: &Shared, batches: &[ScopeBatch]) {
     shared.settled.notify_all();
 }
 
-/// Gives up the spans of tenants that were closed meanwhile.
+/// Drops the spans of tenants that were closed meanwhile.
 fn without_closed(shared: &Shared, batches: &mut Vec<ScopeBatch>) {
     let mut state = shared.state.lock();
     batches.retain(|batch| {
@@ -137,7 +137,7 @@ fn without_closed(shared: &Shared, batches: &mut Vec<ScopeBatch>) {
     });
 }
 
-/// Waits before the next try; false where it is time to stop. A flush asks for a try at once, but not for a storm of them.
+/// Waits before the next retry; returns `false` on shutdown. A flush triggers one retry at once, but not a burst.
 fn pause(shared: &Shared, pause: Duration, batches: &mut Vec<ScopeBatch>) -> bool {
     let begun = Instant::now();
     // Up to a quarter more, so that many processes do not come back at once.

@@ -25,6 +25,8 @@ use std::{
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     Status(u16, &'static str),
+    /// Takes the spans, and says so by this status, kind and body.
+    Taken(u16, &'static str, &'static str),
     Html,
     /// The connection breaks in the middle of the answer.
     Broken,
@@ -154,6 +156,10 @@ fn serve(mut stream: &TcpStream, taken: &Mutex<Taken>) -> Option<()> {
             answer(200, "application/x-protobuf", "")
         }
         Some(Fault::Status(status, body)) => answer(status, "text/plain", body),
+        Some(Fault::Taken(status, kind, body)) => {
+            keep();
+            answer(status, kind, body)
+        }
         Some(Fault::Html) => answer(200, "text/html", "<!doctype html><title>Phoenix</title>"),
         Some(Fault::Broken) => {
             stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\nhal").ok()?;

@@ -1,11 +1,11 @@
-//! A page with charts that opens without a network: SVG inside, nothing loaded.
+//! A self-contained HTML report with SVG charts.
 
 use super::{report::TenantReport, statistics::percentile};
 use std::fmt::Write;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 200.0;
-/// Bars of the histogram.
+/// The number of bars in the histogram.
 const BINS: usize = 24;
 
 const STYLE: &str = "body{font:15px system-ui,sans-serif;margin:2rem auto;max-width:760px;color:#1c2430}\
@@ -13,7 +13,8 @@ h2{margin:2.5rem 0 .25rem}h3{font-size:1rem;margin:1.25rem 0 .25rem;color:#4a556
 table{border-collapse:collapse;width:100%}td,th{padding:.2rem .5rem;text-align:right;border-bottom:1px solid #e2e8f0}\
 td:first-child,th:first-child{text-align:left}.k{color:#4a5568}";
 
-/// A page for people: for each tenant its figures, requests and times per hour, the spread of times, and errors.
+/// Renders an HTML page with each tenant's statistics: requests and durations per hour, the distribution of
+/// durations, and errors.
 #[must_use]
 pub fn html_report(reports: &[TenantReport]) -> String {
     let mut page =

@@ -1,27 +1,27 @@
-//! The figures of one tenant, as a table.
+//! A tenant's statistics as a table.
 
 use super::statistics::{Group, TraceMetrics, TraceStatistics};
 use cogniverse_sdk::telemetry_provider::{ProjectName, TimeWindow};
 use serde::Serialize;
 use std::fmt;
 
-/// The figures of one tenant's project in a window of time. `Display` is a table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The statistics of one tenant's project within a time window. `Display` formats a table.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct TenantReport {
-    /// Whose.
+    /// The project.
     pub project: ProjectName,
-    /// From when to when.
+    /// The time window.
     pub window: TimeWindow,
-    /// The figures.
+    /// The statistics.
     pub statistics: TraceStatistics,
-    /// What they were made of, for charts; not part of the data form.
+    /// The traces, for charts; not serialized.
     #[serde(skip)]
     pub(crate) traces: Vec<TraceMetrics>,
 }
 
 impl TenantReport {
-    /// The figures of a project's traces.
+    /// Computes the report of a project's traces.
     #[must_use]
     pub fn of(project: ProjectName, window: TimeWindow, traces: Vec<TraceMetrics>) -> Self {
         Self { project, window, statistics: TraceStatistics::of(&traces), traces }

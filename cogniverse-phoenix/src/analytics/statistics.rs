@@ -1,30 +1,30 @@
-//! Figures of a list of traces. No reading, no clock.
+//! Statistics of traces, as pure functions.
 
 use cogniverse_sdk::telemetry_provider::{Span, SpanStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What is needed of one trace: its first span.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The metrics of one trace, from its root span.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct TraceMetrics {
-    /// When it began.
+    /// The start time.
     pub start: Timestamp,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub milliseconds: f64,
-    /// What was done.
+    /// The operation.
     pub operation: String,
-    /// As what it failed; none where it did not.
+    /// The type of the error; `None` for a success.
     pub error: Option<String>,
-    /// The profile, where it names one.
+    /// The profile, if the span names one.
     pub profile: Option<String>,
-    /// The strategy, where it names one.
+    /// The strategy, if the span names one.
     pub strategy: Option<String>,
 }
 
 impl TraceMetrics {
-    /// From the first span of a trace. A status that nobody set is no error, by OpenTelemetry's rule.
+    /// Extracts the metrics from the root span of a trace. An unset status is not an error, as OpenTelemetry defines.
     #[must_use]
     pub fn of(span: &Span) -> Self {
         let text = |keys: [&str; 2]| {
@@ -47,80 +47,81 @@ impl TraceMetrics {
     }
 }
 
-/// Times in milliseconds. Percentiles are interpolated between the two nearest.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// Statistics of durations in milliseconds. Percentiles are interpolated linearly.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Durations {
     /// The mean.
     pub mean: f64,
-    /// The standard deviation of a sample (n - 1); 0 for one.
+    /// The sample standard deviation (n - 1); 0 for a single value.
     pub deviation: f64,
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// Half are at most this.
+    /// The median.
     pub p50: f64,
-    /// Three quarters are at most this.
+    /// The 75th percentile.
     pub p75: f64,
-    /// 90 % are at most this.
+    /// The 90th percentile.
     pub p90: f64,
-    /// 95 % are at most this.
+    /// The 95th percentile.
     pub p95: f64,
-    /// 99 % are at most this.
+    /// The 99th percentile.
     pub p99: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
 }
 
-/// Figures of some of the traces.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Statistics of a group of traces.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Group {
-    /// How many.
+    /// The number of traces.
     pub count: usize,
-    /// How many of them failed.
+    /// The number of failed traces.
     pub errors: usize,
-    /// How long they took.
+    /// The durations.
     pub durations: Durations,
 }
 
-/// Figures of one hour.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Statistics of one hour.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct HourStatistics {
-    /// When the hour began, in UTC.
+    /// The start of the hour in UTC.
     pub hour: Timestamp,
-    /// Its figures.
+    /// The statistics.
     pub group: Group,
 }
 
-/// Figures of all traces, and of groups of them. Without any trace, there are no times and no rates, not zeros.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Statistics of all traces and of groups of them. Without traces, durations and rates are `None` rather than zero.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct TraceStatistics {
-    /// How many.
+    /// The number of traces.
     pub count: usize,
-    /// How many of them failed.
+    /// The number of failed traces.
     pub errors: usize,
-    /// The share that did not fail, 0 to 1.
+    /// The share of successful traces, from 0 to 1.
     pub success_rate: Option<f64>,
-    /// How long they took.
+    /// The durations.
     pub durations: Option<Durations>,
-    /// Times outside of the quartiles by more than 1.5 times their distance, in milliseconds, ascending; none below four traces.
+    /// Durations more than 1.5 interquartile ranges outside the quartiles, in milliseconds, ascending; empty below
+    /// four traces.
     pub outliers: Vec<f64>,
-    /// Errors by type.
+    /// The number of errors by type.
     pub errors_by_type: BTreeMap<String, usize>,
-    /// By what was done.
+    /// The statistics by operation.
     pub by_operation: BTreeMap<String, Group>,
-    /// By profile, of the traces that name one.
+    /// The statistics by profile, of the traces that name one.
     pub by_profile: BTreeMap<String, Group>,
-    /// By strategy, of the traces that name one.
+    /// The statistics by strategy, of the traces that name one.
     pub by_strategy: BTreeMap<String, Group>,
-    /// By hour, in order; hours without a trace are not listed.
+    /// The statistics by hour, in order; hours without traces are left out.
     pub by_hour: Vec<HourStatistics>,
 }
 
 impl TraceStatistics {
-    /// Figures of a list of traces.
+    /// Computes the statistics of a list of traces.
     #[must_use]
     pub fn of(traces: &[TraceMetrics]) -> Self {
         let mut errors_by_type = BTreeMap::new();

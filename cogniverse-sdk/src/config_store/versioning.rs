@@ -1,33 +1,37 @@
-//! The rules every store shares: what may be written, and which number it gets.
+//! Validation and version numbering shared by every [`ConfigStore`](super::ConfigStore).
 
 use super::{ConfigEntry, ConfigKey, ConfigOrigin, Expected, PutConfig};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorCode, Result};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 const MAX_NAME_BYTES: usize = 512;
 const MAX_PAGE: usize = 1000;
+/// The most levels a value may nest: well below the 128 levels that JSON parsers refuse, including those an export
+/// adds.
+const MAX_DEPTH: usize = 64;
 
-/// The newest version of a key.
+/// The newest version of a key, as far as version numbering needs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Head {
-    /// Its number.
+    /// The version number.
     pub version: u64,
-    /// Whether it is no deletion.
+    /// Whether the version holds a value, that is, is not a deletion.
     pub has_value: bool,
 }
 
 impl Head {
-    /// Of an entry.
+    /// Returns the head that an entry makes.
     #[must_use]
     pub fn of(entry: &ConfigEntry) -> Self {
         Self { version: entry.version, has_value: entry.value.is_some() }
     }
 }
 
-/// Refuses empty and long names.
+/// Refuses service names and keys that are empty or too long.
 ///
 /// # Errors
-/// `InvalidInput`.
+/// `InvalidInput` with the name and the limit.
 pub fn check_key(key: &ConfigKey) -> Result<()> {
     for (what, name) in [("service", &key.service), ("key", &key.key)] {
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
@@ -40,19 +44,39 @@ pub fn check_key(key: &ConfigKey) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what is no value.
+/// Refuses a write whose value is `null` or nests too deep.
 ///
 /// # Errors
-/// `InvalidInput`.
+/// `InvalidInput` with the reason.
 pub fn check_put(put: &PutConfig) -> Result<()> {
     check_key(&put.key)?;
     if put.value.is_null() || put.origin == ConfigOrigin::Deleted {
         return Err(Error::invalid(format!("configuration {} cannot be set to nothing; delete it instead", put.key)));
     }
+    check_depth(&put.key.to_string(), &put.value)
+}
+
+/// Refuses JSON that nests so deep that it could be written but not parsed again.
+///
+/// # Errors
+/// `InvalidInput` for more than 64 levels.
+pub fn check_depth(what: &str, value: &Value) -> Result<()> {
+    // Not by recursion: the depth that is refused here is the one that a stack does not bear.
+    let mut open = vec![(value, 1)];
+    while let Some((value, depth)) = open.pop() {
+        if depth > MAX_DEPTH {
+            return Err(Error::invalid(format!("{what} nests deeper than {MAX_DEPTH} levels; flatten it")));
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(members) => open.extend(members.values().map(|member| (member, depth + 1))),
+            _ => {}
+        }
+    }
     Ok(())
 }
 
-/// A page holds at least one entry and at most a thousand; a larger wish is cut, and `next` goes on from there.
+/// Clamps a page limit to 1,000 entries; the caller continues from `next`.
 ///
 /// # Errors
 /// `InvalidInput` for 0.
@@ -63,10 +87,10 @@ pub fn page_limit(limit: usize) -> Result<usize> {
     Ok(limit.min(MAX_PAGE))
 }
 
-/// The number of the next version, where what was expected holds.
+/// Returns the number of the next version after checking the expected one.
 ///
 /// # Errors
-/// `Conflict` with the version that is there.
+/// `Conflict` with the current version where the expectation does not hold.
 pub fn next_version(key: &ConfigKey, expected: Expected, head: Option<Head>) -> Result<u64> {
     let holds = match (expected, head) {
         (Expected::Any, _) | (Expected::Absent, None) => true,
@@ -92,30 +116,33 @@ fn conflict(key: &ConfigKey, expected: Expected, head: Option<Head>) -> Error {
         Expected::Absent => "no value".to_owned(),
         Expected::Version(version) => format!("version {version}"),
     };
-    Error::new(
-        ErrorKind::Conflict,
+    Error::of(
+        ErrorCode::ConfigConflict,
         format!("configuration {key} changed: {wanted} was expected, {found}; read it again and repeat the change"),
     )
     .with_context("current_version", head.map_or(0, |head| head.version))
 }
 
-/// The number of a deletion.
+/// Returns the version number of a deletion after checking the expected version.
 ///
 /// # Errors
-/// `NotFound` where there is no value; `Conflict`.
+/// `NotFound` where the key has no value; `Conflict` where the expectation does not hold.
 pub fn deletion_version(key: &ConfigKey, expected: Expected, head: Option<Head>) -> Result<u64> {
     check_key(key)?;
     if !head.is_some_and(|head| head.has_value) {
-        return Err(Error::new(ErrorKind::NotFound, format!("configuration {key} holds no value; nothing to delete")));
+        return Err(Error::of(
+            ErrorCode::ConfigKeyUnknown,
+            format!("configuration {key} holds no value; nothing to delete"),
+        ));
     }
     next_version(key, expected, head)
 }
 
-/// Which of the entries an import adds. `present` reads all versions that a key has here.
+/// Returns the entries that an import adds. `present` reads all stored versions of a key.
 ///
 /// # Errors
-/// `InvalidInput` for entries that are no history from version 1 without gaps; `Conflict` where the key has a version
-/// here that is not, equal, among the entries.
+/// `InvalidInput` for entries that do not form a gapless history from version 1; `Conflict` where the store holds a
+/// version of the key that is missing from the entries or differs from them.
 pub fn import_plan<E: From<Error>>(
     entries: Vec<ConfigEntry>,
     mut present: impl FnMut(&ConfigKey) -> Result<Vec<ConfigEntry>, E>,
@@ -160,5 +187,5 @@ fn import_conflict(key: &ConfigKey, version: u64) -> Error {
     let message = format!(
         "configuration {key} already has another version {version} here; import into an empty owner, or erase it first"
     );
-    Error::new(ErrorKind::Conflict, message).with_context("current_version", version)
+    Error::of(ErrorCode::ConfigConflict, message).with_context("current_version", version)
 }

@@ -1,4 +1,4 @@
-//! The suite of [`ConfigStore`], on a store that starts empty.
+//! The contract suite of [`ConfigStore`], for a store that starts empty.
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -11,11 +11,11 @@ pub use listing::{
     invariant_08_cursors_belong_to_their_listing, invariant_21_text_stays_literal, list_filters_are_exact,
     list_is_complete_over_pages,
 };
-pub use transfer::{import_is_all_or_none, import_keeps_versions, import_refuses_gaps};
+pub use transfer::{import_is_all_or_none, import_refuses_gaps, invariant_14_import_keeps_versions};
 pub use versions::{
-    absent_holds_without_a_value, delete_is_a_version, history_is_complete_over_pages,
-    invariant_13_conflict_names_the_version, invariant_13_one_winner_per_version, nothing_is_not_a_value,
-    unknown_is_none, versions_count_from_one,
+    a_mark_is_another_after_every_write, absent_holds_without_a_value, delete_is_a_version,
+    history_is_complete_over_pages, invariant_13_conflict_names_the_version, invariant_13_one_winner_per_version,
+    nothing_is_not_a_value, unknown_is_none, versions_count_from_one,
 };
 
 use super::Outcome;
@@ -77,10 +77,10 @@ fn names(entries: &[ConfigEntry]) -> Vec<&str> {
     entries.iter().map(|entry| entry.key.key.as_str()).collect()
 }
 
-/// One test per case of the `ConfigStore` contract.
+/// Expands to one test per case of the `ConfigStore` contract.
 ///
-/// `make` gives a shared, empty store and whatever must live as long; it runs once per case, and twice where a case
-/// needs two stores. `skips` names the cases that the store cannot do.
+/// `make` returns a shared, empty store and a value that must live as long; it runs once per case, and twice where a
+/// case needs two stores. `skips` names the cases that the store does not support.
 ///
 /// ```text
 /// config_store_contract! { make: async { (Arc::new(MyStore::new()), ()) }, skips: [] }
@@ -100,6 +100,7 @@ macro_rules! config_store_contract {
             history_is_complete_over_pages,
             nothing_is_not_a_value,
             invariant_13_one_winner_per_version,
+            a_mark_is_another_after_every_write,
             list_is_complete_over_pages,
             list_filters_are_exact,
             invariant_03_names_that_look_alike_stay_apart,
@@ -107,7 +108,7 @@ macro_rules! config_store_contract {
             invariant_21_text_stays_literal,
             invariant_08_cursors_belong_to_their_listing,
         }
-        $crate::config_store_contract! { @two $make, $skips, $attributes, import_keeps_versions }
+        $crate::config_store_contract! { @two $make, $skips, $attributes, invariant_14_import_keeps_versions }
         $crate::config_store_contract! { @two $make, $skips, $attributes, import_is_all_or_none }
         $crate::config_store_contract! { @two $make, $skips, $attributes, import_refuses_gaps }
     };

@@ -1,4 +1,4 @@
-//! The suite of [`crate::DocumentStore`], on a backend that starts empty.
+//! The contract suite of [`crate::DocumentStore`], for a backend that starts empty.
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -22,10 +22,10 @@ async fn fill(backend: &dyn SearchBackend, tenant: &str, count: i64) {
 
 async fn get_one(backend: &dyn SearchBackend, tenant: &str, id: &str) -> Option<Document> {
     let request = GetRequest::new(fixture::schema_of(tenant), vec![fixture::id(id)]);
-    backend.get(request).await.expect("get").into_iter().next().flatten()
+    backend.get(request).await.expect("get").into_iter().next().flatten().map(|found| found.document)
 }
 
-/// What is put comes back, tensors and all; putting it again replaces it.
+/// A stored document reads back unchanged, tensors included; putting it again replaces it.
 pub async fn put_get_replace(backend: &dyn SearchBackend) -> Outcome {
     fixture::deploy(backend, &["acme"]).await;
     let document = fixture::document("v", 1, "quo\"te ' ; -- \u{1F600} \\", fixture::axis(2))
@@ -47,7 +47,7 @@ pub async fn put_get_replace(backend: &dyn SearchBackend) -> Outcome {
     Outcome::Ran
 }
 
-/// Bad documents are refused one by one with the reason, and the good ones among them are stored (invariants 12 and 17).
+/// Bad documents are refused one by one with the reason, and the good ones among them are stored ([invariants 12](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#12) and [17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
 pub async fn invariant_12_each_document_is_reported(backend: &dyn SearchBackend) -> Outcome {
     fixture::deploy(backend, &["acme"]).await;
     let good = fixture::document("v", 0, "fine", fixture::axis(0));
@@ -76,7 +76,7 @@ pub async fn invariant_12_each_document_is_reported(backend: &dyn SearchBackend)
     Outcome::Ran
 }
 
-/// A partial update keeps the other fields and tensors; it makes no document.
+/// A partial update keeps the other fields and tensors, and does not create a document.
 pub async fn update_keeps_the_rest(backend: &dyn SearchBackend) -> Outcome {
     fixture::deploy(backend, &["acme"]).await;
     let document = fixture::document("v", 0, "before", fixture::axis(1));
@@ -99,7 +99,7 @@ pub async fn update_keeps_the_rest(backend: &dyn SearchBackend) -> Outcome {
     Outcome::Ran
 }
 
-/// Deleting by id and by condition, of one tenant only; counting is exact.
+/// Deletes by id and by filter affect one tenant only, and counts are exact.
 pub async fn delete_and_count(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "acme", 30).await;
     fill(backend, "globex", 30).await;
@@ -115,7 +115,7 @@ pub async fn delete_and_count(backend: &dyn SearchBackend) -> Outcome {
     Outcome::Ran
 }
 
-/// Conditions on every kind of attribute, joined in every way.
+/// Filters on every kind of attribute, combined with every connective, select exactly the matching documents.
 pub async fn filters_mean_what_they_say(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "acme", 30).await;
     let schema = fixture::schema_of("acme");
@@ -176,7 +176,7 @@ pub async fn visit_is_complete(backend: &dyn SearchBackend) -> Outcome {
             let page = backend.visit(request.clone()).await.expect("visit");
             assert!(page.documents.len() <= page_size);
             total += page.documents.len();
-            seen.extend(page.documents.into_iter().map(|document| document.id));
+            seen.extend(page.documents.iter().map(|document| document.id.clone()));
             if page.continuation.is_none() {
                 break;
             }
@@ -194,7 +194,7 @@ pub async fn visit_is_complete(backend: &dyn SearchBackend) -> Outcome {
     Outcome::Ran
 }
 
-/// A continuation of one tenant's visit is refused for another's (invariant 8).
+/// A continuation of one tenant's visit is refused for another's ([invariant 8](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#8)).
 pub async fn invariant_08_continuations_stay_with_their_tenant(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "acme", 5).await;
     fill(backend, "globex", 5).await;
@@ -205,7 +205,7 @@ pub async fn invariant_08_continuations_stay_with_their_tenant(backend: &dyn Sea
     Outcome::Ran
 }
 
-/// The same ids in two tenants are two documents (invariant 6).
+/// The same ids in two tenants are two documents ([invariant 6](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#6)).
 pub async fn invariant_06_ids_alone_reach_nothing(backend: &dyn SearchBackend) -> Outcome {
     fixture::deploy(backend, &["acme", "globex"]).await;
     for (tenant, text) in [("acme", "ours"), ("globex", "theirs")] {
@@ -219,7 +219,7 @@ pub async fn invariant_06_ids_alone_reach_nothing(backend: &dyn SearchBackend) -
     Outcome::Ran
 }
 
-/// A schema that is not deployed is an error for every call, with those that are (invariants 1 and 16).
+/// A schema that is not deployed is an error for every call, with those that are ([invariants 1](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#1) and [16](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#16)).
 pub async fn invariant_16_an_unknown_schema_is_an_error(backend: &dyn SearchBackend) -> Outcome {
     fixture::deploy(backend, &["acme"]).await;
     let other = fixture::schema_of("nobody");
@@ -232,7 +232,7 @@ pub async fn invariant_16_an_unknown_schema_is_an_error(backend: &dyn SearchBack
     Outcome::Ran
 }
 
-/// One test per case, on a backend that `make` opens anew for each.
+/// Expands to one test per case, on a backend that `make` opens for each.
 #[macro_export]
 macro_rules! document_store_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?] $(, attributes: $attributes:tt)?) => {

@@ -1,4 +1,4 @@
-//! The suites of [`crate::QueryEncoder`] and [`crate::SegmentEncoder`].
+//! The contract suites of [`crate::QueryEncoder`] and [`crate::SegmentEncoder`].
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -20,7 +20,7 @@ pub(super) fn near(a: &Matrix<f32>, b: &Matrix<f32>) {
     assert!(a.cells().iter().zip(b.cells()).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} {b:?}");
 }
 
-/// Vectors are as promised, and the same text gives the same ones.
+/// Vectors have the promised shape, and the same text gives the same vectors.
 pub async fn queries_are_as_promised(encoder: &dyn QueryEncoder) -> Outcome {
     for text in TEXTS {
         let rows = encoder.encode_query(text).await.expect("encode");
@@ -40,7 +40,7 @@ pub async fn long_queries_are_not_cut(encoder: &dyn QueryEncoder) -> Outcome {
     Outcome::Ran
 }
 
-/// A batch gives what each text gives alone, in order; an empty batch gives nothing.
+/// A batch returns the vectors of each segment encoded alone, in order; an empty batch returns nothing.
 pub async fn batches_equal_single_segments(encoder: &dyn SegmentEncoder) -> Outcome {
     let segments: Vec<SegmentContent> =
         TEXTS.iter().cycle().take(37).map(|text| SegmentContent::from_text(*text)).collect();
@@ -61,7 +61,7 @@ pub async fn nothing_to_encode_is_an_error(encoder: &dyn SegmentEncoder) -> Outc
     Outcome::Ran
 }
 
-/// One test per case.
+/// Expands to one test per case of the `QueryEncoder` contract.
 #[macro_export]
 macro_rules! query_encoder_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {
@@ -69,7 +69,7 @@ macro_rules! query_encoder_contract {
     };
 }
 
-/// One test per case.
+/// Expands to one test per case of the `SegmentEncoder` contract.
 #[macro_export]
 macro_rules! segment_encoder_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {

@@ -1,4 +1,4 @@
-//! What the backend suites store and ask for.
+//! Schemas, documents and queries of the backend suites.
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -36,49 +36,50 @@ const SCHEMA: &str = r#"{
   ]
 }"#;
 
-/// The schema of the backend suites: two text fields, attributes, and an 8-dimensional multi-vector with its bits.
+/// The schema of the backend suites: two text fields, attributes, and an 8-dimensional multi-vector with its sign
+/// bits.
 #[must_use]
 pub fn schema() -> Arc<BaseSchema> {
     Arc::new(serde_json::from_str(SCHEMA).expect("the suite's schema parses"))
 }
 
-/// A tenant by its name.
+/// Parses a tenant id.
 #[must_use]
 pub fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).expect("a literal id")
 }
 
-/// The suite's schema of a tenant.
+/// Returns the suite's schema for a tenant.
 #[must_use]
 pub fn schema_of(name: &str) -> TenantSchema {
     TenantSchema::new(&tenant(name), &SchemaName::parse("contract_video").expect("a literal id"))
 }
 
-/// A field by its name.
+/// Parses a field name.
 #[must_use]
 pub fn field(name: &str) -> FieldName {
     FieldName::parse(name).expect("a literal id")
 }
 
-/// A strategy by its name.
+/// Parses a strategy name.
 #[must_use]
 pub fn strategy(name: &str) -> StrategyName {
     StrategyName::parse(name).expect("a literal id")
 }
 
-/// A document id by its text.
+/// Parses a document id.
 #[must_use]
 pub fn id(text: &str) -> DocumentId {
     DocumentId::parse(text).expect("a literal id")
 }
 
-/// One row of eight cells.
+/// A matrix of one row.
 #[must_use]
 pub fn row(cells: [f32; 8]) -> Matrix<f32> {
     Matrix::new(8, cells.to_vec()).expect("eight cells")
 }
 
-/// A segment with a text and one vector.
+/// A document of one segment, with a text and one vector.
 #[must_use]
 pub fn document(video: &str, segment: i64, text: &str, cells: [f32; 8]) -> Document {
     let rows = row(cells);
@@ -92,7 +93,7 @@ pub fn document(video: &str, segment: i64, text: &str, cells: [f32; 8]) -> Docum
         .with(field("embedding_binary"), Tensor::BitRows(bits))
 }
 
-/// A unit vector along one axis, slightly below zero elsewhere.
+/// A unit vector along one axis, slightly below zero in the other cells.
 #[must_use]
 pub fn axis(index: usize) -> [f32; 8] {
     let mut cells = [-0.125; 8];
@@ -102,7 +103,7 @@ pub fn axis(index: usize) -> [f32; 8] {
     cells
 }
 
-/// Deploys the suite's schema for tenants.
+/// Deploys the suite's schema for the given tenants.
 pub async fn deploy(backend: &dyn SearchBackend, tenants: &[&str]) {
     let deployments =
         tenants.iter().map(|name| SchemaDeployment { schema: schema_of(name), definition: schema() }).collect();

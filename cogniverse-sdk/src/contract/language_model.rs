@@ -1,4 +1,5 @@
-//! The suite of [`LanguageModel`]. It asks for shapes and never for sense: a model that only goes on with a text passes.
+//! The contract suite of [`LanguageModel`]. It checks the shape of answers, never their content, so that any model
+//! passes.
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -7,7 +8,7 @@ use crate::{ChatAnswer, ChatMessage, ChatRequest, Error, ErrorKind, FinishReason
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A model on a busy machine without a graphics card takes its time.
+/// A generous timeout, for a model on a busy machine without a GPU.
 const LONG: Duration = Duration::from_secs(120);
 
 fn ask(text: &str) -> ChatRequest {
@@ -20,7 +21,7 @@ async fn streamed(model: &dyn LanguageModel, request: ChatRequest) -> (String, R
     (pieces, answer)
 }
 
-/// Both ways of asking a request that must fail.
+/// Sends a request that must fail, both plain and streamed.
 async fn errors(model: &dyn LanguageModel, request: ChatRequest) -> [Error; 2] {
     let whole = model.chat(request.clone()).await.expect_err("must fail");
     let (pieces, answer) = streamed(model, request).await;
@@ -28,13 +29,13 @@ async fn errors(model: &dyn LanguageModel, request: ChatRequest) -> [Error; 2] {
     [whole, answer.expect_err("must fail")]
 }
 
-/// It has a name, for cache keys.
+/// The model reports a name for cache keys.
 pub async fn it_has_a_name(model: &dyn LanguageModel) -> Outcome {
     assert!(!model.model().trim().is_empty());
     std::future::ready(Outcome::Ran).await
 }
 
-/// The pieces joined are the text.
+/// The joined pieces of a stream equal the text of its answer.
 pub async fn invariant_09_pieces_joined_are_the_answer(model: &dyn LanguageModel) -> Outcome {
     let messages = vec![
         ChatMessage::system("You count."),
@@ -50,7 +51,7 @@ pub async fn invariant_09_pieces_joined_are_the_answer(model: &dyn LanguageModel
     Outcome::Ran
 }
 
-/// An answer that a limit cut says so, and is not longer than the limit.
+/// An answer truncated by a token limit says so and stays within the limit.
 pub async fn invariant_09_a_cut_answer_says_so(model: &dyn LanguageModel) -> Outcome {
     let request = ask("Count from one to a hundred: one, two, three, four,").with_max_tokens(2);
     for answer in [model.chat(request.clone()).await, streamed(model, request).await.1] {
@@ -61,7 +62,7 @@ pub async fn invariant_09_a_cut_answer_says_so(model: &dyn LanguageModel) -> Out
     Outcome::Ran
 }
 
-/// With a schema the text is JSON of it, or says that it was cut.
+/// With a schema, a complete answer is JSON that obeys it; otherwise the answer says that it was truncated.
 pub async fn a_whole_answer_obeys_its_schema(model: &dyn LanguageModel) -> Outcome {
     let schema = json!({
         "type": "object",
@@ -81,7 +82,7 @@ pub async fn a_whole_answer_obeys_its_schema(model: &dyn LanguageModel) -> Outco
     Outcome::Ran
 }
 
-/// What no model can answer is refused, and a wrong schema is the caller's error.
+/// Requests that no model can answer are refused, and an invalid schema is reported as the caller's error.
 pub async fn wrong_requests_are_refused(model: &dyn LanguageModel) -> Outcome {
     let wrong = [
         ChatRequest::new(Vec::new()),
@@ -99,7 +100,7 @@ pub async fn wrong_requests_are_refused(model: &dyn LanguageModel) -> Outcome {
     Outcome::Ran
 }
 
-/// A deadline that is over is an error of its own, and the model answers the next request.
+/// An exceeded deadline is reported as `Timeout`, and the model answers the next request.
 pub async fn a_deadline_is_kept(model: &dyn LanguageModel) -> Outcome {
     for error in errors(model, ask("one two three").with_timeout(Duration::ZERO)).await {
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
@@ -108,7 +109,7 @@ pub async fn a_deadline_is_kept(model: &dyn LanguageModel) -> Outcome {
     Outcome::Ran
 }
 
-/// One test per case.
+/// Expands to one test per case.
 #[macro_export]
 macro_rules! language_model_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {

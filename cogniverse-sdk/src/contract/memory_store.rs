@@ -1,4 +1,4 @@
-//! The suite of [`crate::MemoryStore`]: two tenants' stores of one storage, for vectors of eight cells.
+//! The contract suite of [`crate::MemoryStore`]: stores of two tenants on one storage, for vectors of eight cells.
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -20,14 +20,14 @@ use crate::{
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-/// What the cases work on: empty stores, and the clock that both look at.
+/// The stores under test, which start empty, and the clock that both use.
 #[derive(Debug)]
 pub struct MemoryStores {
-    /// A tenant's.
+    /// The store of one tenant.
     pub acme: Arc<dyn MemoryStore>,
-    /// Another tenant's, on the same storage.
+    /// The store of another tenant, on the same storage.
     pub globex: Arc<dyn MemoryStore>,
-    /// The stores' clock.
+    /// The clock of both stores.
     pub clock: Arc<ManualClock>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn user(name: &str) -> UserId {
     UserId::parse(name).expect("a literal id")
 }
 
-/// `axis` says what the text means: texts of one axis mean the same.
+/// Creates a memory whose meaning is `axis`: texts of one axis have the same vector.
 pub(super) fn new(text: &str, axis: usize) -> NewMemory {
     NewMemory::new(text, super::fixture::axis(axis).to_vec(), "contract")
 }
@@ -67,7 +67,7 @@ pub(super) async fn texts(store: &dyn MemoryStore, reach: impl Into<MemoryReach>
     }
 }
 
-/// What is added is there, with all that was said of it.
+/// An added memory reads back with all its attributes.
 pub async fn what_is_added_is_there(stores: &MemoryStores) -> Outcome {
     let scope = agent("video").of_user(user("alice"));
     let mut given = new("  prefers technical tutorials ", 0);
@@ -103,7 +103,7 @@ pub async fn a_text_is_one_memory_of_a_scope(stores: &MemoryStores) -> Outcome {
     Outcome::Ran
 }
 
-/// Writers who add the same texts at once make each of them once.
+/// Concurrent writers that add the same texts create each memory once.
 pub async fn two_writers_make_one_memory(stores: &MemoryStores) -> Outcome {
     let write = |store: Arc<dyn MemoryStore>| {
         tokio::spawn(async move {
@@ -119,7 +119,7 @@ pub async fn two_writers_make_one_memory(stores: &MemoryStores) -> Outcome {
     Outcome::Ran
 }
 
-/// An update changes what it names, keeps the rest, and finds the memory by its new text only.
+/// An update changes the named attributes, keeps the others, and makes the memory findable by its new text only.
 pub async fn an_update_keeps_the_rest(stores: &MemoryStores) -> Outcome {
     let (store, scope) = (&*stores.acme, agent("video"));
     let before = add(store, &scope, "likes tea", 0).await;
@@ -152,7 +152,8 @@ pub async fn an_update_keeps_the_rest(stores: &MemoryStores) -> Outcome {
     Outcome::Ran
 }
 
-/// Meaning, words and time each count, the threshold looks at meaning alone, and a hit says what it is made of.
+/// Vector, text and recency each contribute to the score, the threshold applies to the vector alone, and a hit
+/// reports its signals.
 pub async fn three_signals_rank(stores: &MemoryStores) -> Outcome {
     let (store, scope) = (&*stores.acme, agent("video"));
     add(store, &scope, "short clips about sailing", 0).await;
@@ -241,8 +242,8 @@ pub async fn lists_are_complete(stores: &MemoryStores) -> Outcome {
     Outcome::Ran
 }
 
-/// A memory whose text was changed keeps its id: adding the former text and the present one together leaves it as it is, and
-/// makes another of the former.
+/// A memory whose text was changed keeps its id: adding the former and the present text together leaves it unchanged
+/// and creates a new memory for the former.
 pub async fn a_former_text_takes_no_memorys_place(stores: &MemoryStores) -> Outcome {
     let (store, scope) = (&*stores.acme, agent("a"));
     let paris = add(store, &scope, "I live in Paris", 0).await;
@@ -258,7 +259,7 @@ pub async fn a_former_text_takes_no_memorys_place(stores: &MemoryStores) -> Outc
     Outcome::Ran
 }
 
-/// What is deleted is gone, what it was is answered, and its history stays.
+/// A deleted memory is gone, the call returns its last state, and its history stays.
 pub async fn a_delete_leaves_the_history(stores: &MemoryStores) -> Outcome {
     let (store, scope) = (&*stores.acme, agent("video").in_session(SessionId::parse("one").expect("a literal id")));
     let memory = add(store, &scope, "likes tea", 0).await;
@@ -277,7 +278,7 @@ pub async fn a_delete_leaves_the_history(stores: &MemoryStores) -> Outcome {
     Outcome::Ran
 }
 
-/// One test per case, on what `make` opens anew for each.
+/// Expands to one test per case, on stores that `make` opens for each.
 #[macro_export]
 macro_rules! memory_store_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {

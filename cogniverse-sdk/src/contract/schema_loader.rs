@@ -1,4 +1,4 @@
-//! The suite of [`crate::SchemaLoader`], on a loader that holds at least one schema.
+//! The contract suite of [`crate::SchemaLoader`], for a loader that holds at least one schema.
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -18,7 +18,7 @@ pub async fn what_is_listed_loads(loader: &dyn SchemaLoader) -> Outcome {
     Outcome::Ran
 }
 
-/// An unknown name is an error that lists what exists; a part of a name is an unknown name (invariants 3 and 16).
+/// An unknown name is an error that lists what exists; a part of a name is an unknown name ([invariants 3](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#3) and [16](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#16)).
 pub async fn invariant_16_unknown_lists_what_exists(loader: &dyn SchemaLoader) -> Outcome {
     let names = loader.list().await.expect("list");
     let known = names.first().expect("at least one");
@@ -30,7 +30,7 @@ pub async fn invariant_16_unknown_lists_what_exists(loader: &dyn SchemaLoader) -
     Outcome::Ran
 }
 
-/// One test per case.
+/// Expands to one test per case.
 #[macro_export]
 macro_rules! schema_loader_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {

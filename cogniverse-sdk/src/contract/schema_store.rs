@@ -1,4 +1,4 @@
-//! The suite of [`crate::SchemaStore`], on a backend that starts empty.
+//! The contract suite of [`crate::SchemaStore`], for a backend that starts empty.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a contract suite asserts")]
 
@@ -20,7 +20,7 @@ fn deployment(tenant: &str, definition: Arc<BaseSchema>) -> SchemaDeployment {
     SchemaDeployment { schema: TenantSchema::new(&fixture::tenant(tenant), &definition.name), definition }
 }
 
-/// What is deployed is listed for its tenant and for no other; deploying it again changes nothing.
+/// A deployed schema is listed for its tenant and no other; deploying it again changes nothing.
 pub async fn deploy_is_listed_and_repeatable(backend: &dyn SearchBackend) -> Outcome {
     let request = DeployRequest::new(vec![deployment("acme", fixture::schema()), deployment("acme", named("other"))]);
     let plan = backend.plan(&request).await.expect("plan");
@@ -39,7 +39,30 @@ pub async fn deploy_is_listed_and_repeatable(backend: &dyn SearchBackend) -> Out
     Outcome::Ran
 }
 
-/// Two pairs behind one physical name: the second is refused with both pairs, and the first stays (invariant 2).
+/// `served` returns the deployed definition of exactly its pair; a schema that is not deployed is `NotFound` with the
+/// tenant's other schemas.
+pub async fn one_schema_is_served_as_it_was_deployed(backend: &dyn SearchBackend) -> Outcome {
+    fixture::deploy(backend, &["acme", "globex"]).await;
+    let served = backend.served(&fixture::schema_of("acme")).await.expect("served");
+    let listed = backend.list_schemas(&fixture::tenant("acme")).await.expect("list");
+    assert_eq!(Some(&served), listed.first());
+    let mut ranking = (*fixture::schema()).clone();
+    ranking.rank_profiles.truncate(1);
+    backend.deploy(DeployRequest::new(vec![deployment("acme", Arc::new(ranking.clone()))])).await.expect("deploy");
+    let changed = backend.served(&fixture::schema_of("acme")).await.expect("served");
+    assert_eq!(changed.definition.rank_profiles, ranking.rank_profiles, "the caller's own change is seen at once");
+    let other = deployment("acme", named("other")).schema;
+    let error = backend.served(&other).await.expect_err("not deployed");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("contract_video") && !error.to_string().contains("globex"), "{error}");
+    backend.drop_schema(&fixture::schema_of("acme")).await.expect("drop");
+    let gone = backend.served(&fixture::schema_of("acme")).await.expect_err("dropped");
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert!(backend.served(&fixture::schema_of("globex")).await.is_ok());
+    Outcome::Ran
+}
+
+/// Two pairs behind one physical name: the second is refused with both pairs, and the first stays ([invariant 2](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#2)).
 pub async fn invariant_02_a_held_name_is_refused_with_both_pairs(backend: &dyn SearchBackend) -> Outcome {
     let first = deployment("x_y", named("video"));
     let second = deployment("y", named("video_x"));
@@ -59,7 +82,7 @@ pub async fn invariant_02_a_held_name_is_refused_with_both_pairs(backend: &dyn S
     Outcome::Ran
 }
 
-/// Dropping one schema leaves the tenant's others and other tenants' alone (invariants 3 and 11).
+/// Dropping one schema leaves the tenant's others and other tenants' alone ([invariants 3](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#3) and [11](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#11)).
 pub async fn invariant_11_drop_takes_one_schema(backend: &dyn SearchBackend) -> Outcome {
     let all = ["acme", "globex_acme", "acme_corp"].map(|tenant| deployment(tenant, fixture::schema()));
     backend.deploy(DeployRequest::new(all.to_vec())).await.expect("deploy");
@@ -93,7 +116,7 @@ pub async fn a_redeployed_schema_is_empty(backend: &dyn SearchBackend) -> Outcom
     Outcome::Ran
 }
 
-/// Other rank profiles are taken over with the documents kept; other fields are refused (invariant 10 and design §5).
+/// Changed rank profiles are applied and keep the documents; changed fields are refused ([invariant 10](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#10)).
 pub async fn ranking_changes_and_field_changes_do_not(backend: &dyn SearchBackend) -> Outcome {
     fixture::deploy(backend, &["acme"]).await;
     let put = PutRequest::new(fixture::schema_of("acme"), vec![fixture::document("v", 0, "words", fixture::axis(0))]);
@@ -115,13 +138,13 @@ pub async fn ranking_changes_and_field_changes_do_not(backend: &dyn SearchBacken
     Outcome::Ran
 }
 
-/// One test per case, on a backend that `make` opens anew for each.
+/// Expands to one test per case, on a backend that `make` opens for each.
 #[macro_export]
 macro_rules! schema_store_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?] $(, attributes: $attributes:tt)?) => {
         $crate::contract_cases! {
             schema_store, $make, [$($skip),*] $(, $attributes)?;
-            deploy_is_listed_and_repeatable, invariant_02_a_held_name_is_refused_with_both_pairs,
+            deploy_is_listed_and_repeatable, one_schema_is_served_as_it_was_deployed, invariant_02_a_held_name_is_refused_with_both_pairs,
             invariant_11_drop_takes_one_schema, a_redeployed_schema_is_empty, ranking_changes_and_field_changes_do_not
         }
     };

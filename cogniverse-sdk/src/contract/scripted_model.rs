@@ -1,4 +1,4 @@
-//! A language model that says what a test wrote down.
+//! A language model with scripted answers, for tests.
 
 use crate::{ChatAnswer, ChatRequest, Error, ErrorKind, FinishReason, LanguageModel, Result};
 use async_trait::async_trait;
@@ -11,11 +11,12 @@ use std::{
 
 type Rule = Box<dyn Fn(&ChatRequest) -> Result<ChatAnswer> + Send + Sync>;
 
-/// A [`LanguageModel`] for tests: answers and errors in turn, or by a function of the request; late where that is wanted.
+/// A [`LanguageModel`] for tests: returns given answers and errors in order, or computes them from the request, with
+/// an optional delay.
 ///
-/// Words stand for tokens: an answer of more words than [`ChatRequest::max_tokens`] is cut there and says so. Streams
-/// come word by word. What the script says is given as it is, also what is no JSON though there is a schema: a caller
-/// must live with that.
+/// Words count as tokens: an answer longer than [`ChatRequest::max_tokens`] is truncated there and says so. Streams
+/// yield word by word. Scripted text is returned unchanged, even where it is not JSON although the request has a
+/// schema, as callers must handle that.
 ///
 /// ```
 /// use cogniverse_sdk::{ChatAnswer, ChatMessage, ChatRequest, Error, LanguageModel, contract::ScriptedModel};
@@ -43,7 +44,7 @@ impl fmt::Debug for ScriptedModel {
 }
 
 impl ScriptedModel {
-    /// Answers and errors in turn; after the last one, an error that says so.
+    /// Returns the given answers and errors in order; after the last one, every call is an error.
     #[must_use]
     pub fn new(answers: impl IntoIterator<Item = Result<ChatAnswer>>) -> Self {
         let answers = Mutex::new(answers.into_iter().collect::<VecDeque<_>>());
@@ -52,33 +53,33 @@ impl ScriptedModel {
         })
     }
 
-    /// Texts in turn, each an answer that ended by itself.
+    /// Returns the given texts in order, each as a complete answer.
     #[must_use]
     pub fn of_texts<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Self {
         Self::new(texts.into_iter().map(|text| Ok(ChatAnswer::new(text))))
     }
 
-    /// Answers by a rule.
+    /// Computes each answer from the request.
     #[must_use]
     pub fn from_fn(rule: impl Fn(&ChatRequest) -> Result<ChatAnswer> + Send + Sync + 'static) -> Self {
         Self { model: "scripted".to_owned(), rule: Box::new(rule), delay: Duration::ZERO, requests: Mutex::default() }
     }
 
-    /// Another name than `scripted`.
+    /// Sets the model name (default `scripted`).
     #[must_use]
     pub fn with_model(mut self, name: impl Into<String>) -> Self {
         self.model = name.into();
         self
     }
 
-    /// Waits before each answer; a request with a shorter timeout fails with `Timeout`.
+    /// Delays each answer; a request with a shorter timeout fails with `Timeout`.
     #[must_use]
     pub fn with_delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// What it was asked so far, oldest first, without what [`ChatRequest::check`] refused.
+    /// Returns the requests received so far, oldest first, without those that [`ChatRequest::check`] refused.
     #[must_use]
     pub fn requests(&self) -> Vec<ChatRequest> {
         lock(&self.requests).clone()
@@ -99,7 +100,7 @@ impl ScriptedModel {
     }
 }
 
-/// As many words as the request allows.
+/// Truncates an answer to the words that the request allows.
 fn cut(mut answer: ChatAnswer, max_tokens: Option<u32>) -> ChatAnswer {
     let most = max_tokens.and_then(|tokens| usize::try_from(tokens).ok()).unwrap_or(usize::MAX);
     if answer.text.split_inclusive(' ').count() > most {
@@ -109,7 +110,7 @@ fn cut(mut answer: ChatAnswer, max_tokens: Option<u32>) -> ChatAnswer {
     answer
 }
 
-/// A test that panics elsewhere leaves a script as it was.
+/// Locks a mutex even where a panicking test poisoned it: the script is still valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_no_json_is_refused_unless_it_was_cut() {
         let request = ask().with_schema(json!({"type": "object"}));
-        for wrong in ["", "{\"a\":", "{} and more"] {
+        for wrong in ["", "{\"a\":", "no {json}"] {
             let error = ChatAnswer::new(wrong).checked(&request).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unexpected, "{wrong}");
             assert!(ChatAnswer::new(wrong).with_finish(FinishReason::Length).checked(&request).is_ok());

@@ -1,4 +1,4 @@
-//! The suite of [`crate::SearchBackend`], on a backend that starts empty.
+//! The contract suite of [`crate::SearchBackend`], for a backend that starts empty.
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -26,7 +26,7 @@ fn ids(hits: &BackendHits) -> Vec<&str> {
     hits.hits.iter().map(|hit| hit.document.id.as_str()).collect()
 }
 
-/// An empty schema has no hits, and that is no error.
+/// A search of an empty schema returns no hits and no error.
 pub async fn empty_is_empty(backend: &dyn SearchBackend) -> Outcome {
     fixture::deploy(backend, &["acme"]).await;
     let hits = backend.search(words("acme", "anything")).await.expect("search");
@@ -34,7 +34,7 @@ pub async fn empty_is_empty(backend: &dyn SearchBackend) -> Outcome {
     Outcome::Ran
 }
 
-/// One tenant's documents never answer another's query, also where names are near (invariants 1, 3 and 5).
+/// A query returns documents of its own tenant only, even where tenant names are similar ([invariants 1](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#1), [3](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#3) and [5](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#5)).
 pub async fn invariant_05_hits_are_of_one_tenant(backend: &dyn SearchBackend) -> Outcome {
     let tenants = ["acme", "acme_corp", "globex_acme", "acme:corp"];
     for tenant in tenants {
@@ -49,7 +49,7 @@ pub async fn invariant_05_hits_are_of_one_tenant(backend: &dyn SearchBackend) ->
     Outcome::Ran
 }
 
-/// Words are found in any form, scored with the rare before the common, and marked where they stand.
+/// Words match in any inflected form, rare words score above common ones, and matches are highlighted.
 pub async fn words_rank_and_are_marked(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "acme", &["a man lifts weights", "the lifting of heavy weights and lifting again", "a dog runs", ""])
         .await;
@@ -66,7 +66,7 @@ pub async fn words_rank_and_are_marked(backend: &dyn SearchBackend) -> Outcome {
     Outcome::Ran
 }
 
-/// Any text is only words (invariant 21).
+/// Query text is always literal, never query syntax ([invariant 21](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#21)).
 pub async fn invariant_21_query_text_is_literal(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "acme", &["plain words", "or and not select true"]).await;
     for text in [
@@ -129,7 +129,7 @@ pub async fn pages_join(backend: &dyn SearchBackend) -> Outcome {
     Outcome::Ran
 }
 
-/// The filter decides before ranking: a match outside it takes no place among the hits.
+/// The filter applies before ranking: a match outside it takes no place among the hits.
 pub async fn filters_come_before_ranking(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "acme", &["word", "word word", "word word word"]).await;
     let filter = Filter::between(fixture::field("start_time"), 0, 10);
@@ -138,7 +138,7 @@ pub async fn filters_come_before_ranking(backend: &dyn SearchBackend) -> Outcome
     Outcome::Ran
 }
 
-/// A score does not depend on what was deleted or replaced before.
+/// Scores do not depend on documents that were deleted or replaced before.
 pub async fn scores_forget_what_is_gone(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "fresh", &["alpha beta", "alpha"]).await;
     fill(backend, "used", &["gamma alpha alpha", "alpha alpha alpha", "alpha noise noise noise"]).await;
@@ -152,7 +152,7 @@ pub async fn scores_forget_what_is_gone(backend: &dyn SearchBackend) -> Outcome 
     Outcome::Ran
 }
 
-/// What the strategy needs and does not get, or cannot take, is an error (invariants 16 and 17).
+/// A missing, superfluous or malformed input of the strategy is an error ([invariants 16](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#16) and [17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
 pub async fn invariant_17_inputs_are_checked(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "acme", &["word"]).await;
     let query = |strategy: &str| BackendQuery::new(fixture::schema_of("acme"), fixture::strategy(strategy));
@@ -178,7 +178,7 @@ pub async fn invariant_17_inputs_are_checked(backend: &dyn SearchBackend) -> Out
     Outcome::Ran
 }
 
-/// One test per case, on a backend that `make` opens anew for each.
+/// Expands to one test per case, on a backend that `make` opens for each.
 #[macro_export]
 macro_rules! search_backend_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?] $(, attributes: $attributes:tt)?) => {

@@ -1,4 +1,4 @@
-//! The suite of [`TelemetryProvider`].
+//! The contract suite of [`TelemetryProvider`].
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a contract suite asserts")]
 
@@ -17,14 +17,14 @@ use std::{
     time::Duration,
 };
 
-/// Brings spans into the store that is tested: that is not the role's own work.
+/// Writes spans into the store under test, which the role itself does not do.
 #[async_trait]
 pub trait SpanWriter: fmt::Debug + Send + Sync {
     /// Stores spans and waits until they can be read.
     async fn write(&self, project: &ProjectName, spans: Vec<Span>);
 }
 
-/// Every case of the contract, in projects with names of its own, so that it runs on a store that holds others too.
+/// Runs every case of the contract, in projects with unique names, so that the store may hold others.
 pub async fn telemetry_provider(provider: &dyn TelemetryProvider, writer: &dyn SpanWriter) {
     pages_hold_each_span_once(provider, writer).await;
     filters_choose(provider, writer).await;
@@ -46,7 +46,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_760_000_000 + seconds).expect("a time")
 }
 
-/// A root span that began at a second and took 250 ms.
+/// A root span that starts at the given second and lasts 250 ms.
 fn span(name: &str, second: i64) -> Span {
     let trace = TraceId::parse(format!("{:016x}{:016x}", random(), random() | 1)).expect("an id");
     let id = SpanId::parse(format!("{:016x}", random() | 1)).expect("an id");
@@ -67,7 +67,7 @@ async fn all(provider: &dyn TelemetryProvider, query: SpanQuery) -> Vec<Span> {
     }
 }
 
-/// Pages hold each span once, oldest first, whatever their size; a window is half open.
+/// Pages return each span once, oldest first, whatever the page size; a time window is half open.
 async fn pages_hold_each_span_once(provider: &dyn TelemetryProvider, writer: &dyn SpanWriter) {
     let project = project("pages");
     // Two begin at the same time.
@@ -86,7 +86,7 @@ async fn pages_hold_each_span_once(provider: &dyn TelemetryProvider, writer: &dy
     assert_eq!(found[0].end.duration_since(found[0].start).as_millis(), 250, "times are kept");
 }
 
-/// Names, kinds, statuses, attributes, roots and traces choose, together.
+/// Filters by name, kind, status, attribute, root and trace are combined with AND.
 async fn filters_choose(provider: &dyn TelemetryProvider, writer: &dyn SpanWriter) {
     let project = project("filters");
     let root = span("search", 0).with_kind(SpanKind::Retriever).with_attribute("profile", "p1").with_attribute("n", 12);
@@ -118,7 +118,7 @@ async fn filters_choose(provider: &dyn TelemetryProvider, writer: &dyn SpanWrite
     assert_eq!(found[0].status_message, "no good");
 }
 
-/// A span of another project is as unknown as one that never was.
+/// A span of another project is reported like one that never existed.
 async fn invariant_06_ids_alone_open_nothing(provider: &dyn TelemetryProvider, writer: &dyn SpanWriter) {
     let (own, other) = (project("own"), project("other"));
     let (mine, foreign) = (span("mine", 0), span("foreign", 0));
@@ -138,7 +138,7 @@ async fn invariant_06_ids_alone_open_nothing(provider: &dyn TelemetryProvider, w
     assert_eq!(provider.read_annotations(foreign).await.expect_err("a foreign span").kind(), ErrorKind::NotFound);
 }
 
-/// The same span, name and identifier again replaces; another identifier does not.
+/// An annotation with the same span, name and identifier replaces the earlier one; another identifier adds one.
 async fn judgements_replace(provider: &dyn TelemetryProvider, writer: &dyn SpanWriter) {
     let project = project("judgements");
     let one = span("work", 0);
@@ -174,7 +174,7 @@ async fn judgements_replace(provider: &dyn TelemetryProvider, writer: &dyn SpanW
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
-/// A project that is not there is an error that names it, never an empty answer.
+/// A project that does not exist is an error that names it, never an empty result.
 async fn invariant_09_unknown_is_not_empty(provider: &dyn TelemetryProvider) {
     let unknown = project("unknown");
     assert_eq!(provider.find_project(&unknown).await.expect("an answer"), None);
@@ -186,7 +186,7 @@ async fn invariant_09_unknown_is_not_empty(provider: &dyn TelemetryProvider) {
     );
 }
 
-/// An erased project is gone, its neighbour is not, and erasing again proves the same.
+/// An erased project is gone, other projects stay, and erasing it again succeeds.
 async fn erasure_is_proved(provider: &dyn TelemetryProvider, writer: &dyn SpanWriter) {
     let (gone, kept) = (project("erased"), project("kept"));
     writer.write(&gone, (0..3).map(|number| span("work", number)).collect()).await;

@@ -1,4 +1,4 @@
-//! The suite of [`TextEmbedder`].
+//! The contract suite of [`TextEmbedder`].
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -14,7 +14,7 @@ fn texts() -> Vec<String> {
     TEXTS.iter().cycle().take(37).map(|text| (*text).to_owned()).collect()
 }
 
-/// One row of the promised width a text, and the same text the same row.
+/// Each text gives one row of the promised width, and the same text gives the same row.
 pub async fn rows_are_as_promised(embedder: &dyn TextEmbedder) -> Outcome {
     let info = embedder.info();
     assert!(info.kind == VectorKind::Single && info.dims > 0 && !info.model.is_empty(), "{info:?}");
@@ -30,7 +30,7 @@ pub async fn rows_are_as_promised(embedder: &dyn TextEmbedder) -> Outcome {
     Outcome::Ran
 }
 
-/// A batch gives what each text gives alone, in order.
+/// A batch returns the vectors of each text embedded alone, in order.
 pub async fn batches_equal_single_texts(embedder: &dyn TextEmbedder) -> Outcome {
     let texts = texts();
     for kind in KINDS {
@@ -52,7 +52,7 @@ fn one_row(row: &[f32]) -> Matrix<f32> {
     Matrix::new(row.len(), row.to_vec()).expect("a row")
 }
 
-/// No texts give no rows.
+/// An empty list of texts returns no rows.
 pub async fn nothing_gives_nothing(embedder: &dyn TextEmbedder) -> Outcome {
     for kind in KINDS {
         assert_eq!(embedder.embed(&[], kind).await.expect("embed nothing").len(), 0);
@@ -60,7 +60,7 @@ pub async fn nothing_gives_nothing(embedder: &dyn TextEmbedder) -> Outcome {
     Outcome::Ran
 }
 
-/// An empty text is refused with its place: no vector stands for nothing.
+/// An empty text is refused with its index: no vector stands for an empty text.
 pub async fn empty_texts_are_refused(embedder: &dyn TextEmbedder) -> Outcome {
     for empty in ["", " \n\t"] {
         let texts = ["a".to_owned(), "b".to_owned(), empty.to_owned()];
@@ -71,7 +71,7 @@ pub async fn empty_texts_are_refused(embedder: &dyn TextEmbedder) -> Outcome {
     Outcome::Ran
 }
 
-/// A text is taken whole or refused with its place: its last word counts.
+/// A text is embedded in full or refused with its index: its last word changes the vector.
 pub async fn invariant_09_long_texts_are_never_cut_in_silence(embedder: &dyn TextEmbedder) -> Outcome {
     let long = "word ".repeat(20_000);
     let texts = ["short".to_owned(), long.clone(), format!("{long} zebra")];
@@ -86,7 +86,7 @@ pub async fn invariant_09_long_texts_are_never_cut_in_silence(embedder: &dyn Tex
     Outcome::Ran
 }
 
-/// One test per case.
+/// Expands to one test per case.
 #[macro_export]
 macro_rules! text_embedder_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {

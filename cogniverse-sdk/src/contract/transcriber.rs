@@ -1,4 +1,4 @@
-//! The suite of [`crate::Transcriber`].
+//! The contract suite of [`crate::Transcriber`].
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -12,10 +12,10 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// Samples a second.
+/// The sample rate, in samples per second.
 const RATE: u32 = 16_000;
 
-/// A file that goes with this value.
+/// A temporary audio file, removed on drop.
 struct Sound(PathBuf);
 
 impl Sound {
@@ -38,7 +38,7 @@ impl Drop for Sound {
     }
 }
 
-/// A WAV file of 16-bit samples, one channel, 16 kHz.
+/// Encodes samples as a WAV file: 16-bit, one channel, 16 kHz.
 #[must_use]
 pub fn wav(samples: &[i16]) -> Vec<u8> {
     let bytes = u32::try_from(samples.len() * 2).expect("a short sound");
@@ -54,7 +54,7 @@ pub fn wav(samples: &[i16]) -> Vec<u8> {
     file
 }
 
-/// So many seconds of nothing.
+/// Encodes the given number of seconds of silence.
 fn silence(seconds: usize) -> Vec<u8> {
     wav(&vec![0; RATE as usize * seconds])
 }
@@ -68,7 +68,7 @@ fn fits(made: &Transcription) {
     }
 }
 
-/// A file in which nothing is said is no error; what is heard in it nevertheless has times in order.
+/// Silent audio is not an error; any cues have ordered times.
 pub async fn silence_is_no_error(transcriber: &dyn Transcriber) -> Outcome {
     assert!(!transcriber.info().model.is_empty());
     for seconds in [1, 3] {
@@ -78,7 +78,7 @@ pub async fn silence_is_no_error(transcriber: &dyn Transcriber) -> Outcome {
     Outcome::Ran
 }
 
-/// A hint of the language is taken.
+/// A language hint is accepted.
 pub async fn a_language_may_be_said(transcriber: &dyn Transcriber) -> Outcome {
     let sound = Sound::new(&silence(1));
     let request = sound.request().with_language(Some("en".to_owned()));
@@ -86,21 +86,21 @@ pub async fn a_language_may_be_said(transcriber: &dyn Transcriber) -> Outcome {
     Outcome::Ran
 }
 
-/// A file that is not there is an error, never a transcript without words.
+/// A missing file is an error, never an empty transcript.
 pub async fn a_missing_file_is_an_error(transcriber: &dyn Transcriber) -> Outcome {
     let missing = TranscribeRequest::new(Path::new("/nowhere/at/all.wav"));
     assert!(transcriber.transcribe(&missing).await.is_err());
     Outcome::Ran
 }
 
-/// A file that is no audio is an error, never a transcript without words.
+/// A file that is not audio is an error, never an empty transcript.
 pub async fn what_is_no_audio_is_an_error(transcriber: &dyn Transcriber) -> Outcome {
     let text = Sound::new(b"this is no sound at all, whatever its name says");
     assert!(transcriber.transcribe(&text.request()).await.is_err());
     Outcome::Ran
 }
 
-/// One test per case.
+/// Expands to one test per case.
 #[macro_export]
 macro_rules! transcriber_contract {
     (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {

@@ -1,25 +1,25 @@
-//! What became of a memory.
+//! The history of a memory.
 
 use super::{MemoryId, MemoryScope};
 use jiff::Timestamp;
 
-/// What happened.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MemoryEventKind {
-    /// It was stored.
+    /// The memory was stored.
     Added,
-    /// Its text, metadata, pin or time changed.
+    /// Its text, metadata, pin or expiry changed.
     Updated,
     /// It was deleted, by id or by a clear.
     Deleted,
-    /// Its time was over and it was taken away.
+    /// It expired and was removed.
     Expired,
 }
 
 impl MemoryEventKind {
-    /// Its word in storage.
+    /// Returns the stored form.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,33 +30,33 @@ impl MemoryEventKind {
         }
     }
 
-    /// The kind of a word.
+    /// Parses the stored form.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Added, Self::Updated, Self::Deleted, Self::Expired].into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
-/// One entry of a memory's history. It stays when the memory goes.
+/// One entry of a memory's history, which outlives the memory.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemoryEvent {
-    /// Of which memory.
+    /// The memory that changed.
     pub memory: MemoryId,
-    /// Whose it is.
+    /// The scope of the memory.
     pub scope: MemoryScope,
-    /// What happened.
+    /// The kind of change.
     pub kind: MemoryEventKind,
-    /// The text before.
+    /// The text before the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_text: Option<String>,
-    /// The text after.
+    /// The text after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_text: Option<String>,
-    /// Why, in the words of whoever did it.
+    /// The reason that the caller gave.
     pub reason: String,
-    /// The memory's revision after it.
+    /// The memory's revision after the change.
     pub revision: u64,
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
 }

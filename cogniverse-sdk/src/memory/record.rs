@@ -1,25 +1,25 @@
-//! A memory.
+//! Stored and new memories.
 
 use super::{MemoryId, MemoryScope};
 use crate::ChatRole;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// How a memory's text came about.
+/// The way a memory's text was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MemoryOrigin {
-    /// It is what was said, as it was asked for.
+    /// The message itself, stored verbatim on request.
     Verbatim,
-    /// A model drew it from what was said.
+    /// A fact that a model extracted from messages.
     Inferred,
-    /// It is what was said, because the model that should have drawn facts from it failed.
+    /// The message itself, stored because the model that should have extracted facts failed.
     NotInferred,
 }
 
 impl MemoryOrigin {
-    /// Its word in storage.
+    /// Returns the stored form.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -29,49 +29,49 @@ impl MemoryOrigin {
         }
     }
 
-    /// The origin of a word.
+    /// Parses the stored form.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Verbatim, Self::Inferred, Self::NotInferred].into_iter().find(|origin| origin.as_str() == word)
     }
 }
 
-/// A memory as it is stored.
+/// A stored memory.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Memory {
-    /// Its id in its scope. It stays when the text changes.
+    /// The id, unique within the scope. It stays when the text changes.
     pub id: MemoryId,
-    /// Whose it is.
+    /// The scope that owns the memory.
     pub scope: MemoryScope,
-    /// What is remembered.
+    /// The remembered text.
     pub text: String,
-    /// Who said it.
+    /// The author of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<ChatRole>,
-    /// How the text came about.
+    /// The way the text was obtained.
     pub origin: MemoryOrigin,
-    /// Whatever the caller keeps with it.
+    /// Arbitrary data of the caller.
     #[serde(default)]
     pub metadata: Map<String, Value>,
-    /// Whether it never expires, and no model may change it.
+    /// Whether the memory never expires and cannot be changed by a model.
     pub pinned: bool,
-    /// Since when it is remembered.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// When it is forgotten; none: never.
+    /// The time of expiry; `None` for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// How often it was written, from 1.
+    /// The number of writes, from 1.
     pub revision: u64,
-    /// The model that made its vector.
+    /// The model that embedded the text.
     pub model: String,
 }
 
 impl Memory {
-    /// Of a new memory, at its first revision.
+    /// Creates the first revision of a new memory.
     #[must_use]
     pub fn first(id: MemoryId, scope: MemoryScope, new: NewMemory, now: Timestamp) -> Self {
         let NewMemory { text, role, origin, metadata, pinned, created_at, expires_at, model, .. } = new;
@@ -92,7 +92,7 @@ impl Memory {
         }
     }
 
-    /// Whether it is forgotten: its time is over, and it is not pinned.
+    /// Returns whether the memory is past its expiry and not pinned.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         !self.pinned && self.expires_at.is_some_and(|at| at <= now)
@@ -103,30 +103,30 @@ impl Memory {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NewMemory {
-    /// What is remembered; not empty.
+    /// The text to remember; not empty.
     pub text: String,
-    /// The text's vector, of any length but 0.
+    /// The embedding of the text; must not be the zero vector.
     pub vector: Vec<f32>,
-    /// The model that made the vector.
+    /// The model that embedded the text.
     pub model: String,
-    /// Who said it.
+    /// The author of the text.
     pub role: Option<ChatRole>,
-    /// How the text came about (default: verbatim).
+    /// The way the text was obtained (default [`MemoryOrigin::Verbatim`]).
     pub origin: MemoryOrigin,
-    /// Whatever the caller keeps with it.
+    /// Arbitrary data of the caller.
     pub metadata: Map<String, Value>,
-    /// Whether it never expires.
+    /// Whether the memory never expires (default `false`).
     pub pinned: bool,
-    /// Since when it is remembered; none: now.
+    /// The time of creation; `None` for now.
     pub created_at: Option<Timestamp>,
-    /// When it is forgotten; none: never.
+    /// The time of expiry; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// Why it is added, for its history.
+    /// The reason, recorded in the history.
     pub reason: String,
 }
 
 impl NewMemory {
-    /// A text and its vector by a model.
+    /// Creates a memory from a text, its embedding and the model that made it.
     #[must_use]
     pub fn new(text: impl Into<String>, vector: Vec<f32>, model: impl Into<String>) -> Self {
         Self {

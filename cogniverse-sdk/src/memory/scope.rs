@@ -1,22 +1,22 @@
-//! Whose a memory is, within its tenant.
+//! Ownership of memories within a tenant.
 
 use crate::id::string_id;
 
 string_id! {
-    /// An agent that remembers: 1 to 128 bytes without control characters, not beginning or ending with white space, and not
-    /// beginning with `(`, which stores keep for themselves.
+    /// An agent that owns memories: 1 to 128 bytes without control characters, not starting or ending with white
+    /// space, and not starting with `(`, which is reserved for stores.
     AgentId, owner
 }
 string_id! {
-    /// A person that an agent serves: as [`AgentId`].
+    /// A user whom an agent serves; the rules of [`AgentId`] apply.
     UserId, owner
 }
 string_id! {
-    /// A conversation: as [`AgentId`].
+    /// A conversation; the rules of [`AgentId`] apply.
     SessionId, owner
 }
 string_id! {
-    /// A memory of one scope: 1 to 64 of `[a-z0-9]`. It says nothing without its scope.
+    /// The id of a memory within its scope: 1 to 64 of `[a-z0-9]`. It identifies nothing without the scope.
     MemoryId, memory
 }
 
@@ -47,7 +47,7 @@ fn memory(text: &str) -> Result<(), &'static str> {
     if plain { Ok(()) } else { Err("it has a character outside [a-z0-9]") }
 }
 
-/// Whose a memory is, exactly: an agent's, for one user or for all of them, of one session or of none.
+/// The exact owner of a memory: an agent, optionally narrowed to one user and one session.
 ///
 /// ```
 /// use cogniverse_sdk::memory::{AgentId, MemoryReach, MemoryScope, SessionId, UserId};
@@ -65,29 +65,29 @@ fn memory(text: &str) -> Result<(), &'static str> {
 pub struct MemoryScope {
     /// The agent.
     pub agent: AgentId,
-    /// The user; none: of no user in particular.
+    /// The user; `None` for memories that belong to no user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// The session; none: beyond any session.
+    /// The session; `None` for memories that belong to no session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
 }
 
 impl MemoryScope {
-    /// An agent's, of no user and no session.
+    /// Creates the scope of an agent, without user and session.
     #[must_use]
     pub fn new(agent: AgentId) -> Self {
         Self { agent, user: None, session: None }
     }
 
-    /// Of a user.
+    /// Narrows the scope to a user.
     #[must_use]
     pub fn of_user(mut self, user: UserId) -> Self {
         self.user = Some(user);
         self
     }
 
-    /// Of a session.
+    /// Narrows the scope to a session.
     #[must_use]
     pub fn in_session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
@@ -95,15 +95,15 @@ impl MemoryScope {
     }
 }
 
-/// Which values of one part of a scope are meant.
+/// A selection of values for one part of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScopePart<T> {
-    /// This one.
+    /// Exactly this value.
     Only(T),
-    /// None: memories without it.
+    /// No value: memories without this part.
     Without,
-    /// All, memories without it too.
+    /// Every value, and memories without this part.
     Any,
 }
 
@@ -121,60 +121,61 @@ impl<T: PartialEq> ScopePart<T> {
     }
 }
 
-/// Which scopes of a tenant are meant. It begins with one scope, and grows only where `any_…` is said.
+/// A selection of scopes within a tenant. It starts with one scope and widens only through the `any_…` methods.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MemoryReach {
-    /// The agent; never [`ScopePart::Without`] from a constructor.
+    /// The agents; no constructor sets [`ScopePart::Without`].
     pub agent: ScopePart<AgentId>,
-    /// The user.
+    /// The users.
     pub user: ScopePart<UserId>,
-    /// The session.
+    /// The sessions.
     pub session: ScopePart<SessionId>,
 }
 
 impl MemoryReach {
-    /// One scope.
+    /// Selects exactly one scope.
     #[must_use]
     pub fn of(scope: &MemoryScope) -> Self {
         let MemoryScope { agent, user, session } = scope.clone();
         Self { agent: ScopePart::Only(agent), user: ScopePart::of(user), session: ScopePart::of(session) }
     }
 
-    /// Everything an agent remembers, of whomever.
+    /// Selects every scope of an agent.
     #[must_use]
     pub fn agent(agent: AgentId) -> Self {
         Self { agent: ScopePart::Only(agent), user: ScopePart::Any, session: ScopePart::Any }
     }
 
-    /// Everything of the tenant.
+    /// Selects every scope of the tenant.
     #[must_use]
     pub fn everything() -> Self {
         Self { agent: ScopePart::Any, user: ScopePart::Any, session: ScopePart::Any }
     }
 
-    /// Of all agents.
+    /// Widens the selection to all agents.
     #[must_use]
     pub fn any_agent(mut self) -> Self {
         self.agent = ScopePart::Any;
         self
     }
 
-    /// Of all users, and of none.
+    /// Widens the selection to all users and to memories without a user.
     #[must_use]
     pub fn any_user(mut self) -> Self {
         self.user = ScopePart::Any;
         self
     }
 
-    /// Of all sessions, and of none.
+    /// Widens the selection to all sessions and to memories without a session.
     #[must_use]
     pub fn any_session(mut self) -> Self {
         self.session = ScopePart::Any;
         self
     }
 
-    /// Whether a scope is meant.
+    /// Returns whether the selection contains a scope.
     #[must_use]
     pub fn contains(&self, scope: &MemoryScope) -> bool {
         self.agent.contains(Some(&scope.agent))

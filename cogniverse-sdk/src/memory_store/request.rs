@@ -1,43 +1,43 @@
-//! What the calls of a [`super::MemoryStore`] ask and answer.
+//! Requests and responses of a [`super::MemoryStore`].
 
 use crate::{
-    ChatRole, TenantId,
+    ChatRole, PageCursor, TenantId,
     memory::{AgentId, Memory, MemoryId, MemoryOrigin, MemoryReach, MemoryScope, NewMemory},
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Memories to store, all of one scope.
+/// A request to store memories in one scope.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AddMemories {
-    /// Whose.
+    /// The scope that will own the memories.
     pub scope: MemoryScope,
-    /// What.
+    /// The memories to store.
     pub memories: Vec<NewMemory>,
 }
 
 impl AddMemories {
-    /// These.
+    /// Creates a request.
     #[must_use]
     pub fn new(scope: MemoryScope, memories: Vec<NewMemory>) -> Self {
         Self { scope, memories }
     }
 }
 
-/// What became of one memory of an [`AddMemories`].
+/// The outcome of adding one memory.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Added {
-    /// It is stored.
+    /// The memory was stored.
     Stored(Memory),
-    /// The scope had its text already, in this memory.
+    /// The scope already had a memory of the same text, which is returned unchanged.
     Known(Memory),
 }
 
 impl Added {
-    /// The memory, new or known.
+    /// Returns the memory, new or existing.
     #[must_use]
     pub fn memory(&self) -> &Memory {
         match self {
@@ -46,26 +46,26 @@ impl Added {
     }
 }
 
-/// One memory to read.
+/// A request to read one memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GetMemory {
-    /// Whose.
+    /// The scope that owns the memory.
     pub scope: MemoryScope,
-    /// Which.
+    /// The id of the memory.
     pub id: MemoryId,
-    /// Also where its time is over (default: no).
+    /// Whether to return the memory even if it has expired (default `false`).
     pub expired: bool,
 }
 
 impl GetMemory {
-    /// This one.
+    /// Creates a request.
     #[must_use]
     pub fn new(scope: MemoryScope, id: MemoryId) -> Self {
         Self { scope, id, expired: false }
     }
 
-    /// Also where its time is over.
+    /// Includes an expired memory.
     #[must_use]
     pub fn with_expired(mut self) -> Self {
         self.expired = true;
@@ -73,33 +73,33 @@ impl GetMemory {
     }
 }
 
-/// Which memories are meant, beside their scope. All conditions must hold.
+/// A filter on memories; all its conditions must hold.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct MemoryFilter {
-    /// Members of the metadata that are these: texts, numbers and booleans.
+    /// Metadata members that must have exactly these values: strings, numbers and booleans.
     pub metadata: BTreeMap<String, Value>,
-    /// Who said it.
+    /// The author of the text.
     pub role: Option<ChatRole>,
-    /// How the text came about.
+    /// The way the text was obtained.
     pub origin: Option<MemoryOrigin>,
-    /// Whether it is pinned.
+    /// Whether the memory is pinned.
     pub pinned: Option<bool>,
-    /// Created at this time or later.
+    /// The earliest time of creation, inclusive.
     pub created_from: Option<Timestamp>,
-    /// Created before this time.
+    /// The latest time of creation, exclusive.
     pub created_before: Option<Timestamp>,
 }
 
 impl MemoryFilter {
-    /// All memories.
+    /// Creates a filter that accepts all memories.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A member of the metadata is this.
+    /// Requires a metadata member to have a value.
     #[must_use]
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
@@ -127,7 +127,7 @@ impl MemoryFilter {
         self
     }
 
-    /// Created at `from` or later, and before `before`.
+    /// Requires a creation time from `from`, inclusive, to `before`, exclusive.
     #[must_use]
     pub fn with_created(mut self, from: Option<Timestamp>, before: Option<Timestamp>) -> Self {
         self.created_from = from;
@@ -135,7 +135,7 @@ impl MemoryFilter {
         self
     }
 
-    /// Whether a memory is meant.
+    /// Returns whether a memory passes the filter.
     #[must_use]
     pub fn accepts(&self, memory: &Memory) -> bool {
         self.metadata.iter().all(|(key, value)| memory.metadata.get(key) == Some(value))
@@ -147,51 +147,51 @@ impl MemoryFilter {
     }
 }
 
-/// One page of all memories.
+/// A request for one page of a listing of memories.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ListMemories {
-    /// Whose.
+    /// The scopes to list.
     pub reach: MemoryReach,
-    /// Which.
+    /// The filter on the memories.
     pub filter: MemoryFilter,
-    /// At most so many (default 100; from 1 to 1,000).
+    /// The largest number of memories in a page (default 100; from 1 to 1,000).
     pub limit: usize,
-    /// Where the page before ended.
-    pub after: Option<String>,
-    /// Also those whose time is over (default: no).
+    /// The cursor of the page to return; `None` for the first.
+    pub after: Option<PageCursor>,
+    /// Whether to include expired memories (default `false`).
     pub expired: bool,
 }
 
 impl ListMemories {
-    /// The first hundred.
+    /// Lists the memories of a reach, 100 a page.
     #[must_use]
     pub fn new(reach: impl Into<MemoryReach>) -> Self {
         Self { reach: reach.into(), filter: MemoryFilter::default(), limit: 100, after: None, expired: false }
     }
 
-    /// Only those.
+    /// Sets the filter.
     #[must_use]
     pub fn with_filter(mut self, filter: MemoryFilter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Another size of page.
+    /// Sets the page size.
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// The page after another: its [`MemoryPage::next`].
+    /// Sets the cursor, from [`MemoryPage::next`] of the previous page.
     #[must_use]
-    pub fn after(mut self, cursor: Option<String>) -> Self {
+    pub fn after(mut self, cursor: Option<PageCursor>) -> Self {
         self.after = cursor;
         self
     }
 
-    /// Also those whose time is over.
+    /// Includes expired memories.
     #[must_use]
     pub fn with_expired(mut self) -> Self {
         self.expired = true;
@@ -199,89 +199,89 @@ impl ListMemories {
     }
 }
 
-/// One page of memories, in an order that stays the same from page to page.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// One page of memories, in an order that is stable across pages.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct MemoryPage {
-    /// The memories.
+    /// The memories of the page.
     pub memories: Vec<Memory>,
-    /// Give this back for the next page; none at the end.
-    pub next: Option<String>,
+    /// The cursor of the next page; `None` on the last one.
+    pub next: Option<PageCursor>,
 }
 
 impl MemoryPage {
-    /// From a store.
+    /// Creates a page; for implementations.
     #[must_use]
-    pub fn new(memories: Vec<Memory>, next: Option<String>) -> Self {
+    pub fn new(memories: Vec<Memory>, next: Option<PageCursor>) -> Self {
         Self { memories, next }
     }
 }
 
-/// What changes of a memory. What is not named stays.
+/// A change of a memory. Attributes that it does not set keep their values.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct MemoryChange {
-    /// Another text with its vector and the model that made it.
+    /// The new text, its embedding and the model that made it.
     pub text: Option<(String, Vec<f32>, String)>,
-    /// Members of the metadata to set; `null` removes one.
+    /// Metadata members to set; `null` removes a member.
     pub metadata: Map<String, Value>,
-    /// Another end; `Some(None)`: never.
+    /// The new expiry; `Some(None)` for never.
     pub expires_at: Option<Option<Timestamp>>,
-    /// Pins or unpins.
+    /// Whether to pin or unpin the memory.
     pub pinned: Option<bool>,
-    /// How the text came about, where it changes.
+    /// The new origin of the text.
     pub origin: Option<MemoryOrigin>,
 }
 
 impl MemoryChange {
-    /// Nothing yet.
+    /// Creates an empty change.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Another text, with its vector and the model that made it.
+    /// Sets a new text, its embedding and the model that made it.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>, vector: Vec<f32>, model: impl Into<String>) -> Self {
         self.text = Some((text.into(), vector, model.into()));
         self
     }
 
-    /// Sets a member of the metadata; `null` removes it.
+    /// Sets a metadata member; `null` removes it.
     #[must_use]
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
     }
 
-    /// Another end; none: never.
+    /// Sets the expiry; `None` for never.
     #[must_use]
     pub fn with_expiry(mut self, at: Option<Timestamp>) -> Self {
         self.expires_at = Some(at);
         self
     }
 
-    /// Pins or unpins.
+    /// Pins or unpins the memory.
     #[must_use]
     pub fn with_pin(mut self, pinned: bool) -> Self {
         self.pinned = Some(pinned);
         self
     }
 
-    /// How the new text came about.
+    /// Sets the origin of the new text.
     #[must_use]
     pub fn with_origin(mut self, origin: MemoryOrigin) -> Self {
         self.origin = Some(origin);
         self
     }
 
-    /// Whether nothing is asked for.
+    /// Returns whether the change sets nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// A memory as it is after the change.
+    /// Returns the memory as it is after the change.
     #[must_use]
     pub fn apply(&self, memory: &Memory, now: Timestamp) -> Memory {
         let mut changed = memory.clone();
@@ -304,77 +304,77 @@ impl MemoryChange {
     }
 }
 
-/// A change of one memory.
+/// A request to change one memory.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct UpdateMemory {
-    /// Whose.
+    /// The scope that owns the memory.
     pub scope: MemoryScope,
-    /// Which.
+    /// The id of the memory.
     pub id: MemoryId,
-    /// What changes; something must.
+    /// The change; must not be empty.
     pub change: MemoryChange,
-    /// Why, for the history.
+    /// The reason, recorded in the history.
     pub reason: String,
 }
 
 impl UpdateMemory {
-    /// This change.
+    /// Creates a request.
     #[must_use]
     pub fn new(scope: MemoryScope, id: MemoryId, change: MemoryChange, reason: impl Into<String>) -> Self {
         Self { scope, id, change, reason: reason.into() }
     }
 }
 
-/// One memory to delete.
+/// A request to delete one memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteMemory {
-    /// Whose.
+    /// The scope that owns the memory.
     pub scope: MemoryScope,
-    /// Which; also where its time is over.
+    /// The id of the memory, which may have expired.
     pub id: MemoryId,
-    /// Why, for the history.
+    /// The reason, recorded in the history.
     pub reason: String,
 }
 
 impl DeleteMemory {
-    /// This one.
+    /// Creates a request.
     #[must_use]
     pub fn new(scope: MemoryScope, id: MemoryId, reason: impl Into<String>) -> Self {
         Self { scope, id, reason: reason.into() }
     }
 }
 
-/// Memories to delete.
+/// A request to delete all memories of a reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClearMemories {
-    /// Whose.
+    /// The scopes to clear.
     pub reach: MemoryReach,
-    /// Only those whose time is over (default: all, pinned ones too).
+    /// Whether to delete expired memories only (default `false`: all, including pinned ones).
     pub only_expired: bool,
-    /// Their history too (default: it stays).
+    /// Whether to delete the history too (default `false`).
     pub history: bool,
-    /// Why, for the history.
+    /// The reason, recorded in the history.
     pub reason: String,
 }
 
 impl ClearMemories {
-    /// All of a reach.
+    /// Creates a request to delete all memories of a reach.
     #[must_use]
     pub fn new(reach: impl Into<MemoryReach>, reason: impl Into<String>) -> Self {
         Self { reach: reach.into(), only_expired: false, history: false, reason: reason.into() }
     }
 
-    /// Only those whose time is over.
+    /// Restricts the request to expired memories.
     #[must_use]
     pub fn only_expired(mut self) -> Self {
         self.only_expired = true;
         self
     }
 
-    /// The history of the whole reach too.
+    /// Deletes the history of the whole reach too.
     #[must_use]
     pub fn with_history(mut self) -> Self {
         self.history = true;
@@ -382,26 +382,26 @@ impl ClearMemories {
     }
 }
 
-/// The history of one memory.
+/// A request for the history of one memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryHistory {
-    /// Whose.
+    /// The scope that owns the memory.
     pub scope: MemoryScope,
-    /// Which.
+    /// The id of the memory.
     pub id: MemoryId,
-    /// The newest so many (default 1,000, at most 10,000).
+    /// The largest number of entries, newest kept (default 1,000; at most 10,000).
     pub limit: usize,
 }
 
 impl MemoryHistory {
-    /// The newest thousand.
+    /// Creates a request for the newest 1,000 entries.
     #[must_use]
     pub fn new(scope: MemoryScope, id: MemoryId) -> Self {
         Self { scope, id, limit: 1000 }
     }
 
-    /// Another number.
+    /// Sets the largest number of entries.
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
@@ -409,37 +409,37 @@ impl MemoryHistory {
     }
 }
 
-/// Figures of a tenant's memories. Expired ones count only as such.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// Statistics of a tenant's memories. Expired memories count only in [`Self::expired`].
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct MemoryStats {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Whether there is a place for memories.
+    /// Whether the tenant has a memory store.
     pub enabled: bool,
-    /// Memories.
+    /// The number of memories.
     pub total: u64,
-    /// Memories by agent.
+    /// The number of memories of each agent.
     pub by_agent: BTreeMap<AgentId, u64>,
-    /// Those that are pinned.
+    /// The number of pinned memories.
     pub pinned: u64,
-    /// Those whose time is over and that still take room.
+    /// The number of expired memories that are not purged yet.
     pub expired: u64,
-    /// When the oldest was created.
+    /// The creation time of the oldest memory.
     pub oldest: Option<Timestamp>,
-    /// When the newest was created.
+    /// The creation time of the newest memory.
     pub newest: Option<Timestamp>,
 }
 
 impl MemoryStats {
-    /// Of no memory.
+    /// Creates the statistics of an empty store.
     #[must_use]
     pub fn none(tenant: TenantId, enabled: bool) -> Self {
         let by_agent = BTreeMap::new();
         Self { tenant, enabled, total: 0, by_agent, pinned: 0, expired: 0, oldest: None, newest: None }
     }
 
-    /// Counts a memory.
+    /// Adds a memory to the statistics.
     pub fn count(&mut self, memory: &Memory, now: Timestamp) {
         if memory.is_expired(now) {
             self.expired += 1;

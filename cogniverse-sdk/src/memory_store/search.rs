@@ -1,4 +1,4 @@
-//! Ranking memories: three signals, one sum.
+//! Ranking of memories by a weighted sum of three signals.
 
 use super::MemoryFilter;
 use crate::{
@@ -7,20 +7,20 @@ use crate::{
 };
 use std::time::Duration;
 
-/// What each signal counts.
+/// The weights of the three signals of a memory's score.
 ///
-/// `score = semantic * max(cosine, 0) + text * bm25 / (bm25 + 2) + recency * 0.5 ^ (age / half_life)`, where the three weights
-/// are divided by their sum. So a score lies from 0 to 1. The age is that of the last change.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// `score = semantic * max(cosine, 0) + text * bm25 / (bm25 + 2) + recency * 0.5 ^ (age / half_life)`, where the
+/// weights are normalized to a sum of 1, so that a score lies from 0 to 1. The age is the time since the last change.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct MemoryWeights {
-    /// Of the meaning (default 0.75).
+    /// The weight of the vector similarity (default 0.75).
     pub semantic: f64,
-    /// Of the words (default 0.20).
+    /// The weight of the text match (default 0.20).
     pub text: f64,
-    /// Of the time of the last change (default 0.05).
+    /// The weight of recency (default 0.05).
     pub recency: f64,
-    /// After which recency is halved (default 30 days).
+    /// The age at which the recency signal has halved (default 30 days).
     pub half_life: Duration,
 }
 
@@ -31,10 +31,10 @@ impl Default for MemoryWeights {
 }
 
 impl MemoryWeights {
-    /// Other weights.
+    /// Creates weights with the default half-life.
     ///
     /// # Errors
-    /// `InvalidInput` for a weight below 0 or not finite, or where all are 0.
+    /// `InvalidInput` for a weight that is negative or not finite, or where all weights are 0.
     pub fn new(semantic: f64, text: f64, recency: f64) -> Result<Self> {
         let weights = [semantic, text, recency];
         if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) || weights.iter().sum::<f64>() <= 0.0 {
@@ -45,14 +45,15 @@ impl MemoryWeights {
         Ok(Self { semantic, text, recency, ..Self::default() })
     }
 
-    /// Another half-life; no time at all is taken as a microsecond.
+    /// Sets the half-life; zero counts as one microsecond.
     #[must_use]
     pub fn with_half_life(mut self, half_life: Duration) -> Self {
         self.half_life = half_life.max(Duration::from_micros(1));
         self
     }
 
-    /// The signals of a hit: the cosine of the vectors, BM25 of the words, and the age of the last change.
+    /// Computes the signals of a hit from the cosine of the vectors, the BM25 score and the time since the last
+    /// change.
     #[must_use]
     pub fn signals(&self, cosine: f64, bm25: f64, age: Duration) -> MemorySignals {
         MemorySignals {
@@ -62,7 +63,7 @@ impl MemoryWeights {
         }
     }
 
-    /// The score of the signals.
+    /// Returns the weighted score of the signals.
     #[must_use]
     pub fn score(&self, signals: &MemorySignals) -> f64 {
         let sum = self.semantic + self.text + self.recency;
@@ -72,42 +73,42 @@ impl MemoryWeights {
     }
 }
 
-/// What a score is made of.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+/// The signals that make up a score.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct MemorySignals {
     /// The cosine of the vectors, from -1 to 1.
     pub semantic: f64,
-    /// How well the words fit, from 0 to 1.
+    /// The normalized BM25 score, from 0 to 1.
     pub text: f64,
-    /// How recent the last change is, from 0 to 1.
+    /// The recency of the last change, from 0 to 1.
     pub recency: f64,
 }
 
-/// A search of memories.
+/// A search for memories.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SearchMemories {
-    /// Whose.
+    /// The scopes to search.
     pub reach: MemoryReach,
-    /// The words; they are always literal.
+    /// The query text, always literal.
     pub text: String,
-    /// Their vector, by the model whose vectors the store holds.
+    /// The embedding of the query text, made by the model of the stored vectors.
     pub vector: Vec<f32>,
-    /// Which.
+    /// The filter on the memories.
     pub filter: MemoryFilter,
-    /// At most so many hits (default 5; from 1 to 100).
+    /// The largest number of hits (default 5; from 1 to 100).
     pub top_k: usize,
-    /// The least [`MemorySignals::semantic`] of a hit (default 0.1).
+    /// The smallest [`MemorySignals::semantic`] of a hit (default 0.1).
     pub threshold: f64,
-    /// What each signal counts.
+    /// The weights of the signals.
     pub weights: MemoryWeights,
-    /// Also those whose time is over (default: no).
+    /// Whether to include expired memories (default `false`).
     pub expired: bool,
 }
 
 impl SearchMemories {
-    /// Five hits for words and their vector.
+    /// Creates a search for five hits.
     #[must_use]
     pub fn new(reach: impl Into<MemoryReach>, text: impl Into<String>, vector: Vec<f32>) -> Self {
         Self {
@@ -122,35 +123,35 @@ impl SearchMemories {
         }
     }
 
-    /// Another number of hits.
+    /// Sets the largest number of hits.
     #[must_use]
     pub fn with_top_k(mut self, top_k: usize) -> Self {
         self.top_k = top_k;
         self
     }
 
-    /// Another least semantic signal.
+    /// Sets the smallest semantic signal of a hit.
     #[must_use]
     pub fn with_threshold(mut self, threshold: f64) -> Self {
         self.threshold = threshold;
         self
     }
 
-    /// Only those.
+    /// Sets the filter.
     #[must_use]
     pub fn with_filter(mut self, filter: MemoryFilter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Other weights.
+    /// Sets the weights.
     #[must_use]
     pub fn with_weights(mut self, weights: MemoryWeights) -> Self {
         self.weights = weights;
         self
     }
 
-    /// Also those whose time is over.
+    /// Includes expired memories.
     #[must_use]
     pub fn with_expired(mut self) -> Self {
         self.expired = true;
@@ -158,38 +159,38 @@ impl SearchMemories {
     }
 }
 
-/// A memory that was found, best first.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// A memory found by a search.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct MemoryHit {
     /// The memory.
     pub memory: Memory,
-    /// Its score, from 0 to 1.
+    /// The score, from 0 to 1.
     pub score: f64,
-    /// What the score is made of.
+    /// The signals that make up the score.
     pub signals: MemorySignals,
 }
 
 impl MemoryHit {
-    /// From a store.
+    /// Creates a hit; for implementations.
     #[must_use]
     pub fn new(memory: Memory, score: f64, signals: MemorySignals) -> Self {
         Self { memory, score, signals }
     }
 }
 
-/// Hits, best first.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
+/// The result of a search for memories.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct MemoryHits {
-    /// Best first; equal scores by id.
+    /// The hits, best first; equal scores are ordered by id.
     pub hits: Vec<MemoryHit>,
-    /// Why they speak of a part of the memories only, where they do (invariant 18).
+    /// The reason the search covered only part of the memories, if it did ([invariant 18](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#18)).
     pub partial: Option<String>,
 }
 
 impl MemoryHits {
-    /// From a store.
+    /// Creates a result; for implementations.
     #[must_use]
     pub fn new(hits: Vec<MemoryHit>, partial: Option<String>) -> Self {
         Self { hits, partial }

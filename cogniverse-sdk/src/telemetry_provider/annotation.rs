@@ -1,33 +1,33 @@
-//! Judgements of spans.
+//! Span annotations.
 
 use super::{AnnotatorKind, Continuation, ProjectName, SpanId, check_count, check_page_size};
 use crate::{Error, Result, Timestamp};
 use serde_json::{Map, Value};
 
-/// A judgement of one span. The same span, name and identifier again replaces it.
+/// A judgement of one span. Writing the same span, name and identifier again replaces it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct SpanAnnotation {
     /// The span.
     pub span_id: SpanId,
-    /// What was judged, such as `relevance`.
+    /// The name of the criterion, such as `relevance`.
     pub name: String,
-    /// Who judged.
+    /// The kind of annotator.
     pub annotator: AnnotatorKind,
-    /// The judgement as a word.
+    /// The judgement as a label.
     pub label: Option<String>,
     /// The judgement as a finite number.
     pub score: Option<f64>,
-    /// Why.
+    /// The explanation.
     pub explanation: Option<String>,
-    /// What else is known.
+    /// Additional data.
     pub metadata: Map<String, Value>,
-    /// Tells judgements of one span and one name apart (default empty).
+    /// An identifier that distinguishes annotations of the same span and name (default empty).
     pub identifier: String,
 }
 
 impl SpanAnnotation {
-    /// A judgement without content yet; it needs a label, a score or an explanation.
+    /// Creates an annotation without content; it needs a label, a score or an explanation.
     #[must_use]
     pub fn new(span_id: SpanId, name: impl Into<String>, annotator: AnnotatorKind) -> Self {
         Self {
@@ -42,35 +42,35 @@ impl SpanAnnotation {
         }
     }
 
-    /// As a word.
+    /// Sets the label.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// As a number.
+    /// Sets the score.
     #[must_use]
     pub fn with_score(mut self, score: f64) -> Self {
         self.score = Some(score);
         self
     }
 
-    /// Why.
+    /// Sets the explanation.
     #[must_use]
     pub fn with_explanation(mut self, explanation: impl Into<String>) -> Self {
         self.explanation = Some(explanation.into());
         self
     }
 
-    /// What else is known.
+    /// Sets the additional data.
     #[must_use]
     pub fn with_metadata(mut self, metadata: Map<String, Value>) -> Self {
         self.metadata = metadata;
         self
     }
 
-    /// Tells it from others of the same span and name.
+    /// Sets the identifier.
     #[must_use]
     pub fn with_identifier(mut self, identifier: impl Into<String>) -> Self {
         self.identifier = identifier.into();
@@ -94,97 +94,98 @@ impl SpanAnnotation {
     }
 }
 
-/// Judgements to write in one project.
+/// A request to write annotations in one project.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AnnotateSpans {
-    /// Where the spans lie.
+    /// The project of the spans.
     pub project: ProjectName,
-    /// The judgements, at most 1000.
+    /// The annotations, at most 1,000.
     pub annotations: Vec<SpanAnnotation>,
 }
 
 impl AnnotateSpans {
-    /// Of one project.
+    /// Creates a request.
     #[must_use]
     pub fn new(project: ProjectName, annotations: Vec<SpanAnnotation>) -> Self {
         Self { project, annotations }
     }
 
-    /// What every implementation refuses alike.
+    /// Validates the request. Every implementation calls this first.
     ///
     /// # Errors
-    /// `InvalidInput` for too many judgements, or one without a name, a content or a finite score.
+    /// `InvalidInput` for too many annotations, and for one without a name, without content or with a score that is
+    /// not finite.
     pub fn check(&self) -> Result<()> {
         check_count("annotations", self.annotations.len())?;
         self.annotations.iter().try_for_each(SpanAnnotation::check)
     }
 }
 
-/// What became of [`AnnotateSpans`].
+/// The result of an [`AnnotateSpans`] request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct AnnotateReceipt {
-    /// How many judgements the store confirmed.
+    /// The number of annotations that the store confirmed.
     pub written: usize,
 }
 
 impl AnnotateReceipt {
-    /// From a store.
+    /// Creates a receipt; for implementations.
     #[must_use]
     pub fn new(written: usize) -> Self {
         Self { written }
     }
 }
 
-/// Which judgements of one project.
+/// A query for the annotations of some spans of one project.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AnnotationQuery {
-    /// Where the spans lie.
+    /// The project of the spans.
     pub project: ProjectName,
-    /// Of which spans: 1 to 1000.
+    /// The spans, from 1 to 1,000.
     pub spans: Vec<SpanId>,
-    /// Only judgements of one of these names; empty: of any.
+    /// The annotation names to accept; empty accepts any.
     pub names: Vec<String>,
-    /// Judgements of a page (default 100, 1 to 1000).
+    /// The largest number of annotations in a page (default 100; from 1 to 1,000).
     pub page_size: usize,
-    /// Where to go on.
+    /// The position to continue from; `None` for the first page.
     pub continuation: Option<Continuation>,
 }
 
 impl AnnotationQuery {
-    /// All judgements of some spans.
+    /// Creates a query for all annotations of some spans.
     #[must_use]
     pub fn new(project: ProjectName, spans: Vec<SpanId>) -> Self {
         Self { project, spans, names: Vec::new(), page_size: 100, continuation: None }
     }
 
-    /// One more name to accept.
+    /// Adds a name to accept.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self
     }
 
-    /// Judgements of a page.
+    /// Sets the page size.
     #[must_use]
     pub fn with_page_size(mut self, page_size: usize) -> Self {
         self.page_size = page_size;
         self
     }
 
-    /// Where to go on.
+    /// Sets the position to continue from.
     #[must_use]
     pub fn with_continuation(mut self, continuation: Option<Continuation>) -> Self {
         self.continuation = continuation;
         self
     }
 
-    /// What every implementation refuses alike.
+    /// Validates the query. Every implementation calls this first.
     ///
     /// # Errors
-    /// `InvalidInput` for a page size outside 1 to 1000, no span, or too many.
+    /// `InvalidInput` for a page size outside 1 to 1,000, and for no spans or too many.
     pub fn check(&self) -> Result<()> {
         check_page_size(self.page_size)?;
         if self.spans.is_empty() {
@@ -194,38 +195,38 @@ impl AnnotationQuery {
     }
 }
 
-/// A judgement as it was stored.
+/// A stored annotation.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct StoredAnnotation {
-    /// The judgement.
+    /// The annotation.
     pub annotation: SpanAnnotation,
-    /// When it was written first.
+    /// The time of the first write.
     pub created_at: Timestamp,
-    /// When it was written last.
+    /// The time of the last write.
     pub updated_at: Timestamp,
 }
 
 impl StoredAnnotation {
-    /// From a store.
+    /// Creates a stored annotation; for implementations.
     #[must_use]
     pub fn new(annotation: SpanAnnotation, created_at: Timestamp, updated_at: Timestamp) -> Self {
         Self { annotation, created_at, updated_at }
     }
 }
 
-/// Judgements, and where to go on.
+/// One page of annotations.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct AnnotationPage {
-    /// The judgements.
+    /// The annotations.
     pub annotations: Vec<StoredAnnotation>,
-    /// Where to go on; none: this was the end.
+    /// The position of the next page; `None` at the end.
     pub next: Option<Continuation>,
 }
 
 impl AnnotationPage {
-    /// From a store.
+    /// Creates a page; for implementations.
     #[must_use]
     pub fn new(annotations: Vec<StoredAnnotation>, next: Option<Continuation>) -> Self {
         Self { annotations, next }

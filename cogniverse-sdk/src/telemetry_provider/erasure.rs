@@ -1,17 +1,17 @@
-//! What erasing a project asks for and proves.
+//! Erasure of projects.
 
 use super::ProjectName;
 use std::time::Duration;
 
-/// How long an erased project must stay away before that is believed.
+/// Timing of the check that an erased project stays absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settle {
-    /// So long without a break (default 5 s).
+    /// The unbroken time for which the project must be absent (default 5 s).
     pub absent_for: Duration,
-    /// Time between two questions (default 500 ms).
+    /// The interval between checks (default 500 ms).
     pub poll: Duration,
-    /// Time to give up after (default 60 s).
+    /// The timeout of the whole erasure (default 60 s).
     pub total: Duration,
 }
 
@@ -22,27 +22,27 @@ impl Default for Settle {
 }
 
 impl Settle {
-    /// The defaults.
+    /// Creates the default timing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// So long without a break.
+    /// Sets the unbroken time for which the project must be absent.
     #[must_use]
     pub fn with_absent_for(mut self, absent_for: Duration) -> Self {
         self.absent_for = absent_for;
         self
     }
 
-    /// Time between two questions.
+    /// Sets the interval between checks.
     #[must_use]
     pub fn with_poll(mut self, poll: Duration) -> Self {
         self.poll = poll;
         self
     }
 
-    /// Time to give up after.
+    /// Sets the timeout of the whole erasure.
     #[must_use]
     pub fn with_total(mut self, total: Duration) -> Self {
         self.total = total;
@@ -50,22 +50,22 @@ impl Settle {
     }
 }
 
-/// Proof that a project is gone.
+/// A proof that a project is gone.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct ErasureReceipt {
     /// The project.
     pub project: ProjectName,
-    /// How many spans it held before.
+    /// The number of spans that the project held before.
     pub spans_before: u64,
-    /// How often it was deleted: 0 where it was not there, more than 1 where it came back.
+    /// The number of deletions: 0 where the project did not exist, more than 1 where late spans created it again.
     pub deletions: u32,
-    /// For how long it was seen to be away, at the end.
+    /// The time for which the project was absent at the end.
     pub verified_absent_for: Duration,
 }
 
 impl ErasureReceipt {
-    /// From a store.
+    /// Creates a receipt; for implementations.
     #[must_use]
     pub fn new(project: ProjectName, spans_before: u64, deletions: u32, verified_absent_for: Duration) -> Self {
         Self { project, spans_before, deletions, verified_absent_for }

@@ -1,60 +1,60 @@
-//! Spans, and which of them are meant.
+//! Spans and span queries.
 
 use super::{ProjectName, SpanId, SpanKind, SpanStatus, TimeWindow, TraceId, check_count, check_page_size};
 use crate::{Error, Result, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Something that happened within a span.
+/// An event within a span.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct SpanEvent {
-    /// What, such as `exception`.
+    /// The name, such as `exception`.
     pub name: String,
-    /// When.
+    /// The time of the event.
     pub time: Timestamp,
-    /// What is known of it, by flat dotted keys.
+    /// The attributes, by flat dotted keys.
     pub attributes: BTreeMap<String, Value>,
 }
 
 impl SpanEvent {
-    /// From a store.
+    /// Creates an event; for implementations.
     #[must_use]
     pub fn new(name: impl Into<String>, time: Timestamp, attributes: BTreeMap<String, Value>) -> Self {
         Self { name: name.into(), time, attributes }
     }
 }
 
-/// A span as it was stored.
+/// A stored span.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Span {
-    /// The trace that it is a part of.
+    /// The trace that the span is part of.
     pub trace_id: TraceId,
-    /// Itself.
+    /// The span's id.
     pub span_id: SpanId,
-    /// The span it ran within; none: the root of its trace.
+    /// The parent span; `None` for the root of a trace.
     pub parent_id: Option<SpanId>,
-    /// What ran. Whoever traced it chose the name: untrusted text.
+    /// The name of the operation: untrusted text, chosen by whatever produced the trace.
     pub name: String,
-    /// What kind of thing that is.
+    /// The kind of operation.
     pub kind: SpanKind,
-    /// How it ended.
+    /// The status at the end of the span.
     pub status: SpanStatus,
-    /// What was said of that.
+    /// The message of the status.
     pub status_message: String,
-    /// When it began.
+    /// The start time.
     pub start: Timestamp,
-    /// When it ended.
+    /// The end time.
     pub end: Timestamp,
-    /// What is known of it, by flat dotted keys.
+    /// The attributes, by flat dotted keys.
     pub attributes: BTreeMap<String, Value>,
-    /// What happened within.
+    /// The events within the span.
     pub events: Vec<SpanEvent>,
 }
 
 impl Span {
-    /// A root of kind CHAIN and status OK, without attributes.
+    /// Creates a root span of kind CHAIN and status OK, without attributes.
     #[must_use]
     pub fn new(trace_id: TraceId, span_id: SpanId, name: impl Into<String>, start: Timestamp, end: Timestamp) -> Self {
         Self {
@@ -72,21 +72,21 @@ impl Span {
         }
     }
 
-    /// The span it ran within.
+    /// Sets the parent span.
     #[must_use]
     pub fn with_parent(mut self, parent: Option<SpanId>) -> Self {
         self.parent_id = parent;
         self
     }
 
-    /// What kind it is.
+    /// Sets the kind.
     #[must_use]
     pub fn with_kind(mut self, kind: SpanKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// How it ended.
+    /// Sets the status and its message.
     #[must_use]
     pub fn with_status(mut self, status: SpanStatus, message: impl Into<String>) -> Self {
         self.status = status;
@@ -94,14 +94,14 @@ impl Span {
         self
     }
 
-    /// One more attribute.
+    /// Adds an attribute.
     #[must_use]
     pub fn with_attribute(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.attributes.insert(key.into(), value.into());
         self
     }
 
-    /// One more event.
+    /// Adds an event.
     #[must_use]
     pub fn with_event(mut self, event: SpanEvent) -> Self {
         self.events.push(event);
@@ -109,72 +109,72 @@ impl Span {
     }
 }
 
-/// Where to go on reading: what a page said, and valid for the same query alone.
+/// An opaque position in a listing, valid only for the query that returned it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Continuation(String);
 
 impl Continuation {
-    /// From a store.
+    /// Wraps a token; for implementations.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The store's own text.
+    /// Returns the token.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Spans, and where to go on.
+/// One page of spans.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct SpanPage {
-    /// Oldest first.
+    /// The spans, oldest first.
     pub spans: Vec<Span>,
-    /// Where to go on; none: this was the end.
+    /// The position of the next page; `None` at the end.
     pub next: Option<Continuation>,
 }
 
 impl SpanPage {
-    /// From a store.
+    /// Creates a page; for implementations.
     #[must_use]
     pub fn new(spans: Vec<Span>, next: Option<Continuation>) -> Self {
         Self { spans, next }
     }
 }
 
-/// Which spans of one project, oldest first.
+/// A query for spans of one project, answered oldest first.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SpanQuery {
-    /// Where.
+    /// The project to read.
     pub project: ProjectName,
-    /// Only spans that began within it.
+    /// The window in which spans must start.
     pub window: Option<TimeWindow>,
-    /// Only spans without a parent: one of each trace.
+    /// Whether to return root spans only.
     pub roots_only: bool,
-    /// Only spans of one of these names; empty: of any.
+    /// The names to accept; empty accepts any.
     pub names: Vec<String>,
-    /// Only spans of one of these kinds; empty: of any.
+    /// The kinds to accept; empty accepts any.
     pub kinds: Vec<SpanKind>,
-    /// Only spans that ended in one of these ways; empty: in any.
+    /// The statuses to accept; empty accepts any.
     pub statuses: Vec<SpanStatus>,
-    /// Only spans with every one of these attributes.
+    /// The attributes that a span must have, all of them.
     pub attributes: Vec<(String, Value)>,
-    /// Only spans of one of these traces; empty: of any.
+    /// The traces to accept; empty accepts any.
     pub traces: Vec<TraceId>,
-    /// Only these spans; empty: any.
+    /// The span ids to accept; empty accepts any.
     pub spans: Vec<SpanId>,
-    /// Spans of a page (default 100, 1 to 1000).
+    /// The largest number of spans in a page (default 100; from 1 to 1,000).
     pub page_size: usize,
-    /// Where to go on.
+    /// The position to continue from; `None` for the first page.
     pub continuation: Option<Continuation>,
 }
 
 impl SpanQuery {
-    /// All spans of a project.
+    /// Creates a query for all spans of a project.
     #[must_use]
     pub fn new(project: ProjectName) -> Self {
         Self {
@@ -192,77 +192,77 @@ impl SpanQuery {
         }
     }
 
-    /// Only spans that began within it.
+    /// Sets the window in which spans must start.
     #[must_use]
     pub fn with_window(mut self, window: Option<TimeWindow>) -> Self {
         self.window = window;
         self
     }
 
-    /// Only roots.
+    /// Restricts the query to root spans.
     #[must_use]
     pub fn with_roots_only(mut self) -> Self {
         self.roots_only = true;
         self
     }
 
-    /// One more name to accept.
+    /// Adds a name to accept.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
         self
     }
 
-    /// One more kind to accept.
+    /// Adds a kind to accept.
     #[must_use]
     pub fn with_kind(mut self, kind: SpanKind) -> Self {
         self.kinds.push(kind);
         self
     }
 
-    /// One more status to accept.
+    /// Adds a status to accept.
     #[must_use]
     pub fn with_status(mut self, status: SpanStatus) -> Self {
         self.statuses.push(status);
         self
     }
 
-    /// One more attribute to demand.
+    /// Adds a required attribute.
     #[must_use]
     pub fn with_attribute(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.attributes.push((key.into(), value.into()));
         self
     }
 
-    /// One more trace to accept.
+    /// Adds a trace to accept.
     #[must_use]
     pub fn with_trace(mut self, trace: TraceId) -> Self {
         self.traces.push(trace);
         self
     }
 
-    /// More spans to accept.
+    /// Adds spans to accept.
     #[must_use]
     pub fn with_spans(mut self, spans: impl IntoIterator<Item = SpanId>) -> Self {
         self.spans.extend(spans);
         self
     }
 
-    /// Spans of a page.
+    /// Sets the page size.
     #[must_use]
     pub fn with_page_size(mut self, page_size: usize) -> Self {
         self.page_size = page_size;
         self
     }
 
-    /// Where to go on.
+    /// Sets the position to continue from.
     #[must_use]
     pub fn with_continuation(mut self, continuation: Option<Continuation>) -> Self {
         self.continuation = continuation;
         self
     }
 
-    /// What every implementation refuses alike.
+    /// Validates the query. Every implementation calls this first.
     ///
     /// # Errors
     /// `InvalidInput` for a page size outside 1 to 1000, too many ids, or an attribute key that is empty or has a `:`.

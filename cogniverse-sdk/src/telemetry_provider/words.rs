@@ -1,4 +1,4 @@
-//! The closed lists of words that traces are described by.
+//! Closed vocabularies of traces: span kinds, statuses and annotators.
 
 macro_rules! word_enum {
     ($(#[$meta:meta])* $name:ident, else $unknown:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
@@ -10,13 +10,13 @@ macro_rules! word_enum {
         }
 
         impl $name {
-            /// The word on the wire.
+            /// Returns the wire form.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
 
-            /// Of a word on the wire; one that is not known is the variant for that.
+            /// Parses the wire form; an unknown word becomes the fallback variant.
             #[must_use]
             pub fn from_wire(word: &str) -> Self {
                 match word { $($word => Self::$variant,)* _ => Self::$unknown }
@@ -26,55 +26,55 @@ macro_rules! word_enum {
 }
 
 word_enum! {
-    /// What a span did, in the words of OpenInference.
+    /// The kind of a span, as defined by OpenInference.
     SpanKind, else Unknown {
-        /// A step of glue.
+        /// A step that links other steps.
         Chain = "CHAIN",
         /// A call of a language model.
         Llm = "LLM",
-        /// A tool.
+        /// A tool call.
         Tool = "TOOL",
-        /// A search.
+        /// A retrieval.
         Retriever = "RETRIEVER",
-        /// An encoder.
+        /// An embedding.
         Embedding = "EMBEDDING",
-        /// An agent's turn.
+        /// A turn of an agent.
         Agent = "AGENT",
-        /// A second ranking.
+        /// A reranking.
         Reranker = "RERANKER",
         /// A check of input or output.
         Guardrail = "GUARDRAIL",
         /// An evaluation.
         Evaluator = "EVALUATOR",
-        /// A prompt was made.
+        /// The rendering of a prompt.
         Prompt = "PROMPT",
         /// A decision.
         Decision = "DECISION",
-        /// Not said.
+        /// An unknown or unset kind.
         Unknown = "UNKNOWN",
     }
 }
 
 word_enum! {
-    /// How a span ended.
+    /// The status of a finished span.
     SpanStatus, else Unset {
-        /// Well.
+        /// The operation succeeded.
         Ok = "OK",
-        /// In an error.
+        /// The operation failed.
         Error = "ERROR",
-        /// Nobody said; by OpenTelemetry's rule that is no error.
+        /// No status was set, which OpenTelemetry does not count as an error.
         Unset = "UNSET",
     }
 }
 
 word_enum! {
-    /// Who judged.
+    /// The kind of annotator.
     AnnotatorKind, else Code {
-        /// A person.
+        /// A human.
         Human = "HUMAN",
-        /// A model.
+        /// A language model.
         Llm = "LLM",
-        /// A rule.
+        /// Code, such as a rule.
         Code = "CODE",
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use cogniverse_sdk::{BaseSchema, TenantId, TenantSchema};
 use std::sync::Arc;
 
-const SCHEMA: &str = include_str!("../../../configs/schemas/video_colpali_smol500_mv_frame_schema.json");
+const SCHEMA: &str = include_str!("../../../cogniverse-core/schemas/video_colpali_smol500_mv_frame_schema.json");
 
 /// The base schema, and whose it is.
 pub(crate) fn schema() -> Result<(Arc<BaseSchema>, TenantSchema)> {

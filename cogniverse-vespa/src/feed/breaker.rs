@@ -1,4 +1,4 @@
-//! Stops hammering a Vespa that is not there.
+//! A circuit breaker for an unreachable Vespa.
 
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};

@@ -1,25 +1,27 @@
-//! One feed operation: checked, written as a request, sent, and its answer understood.
+//! Feed operations: validation, request, sending and outcome.
 
 use super::{
     breaker::{Breaker, Gate},
     gzip::Gzip,
 };
 use crate::{
-    client::{Answer, VespaClient, jittered},
+    client::{Answer, VespaClient, jittered, with_json},
     condition::{Language, condition},
     config::VespaConfig,
     document_json::{put_body, update_body},
     document_path::{check_id, escape, type_path},
-    error::{self, Call},
 };
-use bytes::Bytes;
 use cogniverse_core::schemas::Schema;
+use cogniverse_http::{
+    Method, Repeat, Request,
+    header::{CONTENT_ENCODING, HeaderValue},
+    is_unsent,
+};
 use cogniverse_sdk::{
-    Document, DocumentId, DocumentOutcome, Error, ErrorKind, Filter, Result, Retry, TenantSchema,
-    document_store::DocumentUpdate,
+    Document, DocumentId, DocumentOutcome, Error, ErrorCode, ErrorKind, Filter, Result, Retry, TenantSchema,
+    deadline_in, document_store::DocumentUpdate,
 };
 use parking_lot::Mutex;
-use reqwest::{Method, header::CONTENT_ENCODING};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -32,50 +34,51 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What to do with one document.
+/// A feed operation on one document.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FeedOperation {
-    /// Store it in place of one of the same id.
+    /// Stores a document, replacing one of the same id.
     Put(Document, Option<Condition>),
-    /// Change some fields; a document that does not exist is refused, not made.
+    /// Updates some fields; an update of a document that does not exist is refused and creates nothing.
     Update(DocumentUpdate, Option<Condition>),
-    /// Remove it; an id that does not exist is refused as `NotFound` where a condition is given, else no error.
+    /// Removes a document; an id that does not exist is refused as `NotFound` where a condition is given, and
+    /// otherwise accepted.
     Remove(DocumentId, Option<Condition>),
 }
 
-/// What must be true of the stored document, decided by Vespa in the same step as the write.
+/// A precondition on the stored document, which Vespa checks atomically with the write.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Condition {
-    /// There is none of this id.
+    /// No document has the id.
     Absent,
-    /// There is one.
+    /// The document exists.
     Present,
-    /// There is one, and it meets the filter.
+    /// The document exists and matches the filter.
     Matches(Filter),
 }
 
 impl FeedOperation {
-    /// Stores a document.
+    /// Creates an operation that stores a document.
     #[must_use]
     pub fn put(document: Document) -> Self {
         Self::Put(document, None)
     }
 
-    /// Changes some fields of a document.
+    /// Creates an operation that updates a document.
     #[must_use]
     pub fn update(update: DocumentUpdate) -> Self {
         Self::Update(update, None)
     }
 
-    /// Removes a document.
+    /// Creates an operation that removes a document.
     #[must_use]
     pub fn remove(id: DocumentId) -> Self {
         Self::Remove(id, None)
     }
 
-    /// Only where the condition holds.
+    /// Sets the precondition.
     #[must_use]
     pub fn when(mut self, condition: Condition) -> Self {
         match &mut self {
@@ -84,7 +87,7 @@ impl FeedOperation {
         self
     }
 
-    /// The document's id.
+    /// Returns the document's id.
     #[must_use]
     pub fn id(&self) -> &DocumentId {
         match self {
@@ -99,10 +102,8 @@ impl FeedOperation {
 #[derive(Debug)]
 pub(crate) struct Ready {
     id: DocumentId,
-    method: Method,
-    path: String,
-    body: Bytes,
-    gzip: bool,
+    request: Request,
+    is_update: bool,
     conditional: bool,
 }
 
@@ -114,6 +115,8 @@ pub(crate) struct Sender {
     name: TenantSchema,
     schema: Arc<Schema>,
     gzip: Mutex<Gzip>,
+    /// Until when operations wait while Vespa is overloaded; none without limit.
+    patience: Option<Instant>,
 }
 
 impl Sender {
@@ -123,7 +126,13 @@ impl Sender {
         name: TenantSchema,
         schema: Arc<Schema>,
     ) -> Self {
-        Self { client, breaker, name, schema, gzip: Mutex::default() }
+        Self { client, breaker, name, schema, gzip: Mutex::default(), patience: None }
+    }
+
+    /// Waits for an overloaded Vespa no longer than so, from now on and over all operations.
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(deadline_in(patience));
+        self
     }
 
     pub(crate) fn config(&self) -> &VespaConfig {
@@ -166,7 +175,15 @@ impl Sender {
         }
         let gzip = body.len() > config.gzip_above;
         let body = if gzip { self.gzip.lock().compress(&body)? } else { body };
-        Ok(Ready { id, method, path, body: body.into(), gzip, conditional: condition.is_some() })
+        let is_update = method == Method::PUT;
+        let mut request = self.client.document(method, &path)?.with_repeat(Repeat::Never);
+        if !body.is_empty() {
+            request = with_json(request, body.into());
+        }
+        if gzip {
+            request = request.with_header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Ok(Ready { id, request, is_update, conditional: condition.is_some() })
     }
 
     fn condition(&self, wanted: &Condition) -> Result<String> {
@@ -186,6 +203,7 @@ impl Sender {
         let (mut failures, mut pushed_back, mut pause) = (0, false, FIRST_PAUSE);
         // Whether an earlier try may have been carried out, its answer lost.
         let mut carried_out = false;
+        let begun = Instant::now();
         loop {
             match self.breaker.gate(Instant::now()) {
                 Gate::Open => {}
@@ -194,8 +212,8 @@ impl Sender {
                     continue;
                 }
                 Gate::Doomed => {
-                    let error = Error::new(
-                        ErrorKind::Unavailable,
+                    let error = Error::of(
+                        ErrorCode::BackendUnavailable,
                         "Vespa has not answered for a minute; feed this document again when it does",
                     )
                     .with_retry(Retry::Exhausted);
@@ -203,14 +221,22 @@ impl Sender {
                 }
             }
             let error = match self.once(&ready).await {
-                Ok(answer) if answer.status.as_u16() == 429 => {
+                Ok(answer) if answer.status().as_u16() == 429 => {
                     pushed_back = true;
+                    if self.patience.is_some_and(|until| Instant::now() + pause > until) {
+                        let error = answer.error().with_context("document", &ready.id);
+                        let error = error.with_context("waited_seconds", begun.elapsed().as_secs());
+                        return match carried_out {
+                            true => (DocumentOutcome::unknown(ready.id, error), true),
+                            false => (DocumentOutcome::refused(ready.id, error), true),
+                        };
+                    }
                     tokio::time::sleep(jittered(pause)).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                     continue;
                 }
-                Ok(answer) if answer.status.as_u16() == 503 => answer.error(Call::Document),
-                Ok(answer) if answer.status.as_u16() == 412 && carried_out => {
+                Ok(answer) if answer.status().as_u16() == 503 => answer.error(),
+                Ok(answer) if answer.status().as_u16() == 412 && carried_out => {
                     self.breaker.succeeded();
                     let what = "an answer was lost on the way, and the condition does not hold now: the operation itself, or another writer, may have seen to that; read the document";
                     let error = Error::new(ErrorKind::Unavailable, what).with_context("document", &ready.id);
@@ -221,7 +247,7 @@ impl Sender {
                     return (self.outcome(ready, &answer), pushed_back);
                 }
                 Err(error) => {
-                    carried_out |= !error::never_arrived(&error);
+                    carried_out |= !is_unsent(&error);
                     error
                 }
             };
@@ -239,11 +265,7 @@ impl Sender {
     async fn once(&self, ready: &Ready) -> Result<Answer> {
         // Past Vespa's own timeout the answer is lost, and the connection with it.
         let patience = self.client.config.timeout + Duration::from_secs(5);
-        let mut request = self.client.feed(ready.method.clone(), &ready.path)?.timeout(patience);
-        if ready.gzip {
-            request = request.header(CONTENT_ENCODING, "gzip");
-        }
-        VespaClient::send_once(request.body(ready.body.clone())).await
+        self.client.feed_once(&ready.request, patience).await
     }
 
     fn outcome(&self, ready: Ready, answer: &Answer) -> DocumentOutcome {
@@ -251,8 +273,7 @@ impl Sender {
         let with = |error: Error| error.with_context("document", &id).with_context("schema", &self.name);
         if answer.is_success() {
             let ignored = ["x-vespa-ignored-fields", "x-vespa-ignored-operation"];
-            let ignored =
-                ignored.into_iter().find(|name| answer.headers.get(*name).is_some_and(|value| value == "true"));
+            let ignored = ignored.into_iter().find(|name| answer.header(name) == "true");
             let Some(ignored) = ignored else { return DocumentOutcome::stored(id) };
             let what = if ignored.ends_with("fields") {
                 "Vespa stored the document without fields that its schema lacks; deploy the schema again and feed the document again"
@@ -262,12 +283,12 @@ impl Sender {
             let error = with(Error::new(ErrorKind::FailedPrecondition, what));
             return DocumentOutcome::refused(id, error);
         }
-        let mut error = answer.error(Call::Document);
-        match answer.status.as_u16() {
+        let mut error = answer.error();
+        match answer.status().as_u16() {
             412 if ready.conditional => {
-                if ready.method == Method::PUT {
-                    error = Error::new(
-                        ErrorKind::NotFound,
+                if ready.is_update {
+                    error = Error::of(
+                        ErrorCode::DocumentUnknown,
                         format!("there is no document \"{id}\" to change, or its condition does not hold"),
                     );
                 }

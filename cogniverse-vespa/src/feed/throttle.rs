@@ -1,9 +1,9 @@
-//! How many operations are under way at once.
+//! Adaptive throttling of concurrent feed operations.
 //!
 //! More help until something is full; past that they only wait longer. So the number is chosen that gives the best
 //! `throughput * number^-0.3`, the exponent making a smaller number win where throughput hardly differs. Throughput is
 //! remembered per range of numbers, and the number wanders a little, so that a change on the other side is noticed. The idea
-//! and the exponent are those of Vespa's own clients (facts/vespa-wire.md §5).
+//! and the exponent are those of Vespa's own clients.
 
 use std::time::{Duration, Instant};
 

@@ -85,7 +85,7 @@ impl Container {
         });
         let ready = tokio::time::timeout(Duration::from_secs(180), ready).await;
         assert!(matches!(ready, Ok(Ok(Some(_)))), "Vespa's container did not start: {ready:?}");
-        self.config.url = format!("http://127.0.0.1:{port}");
+        self.config.url = format!("http://127.0.0.1:{port}").into();
         self.process = Some(process);
     }
 

@@ -1,4 +1,4 @@
-//! Which service runs which generation.
+//! Convergence: the generation that each service runs.
 
 use super::{
     ConfigServer,

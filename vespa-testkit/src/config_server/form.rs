@@ -70,7 +70,7 @@ fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// Where the parts are, without the line breaks around them.
+/// Returns the ranges of the parts, without the line breaks around them.
 fn parts(body: &[u8], delimiter: &[u8]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut start: Option<usize> = None;

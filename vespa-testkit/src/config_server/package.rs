@@ -54,7 +54,7 @@ fn unpack(kind: &str, packed: &Bytes) -> Outcome<Files> {
 #[derive(Debug)]
 struct Unpacked {
     files: Files,
-    /// How many bytes more there may be.
+    /// The number of bytes that may still be read.
     left: u64,
 }
 

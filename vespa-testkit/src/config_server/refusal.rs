@@ -1,4 +1,4 @@
-//! What the config server says no with.
+//! Error responses of the config server.
 
 use crate::message::Reply;
 use http::{Method, StatusCode};

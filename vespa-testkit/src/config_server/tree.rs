@@ -19,7 +19,7 @@ pub(crate) struct Tree {
     pub(crate) files: Files,
     /// Folders that were made on purpose, so that they may be empty.
     folders: BTreeSet<String>,
-    /// What was done to files since the session began.
+    /// The changes to files since the session began.
     marks: BTreeMap<String, &'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! What a package changes in the running one: refused, or with actions that an operator has to take.
+//! The changes of a package against the running one: refused, or with actions for an operator.
 
 use super::{
     package::{Cluster, Package},
@@ -104,7 +104,7 @@ fn service(cluster: &Cluster) -> Value {
     })
 }
 
-/// What takes effect when a content node starts again.
+/// Changes that take effect when a content node restarts.
 fn restarts(old: &Field, new: &Field) -> Vec<String> {
     let mut found = Vec::new();
     let mut flag = |old: bool, new: bool, what: &str| {
@@ -150,7 +150,7 @@ fn restarts(old: &Field, new: &Field) -> Vec<String> {
     found
 }
 
-/// What makes the stored words wrong.
+/// Changes that invalidate the stored index.
 fn reindexing(old: &Field, new: &Field) -> Option<String> {
     if old.data_type.tensor().is_some() {
         return None;

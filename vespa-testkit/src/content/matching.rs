@@ -1,4 +1,4 @@
-//! Which documents of a type a condition matches. Sets, not documents one by one: neighbours are looked for among those
+//! The documents of a type that a condition matches. Sets, not documents one by one: neighbours are looked for among those
 //! that the other parts of an `and` left.
 
 use super::{

@@ -1,7 +1,8 @@
-//! The sound of a video, as models of speech want it.
+//! Audio of videos, in the form that speech models expect.
 
-use super::{Speech, pieces::Piece};
-use crate::ingestion::{ffmpeg::Ffmpeg, pipeline::blocking};
+use super::pieces::Piece;
+use crate::ingestion::ffmpeg::Ffmpeg;
+use crate::worker::blocking;
 use cogniverse_sdk::{Error, ErrorKind, Result, TimeRange};
 use std::{
     ffi::OsString,
@@ -11,12 +12,12 @@ use std::{
 };
 use tempfile::{NamedTempFile, TempDir};
 
-/// Samples a second: what Whisper and its like work on.
+/// The sample rate of Whisper and similar models, in samples per second.
 const RATE: u32 = 16_000;
-/// Bytes of a sample.
+/// The size of a sample in bytes.
 const SAMPLE: u32 = 2;
 
-/// The sound of a video in a folder of its own, which goes when this is dropped: 16-bit samples of one channel, 115 MB an hour.
+/// The audio of a video in a temporary folder, removed on drop: 16-bit mono samples, 115 MB an hour.
 pub(super) struct Sound {
     folder: TempDir,
     samples: PathBuf,
@@ -25,14 +26,13 @@ pub(super) struct Sound {
 }
 
 impl Sound {
-    /// Takes the first sound of a video out of it, and notes where it is silent. What the container lets begin late is filled
-    /// up with silence, so that times are those of the video.
-    pub(super) async fn of(ffmpeg: &Ffmpeg, video: &Path, speech: &Speech) -> Result<Self> {
+    /// Extracts the first audio stream of a video and detects its silences. A late start is padded with silence, so
+    /// that times match the video's. What is quieter than `decibels` for `shortest` seconds is silence.
+    pub(super) async fn of(ffmpeg: &Ffmpeg, video: &Path, decibels: f64, shortest: f64) -> Result<Self> {
         let folder = TempDir::with_prefix("cogniverse-sound-").map_err(no_room)?;
         let samples = folder.path().join("samples");
         let filter = format!(
-            "aresample={RATE}:async=1:first_pts=0,aformat=channel_layouts=mono,silencedetect=noise={}dB:d={}",
-            speech.silence_decibels, speech.silence_seconds
+            "aresample={RATE}:async=1:first_pts=0,aformat=channel_layouts=mono,silencedetect=noise={decibels}dB:d={shortest}"
         );
         let mut arguments: Vec<OsString> =
             ["-nostats", "-map", "0:a:0", "-af", &filter, "-f", "s16le", "-c:a", "pcm_s16le"].map(Into::into).into();
@@ -45,7 +45,7 @@ impl Sound {
         Ok(Self { folder, samples, seconds, silences })
     }
 
-    /// A piece as a WAV file, which goes when it is dropped.
+    /// Writes a piece as a temporary WAV file, removed on drop.
     pub(super) async fn cut(&self, piece: &Piece) -> Result<NamedTempFile> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds from 0 to the end")]
         let (from, to) = ((piece.from * f64::from(RATE)) as u64, (piece.to * f64::from(RATE)) as u64);
@@ -84,7 +84,7 @@ fn no_room(e: std::io::Error) -> Error {
     .with_source(e)
 }
 
-/// What ffmpeg's `silencedetect` says; a silence without an end lasts to the end.
+/// Parses the output of ffmpeg's `silencedetect`; a silence without an end lasts to the end.
 fn silences(log: &str, seconds: f64) -> Vec<TimeRange> {
     let number = |line: &str, name: &str| -> Option<f64> {
         line.split_once(name)?.1.split_whitespace().next()?.trim_end_matches('|').parse().ok()

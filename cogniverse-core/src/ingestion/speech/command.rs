@@ -1,9 +1,9 @@
-//! Speech to text by a program of this machine.
+//! Transcription by a local program.
 
 use crate::transcript::Transcript;
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    Error, ErrorKind, Result, Retry,
+    Error, ErrorCode, ErrorKind, Result, Retry,
     transcriber::{TranscribeRequest, Transcriber, TranscriberInfo, Transcription},
 };
 use std::{
@@ -14,11 +14,12 @@ use std::{
 };
 use tokio::process::Command;
 
-/// A program that writes an `.srt`, `.vtt` or `.json` transcript, such as whisper.cpp's:
+/// A transcriber that runs a program which writes an `.srt`, `.vtt` or `.json` transcript, such as whisper.cpp:
 /// `whisper-cli -m model.bin -l {language} -f {audio} -osrt -of {out}`.
 ///
-/// `{audio}` stands for the WAV file; `{out}` for a name without ending in an empty folder, `{out_dir}` for that folder; `{language}`
-/// for the language, or `auto`. No shell is between: quotes keep blanks together, and nothing else has a meaning.
+/// `{audio}` is replaced by the WAV file, `{out}` by a path without extension in an empty folder, `{out_dir}` by that
+/// folder, and `{language}` by the language or `auto`. No shell is involved: quotes group words, and no other
+/// character is special.
 #[derive(Debug, Clone)]
 pub struct CommandTranscriber {
     info: TranscriberInfo,
@@ -27,10 +28,12 @@ pub struct CommandTranscriber {
 }
 
 impl CommandTranscriber {
-    /// The program of a line. The line is the model's name until another is given.
+    /// Parses a command line, which also serves as the model's name until [`CommandTranscriber::with_model`] sets
+    /// one.
     ///
     /// # Errors
-    /// `InvalidInput` for a line without a program, without `{audio}`, without a place for the answer, or with an open quote.
+    /// `InvalidInput` for a command line without a program, without `{audio}`, without a placeholder for the output,
+    /// or with an open quote.
     pub fn parse(line: &str) -> Result<Self> {
         let words = words(line)?;
         if words.is_empty() {
@@ -46,14 +49,14 @@ impl CommandTranscriber {
         Ok(Self { info, words, timeout: Duration::from_secs(3600) })
     }
 
-    /// The model's name: transcripts are kept by it.
+    /// Sets the model's name, which is part of the key of cached transcripts.
     #[must_use]
     pub fn with_model(mut self, name: impl Into<String>) -> Self {
         self.info.model = name.into();
         self
     }
 
-    /// How long one piece may take (default one hour).
+    /// Sets the timeout of one piece (default one hour).
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -74,12 +77,12 @@ impl CommandTranscriber {
         command.args(words).stdin(Stdio::null()).kill_on_drop(true);
         match tokio::time::timeout(self.timeout, command.output()).await {
             Ok(Ok(output)) if output.status.success() => Ok(output),
-            Ok(Ok(output)) => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("the transcriber {name} failed with {}: {}", output.status, last_line(&output.stderr)),
-            )),
-            Ok(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::new(
-                ErrorKind::FailedPrecondition,
+            Ok(Ok(output)) => {
+                Err(Error::new(ErrorKind::Unavailable, format!("the transcriber {name} failed with {}", output.status))
+                    .with_withheld(last_line(&output.stderr)))
+            }
+            Ok(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::of(
+                ErrorCode::TranscriberMissing,
                 format!("the transcriber {name} is not installed; install it, or name it by its whole path"),
             )
             .with_source(e)),
@@ -112,16 +115,14 @@ impl Transcriber for CommandTranscriber {
         })?;
         let output = self.run(request, folder.path()).await?;
         let Some(path) = written(folder.path()) else {
-            return Err(Error::unexpected(format!(
-                "the transcriber wrote no .srt, .vtt or .json to {{out}}: {}; check its arguments",
-                last_line(&output.stderr)
-            )));
+            let message = "the transcriber wrote no .srt, .vtt or .json to {out}; check its arguments";
+            return Err(Error::unexpected(message).with_withheld(last_line(&output.stderr)));
         };
         Ok(Transcription::from_parts(Transcript::read_parts(&path)?)?.with_language(request.language.clone()))
     }
 }
 
-/// The transcript in a folder: the first of the three kinds that is there.
+/// Returns the transcript in a folder, the first of the three kinds.
 fn written(folder: &Path) -> Option<PathBuf> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
@@ -131,7 +132,7 @@ fn written(folder: &Path) -> Option<PathBuf> {
         .find_map(|kind| files.iter().find(|file| file.extension().is_some_and(|ending| ending == *kind)).cloned())
 }
 
-/// A word with its places filled. What is filled in is not looked at again.
+/// Replaces the placeholders of a word, without expanding the replacements again.
 fn fill(word: &str, values: &[(&str, OsString)]) -> OsString {
     let mut filled = OsString::new();
     let mut rest = word;
@@ -146,7 +147,7 @@ fn fill(word: &str, values: &[(&str, OsString)]) -> OsString {
     filled
 }
 
-/// The words of a line: apart at blanks, except within quotes.
+/// Splits a command line at blanks outside quotes.
 fn words(line: &str) -> Result<Vec<String>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for letter in line.chars() {

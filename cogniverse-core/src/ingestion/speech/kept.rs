@@ -1,6 +1,6 @@
-//! Transcripts that were paid for once.
+//! The cache of transcripts.
 
-use crate::ingestion::pipeline::blocking;
+use crate::worker::blocking;
 use cogniverse_sdk::{Error, ErrorKind, Result, TenantId, transcriber::Transcription};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -9,14 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Transcripts in a folder: `<folder>/<tenant>/<SHA-256 of the video's content>.<key>.json`. No tenant reads another's, even of
-/// the same video; the key stands for model, language and settings. Files are written whole or not at all.
+/// A cache of transcripts in a folder: `<folder>/<tenant>/<SHA-256 of the video's content>.<key>.json`. Each tenant
+/// has its own, even for the same video; the key covers model, language and settings. Files are written atomically.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptTranscripts {
     folder: PathBuf,
 }
 
-/// A file, in the form that `.json` transcripts beside videos have.
+/// The format of a file, which matches `.json` transcripts beside videos.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     language: Option<String>,
@@ -31,19 +31,19 @@ struct StoredCue {
 }
 
 impl KeptTranscripts {
-    /// Those of a folder, which need not be there yet.
+    /// Creates a cache in a folder, which need not exist yet.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// Where a tenant's lie.
+    /// Returns the folder of a tenant's transcripts.
     #[must_use]
     pub fn folder_of(&self, tenant: &TenantId) -> PathBuf {
         self.folder.join(tenant.file_name())
     }
 
-    /// Removes all of a tenant's; true where there were any. Part of erasing a tenant.
+    /// Removes all transcripts of a tenant and returns whether there were any. Part of erasing a tenant.
     ///
     /// # Errors
     /// `Unavailable` where the folder cannot be removed.
@@ -57,11 +57,33 @@ impl KeptTranscripts {
         .await
     }
 
+    /// Returns the number of a tenant's files and their size in bytes.
+    ///
+    /// # Errors
+    /// `Unavailable` where the folder cannot be read.
+    pub async fn size_of(&self, tenant: &TenantId) -> Result<(u64, u64)> {
+        let folder = self.folder_of(tenant);
+        blocking(move || {
+            let sum = || -> std::io::Result<(u64, u64)> {
+                let (mut files, mut bytes) = (0, 0);
+                for entry in fs::read_dir(&folder)? {
+                    (files, bytes) = (files + 1, bytes + entry?.metadata()?.len());
+                }
+                Ok((files, bytes))
+            };
+            match sum() {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok((0, 0)),
+                sum => sum.map_err(|e| unusable(&folder, e)),
+            }
+        })
+        .await
+    }
+
     fn path(&self, tenant: &TenantId, digest: &str, key: &str) -> PathBuf {
         self.folder_of(tenant).join(format!("{digest}.{key}.json"))
     }
 
-    /// The transcript of a video, if it is kept. A file that says something else counts as none: it is made anew.
+    /// Returns the cached transcript of a video. A damaged file counts as absent and is replaced.
     pub(super) async fn read(&self, tenant: &TenantId, digest: &str, key: &str) -> Result<Option<Transcription>> {
         let path = self.path(tenant, digest, key);
         blocking(move || {
@@ -75,7 +97,7 @@ impl KeptTranscripts {
                 Some(Transcription::from_parts(parts).ok()?.with_language(stored.language))
             });
             if read.is_none() {
-                tracing::warn!("the kept transcript {} cannot be read and is made anew", path.display());
+                tracing::warn!("the kept transcript {} cannot be read and is replaced", path.display());
             }
             Ok(read)
         })
@@ -103,7 +125,7 @@ impl KeptTranscripts {
     }
 }
 
-/// Writes beside the file and moves it there, so that nobody ever reads half of it.
+/// Writes a temporary file and renames it, so that no reader sees a partial file.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;

@@ -1,16 +1,16 @@
-//! Which stretches of sound are sent, and where their words belong.
+//! Division of audio into pieces to transcribe.
 
 use cogniverse_sdk::{Cue, TimeRange};
 
-/// Seconds left around a sound, so that no word loses its first or last letter.
+/// The margin around a sound in seconds, so that no word is clipped.
 const AROUND: f64 = 0.3;
-/// Sounds nearer to each other than so many seconds go together, if they fit into one piece.
+/// The gap in seconds below which sounds share a piece if they fit.
 const NEAR: f64 = 5.0;
-/// Seconds that two pieces of one long sound share, unless that is more than a quarter of a piece.
+/// The overlap in seconds of consecutive pieces of one long sound, at most a quarter of a piece.
 const SHARED: f64 = 10.0;
 
-/// A stretch that is sent, and the stretch within it whose words count: where one long sound is cut, pieces share some
-/// seconds, and each gives the words of its own side of the middle.
+/// A range of audio to transcribe, and the range within it whose words count: overlapping pieces of a long sound each
+/// contribute the words on their side of the overlap's middle.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Piece {
     pub(super) from: f64,
@@ -28,8 +28,8 @@ impl Piece {
         self.to - self.from
     }
 
-    /// What was heard in the piece, as (start, end, words) of the whole. The words of a cue share its time evenly, as in
-    /// [`crate::transcript::Transcript::text_within`].
+    /// Maps the cues of the piece to (start, end, words) of the whole. The words of a cue share its time evenly, as
+    /// in [`crate::transcript::Transcript::text_within`].
     pub(super) fn place(&self, cues: &[Cue]) -> Vec<(f64, f64, String)> {
         let mut placed = Vec::with_capacity(cues.len());
         for cue in cues {
@@ -51,8 +51,8 @@ impl Piece {
     }
 }
 
-/// The pieces of a sound of so many seconds: what is not silence, near sounds together, none longer than `longest`. A sound
-/// that is longer is cut into pieces that share some seconds.
+/// Plans the pieces of audio of a length in seconds: the non-silent ranges, with close sounds joined, each at most
+/// `longest`. A longer sound is divided into overlapping pieces.
 pub(super) fn plan(seconds: f64, silences: &[TimeRange], longest: f64) -> Vec<Piece> {
     let mut sounds: Vec<(f64, f64)> = Vec::new();
     let mut from = 0.0f64;

@@ -1,26 +1,26 @@
-//! From SQLite's errors into ours: one total function.
+//! Conversion of SQLite's errors.
 
-use cogniverse_sdk::{Error, ErrorKind, Retry};
-use rusqlite::ErrorCode;
+use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Retry};
+use rusqlite::ErrorCode as Sqlite;
 use std::path::Path;
 use std::time::Duration;
 
-/// What can go wrong in a call on the file.
+/// A failure of a call on the file.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// SQLite says no.
+    /// An error of SQLite.
     Sqlite(rusqlite::Error),
-    /// The folder of the file cannot be made.
+    /// The folder of the file cannot be created.
     Folder(std::io::Error),
     /// Other calls of this process held the connection for too long.
     Queue,
-    /// A rule of ours says no.
+    /// A refusal by the rules of the store.
     Refused(Error),
-    /// The file is SQLite's and not ours.
+    /// The file is a SQLite database of another application.
     Foreign(&'static str),
     /// A newer release wrote the file.
-    Newer(i64),
-    /// A row does not say what it must.
+    Newer { found: i64, known: i64 },
+    /// A row has unexpected content.
     Row(String, Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -40,9 +40,9 @@ const BACKOFF: Retry = Retry::After(Some(Duration::from_millis(100)));
 const RESTORE: &str = "restore the file from a backup, or import an export into a new one";
 
 impl Failure {
-    /// Whether another connection holds what this one needs.
+    /// Returns whether another connection holds a lock that this one needs.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Sqlite(e) if matches!(e.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)))
+        matches!(self, Self::Sqlite(e) if matches!(e.sqlite_error_code(), Some(Sqlite::DatabaseBusy | Sqlite::DatabaseLocked)))
     }
 
     pub(super) fn into_error(self, path: &Path) -> Error {
@@ -56,15 +56,14 @@ impl Failure {
             }
             Self::Queue => {
                 let message = format!("config store {file} is busy with other calls of this process; try again");
-                Error::new(ErrorKind::Unavailable, message).with_retry(BACKOFF)
+                Error::of(ErrorCode::StorageBusy, message).with_retry(BACKOFF)
             }
             Self::Refused(error) => error,
             Self::Foreign(why) => corrupt(format!("{file} is not a cogniverse config store: {why}; give another path")),
-            Self::Newer(found) => Error::new(
-                ErrorKind::FailedPrecondition,
+            Self::Newer { found, known } => Error::of(
+                ErrorCode::StorageFormatNewer,
                 format!(
-                    "config store {file} has format {found} and this release knows up to {}; upgrade cogniverse",
-                    super::format::FORMAT
+                    "config store {file} has format {found} and this release knows up to {known}; upgrade cogniverse"
                 ),
             ),
             Self::Row(what, source) => {
@@ -95,26 +94,28 @@ fn classify(error: &rusqlite::Error, path: &Path) -> Error {
         _ => return Error::unexpected(format!("config store {file} was used in a way that SQLite refuses")),
     };
     match code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
-            unavailable("another process is writing; try again").with_retry(BACKOFF)
+        Sqlite::DatabaseBusy | Sqlite::DatabaseLocked | Sqlite::FileLockingProtocolFailed => {
+            unavailable("another process is writing; try again").with_code(ErrorCode::StorageBusy).with_retry(BACKOFF)
         }
-        ErrorCode::SchemaChanged | ErrorCode::OperationInterrupted | ErrorCode::OperationAborted => {
+        Sqlite::SchemaChanged | Sqlite::OperationInterrupted | Sqlite::OperationAborted => {
             unavailable("the call was interrupted; try again").with_retry(BACKOFF)
         }
-        ErrorCode::DiskFull => unavailable("the disk is full; free some space"),
-        ErrorCode::ReadOnly => unavailable("it cannot be written; check the permissions of the file and its folder"),
-        ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => {
+        Sqlite::DiskFull => unavailable("the disk is full; free some space").with_code(ErrorCode::DiskFull),
+        Sqlite::ReadOnly => unavailable("it cannot be written; check the permissions of the file and its folder")
+            .with_code(ErrorCode::StorageNotWritable),
+        Sqlite::CannotOpen | Sqlite::PermissionDenied | Sqlite::AuthorizationForStatementDenied => {
             unavailable("it cannot be opened; check that the path is a file and its permissions")
+                .with_code(ErrorCode::StorageNotWritable)
         }
-        ErrorCode::SystemIoFailure | ErrorCode::NoLargeFileSupport => unavailable("the disk cannot be read or written"),
-        ErrorCode::OutOfMemory => unavailable("memory is used up"),
-        ErrorCode::NotADatabase => corrupt(format!("{file} is not a config store; give another path, or {RESTORE}")),
-        ErrorCode::DatabaseCorrupt | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => {
+        Sqlite::SystemIoFailure | Sqlite::NoLargeFileSupport => unavailable("the disk cannot be read or written"),
+        Sqlite::OutOfMemory => unavailable("memory is used up"),
+        Sqlite::NotADatabase => corrupt(format!("{file} is not a config store; give another path, or {RESTORE}")),
+        Sqlite::DatabaseCorrupt | Sqlite::ConstraintViolation | Sqlite::TypeMismatch => {
             corrupt(format!("config store {file} is damaged; {RESTORE}"))
         }
         // Our statements are constants: where one is refused, the tables are not the ones this release made.
-        ErrorCode::Unknown => corrupt(format!("config store {file} lacks its tables; {RESTORE}")),
-        ErrorCode::TooBig => Error::invalid("a configuration value is larger than SQLite can hold; make it smaller"),
+        Sqlite::Unknown => corrupt(format!("config store {file} lacks its tables; {RESTORE}")),
+        Sqlite::TooBig => Error::invalid("a configuration value is larger than SQLite can hold; make it smaller"),
         _ => Error::unexpected(format!("config store {file} was used in a way that SQLite refuses")),
     }
 }
@@ -126,21 +127,21 @@ mod tests {
 
     #[test]
     fn every_refusal_names_the_file_and_says_whether_to_try_again() {
-        for (code, kind, retry, words) in [
-            (ffi::SQLITE_BUSY, ErrorKind::Unavailable, true, "try again"),
-            (ffi::SQLITE_BUSY_SNAPSHOT, ErrorKind::Unavailable, true, "try again"),
-            (ffi::SQLITE_LOCKED, ErrorKind::Unavailable, true, "try again"),
-            (ffi::SQLITE_FULL, ErrorKind::Unavailable, false, "the disk is full"),
-            (ffi::SQLITE_READONLY, ErrorKind::Unavailable, false, "permissions"),
-            (ffi::SQLITE_CANTOPEN, ErrorKind::Unavailable, false, "permissions"),
-            (ffi::SQLITE_IOERR_READ, ErrorKind::Unavailable, false, "cannot be read or written"),
-            (ffi::SQLITE_CORRUPT, ErrorKind::Corrupt, false, "restore the file from a backup"),
-            (ffi::SQLITE_NOTADB, ErrorKind::Corrupt, false, "is not a config store"),
-            (ffi::SQLITE_ERROR, ErrorKind::Corrupt, false, "lacks its tables"),
+        for (sqlite, code, retry, words) in [
+            (ffi::SQLITE_BUSY, ErrorCode::StorageBusy, true, "try again"),
+            (ffi::SQLITE_BUSY_SNAPSHOT, ErrorCode::StorageBusy, true, "try again"),
+            (ffi::SQLITE_LOCKED, ErrorCode::StorageBusy, true, "try again"),
+            (ffi::SQLITE_FULL, ErrorCode::DiskFull, false, "the disk is full"),
+            (ffi::SQLITE_READONLY, ErrorCode::StorageNotWritable, false, "permissions"),
+            (ffi::SQLITE_CANTOPEN, ErrorCode::StorageNotWritable, false, "permissions"),
+            (ffi::SQLITE_IOERR_READ, ErrorCode::Unavailable, false, "cannot be read or written"),
+            (ffi::SQLITE_CORRUPT, ErrorCode::Corrupt, false, "restore the file from a backup"),
+            (ffi::SQLITE_NOTADB, ErrorCode::Corrupt, false, "is not a config store"),
+            (ffi::SQLITE_ERROR, ErrorCode::Corrupt, false, "lacks its tables"),
         ] {
-            let failure = Failure::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            let failure = Failure::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(sqlite), None));
             let error = failure.into_error(Path::new("/data/config.db"));
-            assert_eq!((error.kind(), error.is_retryable()), (kind, retry), "{error:?}");
+            assert_eq!((error.code(), error.is_retryable()), (code, retry), "{error:?}");
             assert!(error.to_string().contains("/data/config.db"), "{error}");
             assert!(error.to_string().contains(words), "{error}");
             assert!(std::error::Error::source(&error).is_some());

@@ -1,18 +1,19 @@
 //! Opening the file: connections, settings, and the tables of format 1.
 
-use super::BUSY_TIMEOUT;
 use super::error::Failure;
 use cogniverse_sdk::KeptFile;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What `PRAGMA user_version` says.
+/// The longest a call waits for another writer before it fails with `Unavailable`.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The value of `PRAGMA user_version`.
 pub(super) const FORMAT: i64 = 1;
-/// `cogn`, so that the database of another application is never taken for ours.
+/// The application id `cogn`, which tells our files from other applications' databases.
 const APPLICATION: i64 = 0x636f_676e;
 
-/// The owner is empty for the system: no tenant id is. A value is NULL where the version is a deletion.
+/// The owner is empty for the system, as no tenant id is empty. A value is NULL where the version is a deletion.
 const TABLES: &str = "
 CREATE TABLE config_versions (
     owner TEXT NOT NULL,
@@ -26,8 +27,16 @@ CREATE TABLE config_versions (
     PRIMARY KEY (owner, scope, service, key, version)
 ) STRICT, WITHOUT ROWID;";
 
-/// The writer and the reader, and which file they are of.
-pub(super) fn open(path: &Path) -> Result<(Connection, Connection, KeptFile), Failure> {
+/// The connections of a file, and its identity.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+    pub(super) watcher: Connection,
+    pub(super) kept: KeptFile,
+}
+
+/// Opens the connections, and records the file's identity.
+pub(super) fn open(path: &Path) -> Result<Opened, Failure> {
     if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
         let message = format!("the path {path:?} names no file; give one, or use InMemoryConfigStore");
         return Err(cogniverse_sdk::Error::invalid(message).into());
@@ -57,11 +66,30 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Connection, KeptFile), Fa
     let kept = KeptFile::made(path)?;
     // A configuration is written seldom and must not be lost: FULL, as NORMAL may lose the last commits with the power.
     writer.pragma_update(None, "synchronous", "FULL")?;
+    // What is deleted is overwritten: an erased tenant's texts must not stay in free pages.
+    writer.pragma_update(None, "secure_delete", true)?;
     let reader = connect(path, flags)?;
     reader.pragma_update(None, "query_only", true)?;
     // A file whose tables are gone must not look like an empty one (invariant 9).
     reader.prepare("SELECT owner, scope, service, key, version, value, origin, created_at FROM config_versions")?;
-    Ok((writer, reader, kept))
+    let watcher = connect(path, flags)?;
+    watcher.pragma_update(None, "query_only", true)?;
+    // Whatever the page size, its one page is all that it ever reads.
+    watcher.pragma_update(None, "cache_size", 1)?;
+    Ok(Opened { writer, reader, watcher, kept })
+}
+
+/// Returns a number that is another one once any other connection has committed to the file.
+pub(super) fn data_version(connection: &Connection) -> Result<u64, Failure> {
+    let mut statement = connection.prepare_cached("PRAGMA data_version")?;
+    let version: i64 = statement.query_row([], |row| row.get(0))?;
+    Ok(version.unsigned_abs())
+}
+
+/// Moves the log into the file and truncates it. Waits for readers and for other processes as long as any write does.
+pub(super) fn empty_log(connection: &Connection) -> Result<(), Failure> {
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy == 0 { Ok(()) } else { Err(Failure::Queue) }
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
@@ -70,7 +98,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
-/// Whether the tables are there; false where the file is new.
+/// Returns whether the tables exist; `false` for a new file.
 fn is_ours(connection: &Connection) -> Result<bool, Failure> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     match (number("user_version")?, number("application_id")?) {
@@ -79,13 +107,13 @@ fn is_ours(connection: &Connection) -> Result<bool, Failure> {
             if tables == 0 { Ok(false) } else { Err(Failure::Foreign("it holds tables of another application")) }
         }
         (FORMAT, APPLICATION) => Ok(true),
-        (newer, APPLICATION) if newer > FORMAT => Err(Failure::Newer(newer)),
+        (newer, APPLICATION) if newer > FORMAT => Err(Failure::Newer { found: newer, known: FORMAT }),
         _ => Err(Failure::Foreign("another application marked it as its own")),
     }
 }
 
-/// The mode is kept in the file. SQLite does not wait for its lock here, so that this does. A file system without
-/// shared memory stays in the older mode, which is as safe and lets readers wait for the writer.
+/// Enables WAL, which the file remembers. SQLite does not wait for its lock here, so this code does. A file system
+/// without shared memory stays in rollback-journal mode, which is as safe but makes readers wait for the writer.
 fn use_wal(connection: &Connection) -> Result<(), Failure> {
     let start = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Entries as rows. Every value is bound, never written into a statement (invariant 21).
+//! Entries as rows. Every value is a bound parameter, never part of a statement's text ([invariant 21](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#21)).
 
 use super::error::Failure;
 use cogniverse_sdk::config_store::cursor::Position;
@@ -8,7 +8,7 @@ use cogniverse_sdk::{TenantId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::de::DeserializeOwned;
 
-/// The columns of a row as they are stored.
+/// The columns of a row as stored.
 struct Stored {
     owner: String,
     scope: String,
@@ -27,7 +27,7 @@ fn owner_text(owner: &ConfigOwner) -> &str {
     }
 }
 
-/// SQLite counts to `i64::MAX`; no version is above it.
+/// Converts a version number, saturating: SQLite's integers end at `i64::MAX`, which no version exceeds.
 fn number(version: u64) -> i64 {
     i64::try_from(version).unwrap_or(i64::MAX)
 }
@@ -134,27 +134,69 @@ pub(super) fn history(
     query(connection, &sql, params![owner_text(&key.owner), key.scope.as_str(), key.service, key.key, before, limit])
 }
 
-/// Every version of a key, oldest first.
+/// Returns every version of a key, oldest first.
 pub(super) fn all(connection: &Connection, key: &ConfigKey) -> Result<Vec<ConfigEntry>, Failure> {
     let sql = format!("{COLUMNS_OF_KEY} ORDER BY version");
     query(connection, &sql, params![owner_text(&key.owner), key.scope.as_str(), key.service, key.key])
 }
 
+/// Lists the newest version of each value. The index leads from one key to the next, so that the time grows with the keys
+/// and not with their histories, or with what else the owner has.
 pub(super) fn list(
     connection: &Connection,
     list: &ListConfig,
     from: &Position,
     limit: usize,
 ) -> Result<Vec<ConfigEntry>, Failure> {
-    let sql = "SELECT owner, scope, service, key, version, value, origin, created_at FROM config_versions AS v
-        WHERE owner = ?1 AND (scope, service, key) > (?2, ?3, ?4)
-        AND (?5 IS NULL OR scope = ?5) AND (?6 IS NULL OR service = ?6) AND value IS NOT NULL
-        AND version = (SELECT max(n.version) FROM config_versions AS n
-            WHERE n.owner = v.owner AND n.scope = v.scope AND n.service = v.service AND n.key = v.key)
-        ORDER BY scope, service, key LIMIT ?7";
+    // All of one moment.
+    let moment = connection.unchecked_transaction()?;
+    let owner = owner_text(&list.owner);
     let scope = list.scope.map(ConfigScope::as_str);
-    let (owner, limit) = (owner_text(&list.owner), count(limit));
-    query(connection, sql, params![owner, from.scope, from.service, from.key, scope, list.service, limit])
+    let mut place = (from.scope.clone(), from.service.clone(), from.key.clone());
+    let mut may_be_here = false;
+    if let Some(scope) = scope {
+        let first = (scope.to_owned(), list.service.clone().unwrap_or_default(), String::new());
+        if place < first {
+            (place, may_be_here) = (first, true);
+        }
+    }
+    let mut entries = Vec::new();
+    while entries.len() < limit {
+        let Some(next) = next_key(&moment, owner, &place, may_be_here)? else { break };
+        (place, may_be_here) = (next, false);
+        let is_service = list.service.as_ref().is_none_or(|service| *service == place.1);
+        if scope.is_some_and(|scope| scope != place.0) || (scope.is_some() && !is_service) {
+            break;
+        }
+        if !is_service {
+            continue;
+        }
+        let sql = format!("{COLUMNS_OF_KEY} ORDER BY version DESC LIMIT 1");
+        let newest = query(&moment, &sql, params![owner, place.0, place.1, place.2])?;
+        entries.extend(newest.into_iter().filter(|entry| entry.value.is_some()));
+    }
+    Ok(entries)
+}
+
+type Place = (String, String, String);
+
+/// Returns the first key after a place, or at it where `may_be_here`.
+fn next_key(connection: &Connection, owner: &str, place: &Place, may_be_here: bool) -> Result<Option<Place>, Failure> {
+    let sql = match may_be_here {
+        true => {
+            "SELECT scope, service, key FROM config_versions
+            WHERE owner = ?1 AND (scope, service, key) >= (?2, ?3, ?4) ORDER BY scope, service, key LIMIT 1"
+        }
+        false => {
+            "SELECT scope, service, key FROM config_versions
+            WHERE owner = ?1 AND (scope, service, key) > (?2, ?3, ?4) ORDER BY scope, service, key LIMIT 1"
+        }
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row(params![owner, place.0, place.1, place.2], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+    });
+    Ok(found.optional()?)
 }
 
 pub(super) fn export(

@@ -1,4 +1,4 @@
-//! Cases of two stores: export from one, import into the other.
+//! Cases with two stores: exporting from one and importing into the other.
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
@@ -8,7 +8,7 @@ use crate::config_store::{ConfigEntry, ConfigOrigin, ConfigStore, Expected, PutC
 use serde_json::json;
 
 /// An export read page by page and imported elsewhere keeps numbers, values, origins, times and deletions.
-pub async fn import_keeps_versions(store: &dyn ConfigStore, other: &dyn ConfigStore) -> Outcome {
+pub async fn invariant_14_import_keeps_versions(store: &dyn ConfigStore, other: &dyn ConfigStore) -> Outcome {
     for n in 1..=7 {
         put(store, &key("acme", "a"), json!({ "n": n, "ratio": 0.1 * f64::from(n) })).await;
     }
@@ -52,7 +52,7 @@ pub async fn import_is_all_or_none(store: &dyn ConfigStore, other: &dyn ConfigSt
     Outcome::Ran
 }
 
-/// An import that is no history is refused, and does nothing.
+/// An import whose history has gaps is refused and changes nothing.
 pub async fn import_refuses_gaps(store: &dyn ConfigStore, other: &dyn ConfigStore) -> Outcome {
     for n in 1..=3 {
         put(store, &key("acme", "a"), json!(n)).await;

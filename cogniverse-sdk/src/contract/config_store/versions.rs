@@ -1,4 +1,4 @@
-//! Cases of one value: its versions, deletions and history.
+//! Cases with one value: its versions, deletions and history.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a contract suite asserts")]
 
@@ -24,7 +24,7 @@ pub async fn versions_count_from_one(store: &dyn ConfigStore) -> Outcome {
     Outcome::Ran
 }
 
-/// What does not exist is none, and no error.
+/// A key that does not exist reads as `None`, without an error.
 pub async fn unknown_is_none(store: &dyn ConfigStore) -> Outcome {
     let key = key("acme", "a");
     assert_eq!(store.get(&key, None).await.expect("get"), None);
@@ -110,7 +110,7 @@ pub async fn history_is_complete_over_pages(store: &dyn ConfigStore) -> Outcome 
     Outcome::Ran
 }
 
-/// Nothing is not a value: it would be read back as a deletion.
+/// JSON `null` is refused: it would be read back as a deletion.
 pub async fn nothing_is_not_a_value(store: &dyn ConfigStore) -> Outcome {
     let key = key("acme", "a");
     assert_eq!(kind(store.put(PutConfig::new(key.clone(), Value::Null)).await), ErrorKind::InvalidInput);
@@ -121,6 +121,27 @@ pub async fn nothing_is_not_a_value(store: &dyn ConfigStore) -> Outcome {
         let entry = put(store, &key, value.clone()).await;
         assert_eq!(entry.version, n as u64 + 1);
         assert_eq!(store.get(&key, None).await.expect("get"), Some(entry));
+    }
+    Outcome::Ran
+}
+
+/// Every kind of write changes the mark, and reads do not; or the store has none.
+pub async fn a_mark_is_another_after_every_write(store: &dyn ConfigStore) -> Outcome {
+    let Some(mut mark) = store.change_mark().await.expect("a mark") else {
+        return Outcome::Skipped("the store cannot tell cheaply whether it changed");
+    };
+    let key = key("acme", "a");
+    for write in 0..4 {
+        match write {
+            0 | 1 => drop(put(store, &key, json!(write)).await),
+            2 => drop(store.delete(&key, Expected::Any).await.expect("delete")),
+            _ => drop(store.erase_tenant(&tenant("acme")).await.expect("erase")),
+        }
+        let after = store.change_mark().await.expect("a mark").expect("a mark");
+        assert_ne!(after, mark, "after write {write}");
+        store.get(&key, None).await.expect("get");
+        assert_eq!(store.change_mark().await.expect("a mark"), Some(after), "a read is no change");
+        mark = after;
     }
     Outcome::Ran
 }
@@ -141,7 +162,7 @@ pub async fn invariant_13_one_winner_per_version(store: &dyn ConfigStore) -> Out
     Outcome::Ran
 }
 
-/// Adds one so many times, on a runtime of its own; returns the versions that it won.
+/// Increments a counter the given number of times, on its own runtime; returns the versions that it won.
 fn increments(store: &dyn ConfigStore, key: &ConfigKey, times: usize) -> Vec<u64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Whose is whose.
+//! Isolation of scopes and tenants.
 
 use super::{MemoryStores, Outcome, add, agent, get, new, texts, user};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// A call sees its scope alone; more only where any agent, user or session is said (invariant 1).
+/// A call sees its own scope only, and more only where it asks for any agent, user or session ([invariant 1](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#1)).
 pub async fn invariant_01_every_call_has_a_scope(stores: &MemoryStores) -> Outcome {
     let store = &*stores.acme;
     let alice = agent("video").of_user(user("alice"));
@@ -43,7 +43,7 @@ pub async fn invariant_01_every_call_has_a_scope(stores: &MemoryStores) -> Outco
     Outcome::Ran
 }
 
-/// An id of another agent, user, session or tenant is as unknown as one that never was (invariant 6).
+/// An id of another agent, user, session or tenant is reported like one that never existed ([invariant 6](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#6)).
 pub async fn invariant_06_ids_alone_reach_nothing(stores: &MemoryStores) -> Outcome {
     let owner = agent("video").of_user(user("alice"));
     let memory = add(&*stores.acme, &owner, "a secret of alice", 0).await;
@@ -69,7 +69,7 @@ pub async fn invariant_06_ids_alone_reach_nothing(stores: &MemoryStores) -> Outc
     Outcome::Ran
 }
 
-/// A cursor is of one tenant, one reach and one filter (invariant 8).
+/// A cursor is bound to one tenant, one reach and one filter ([invariant 8](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#8)).
 pub async fn invariant_08_cursors_stay_with_their_list(stores: &MemoryStores) -> Outcome {
     let scope = agent("video");
     for store in [&stores.acme, &stores.globex] {
@@ -86,7 +86,7 @@ pub async fn invariant_08_cursors_stay_with_their_list(stores: &MemoryStores) ->
         stores.acme.list(ListMemories::new(MemoryReach::everything()).after(cursor.clone())).await,
         stores.acme.list(list.clone().with_filter(filter).after(cursor.clone())).await,
         stores.acme.list(list.clone().with_expired().after(cursor.clone())).await,
-        stores.acme.list(list.clone().after(Some("no cursor".to_owned()))).await,
+        stores.acme.list(list.clone().after(Some(crate::PageCursor::from_text("no cursor")))).await,
     ];
     for refused in foreign {
         assert_eq!(refused.expect_err("refused").kind(), ErrorKind::InvalidInput);
@@ -95,7 +95,7 @@ pub async fn invariant_08_cursors_stay_with_their_list(stores: &MemoryStores) ->
     Outcome::Ran
 }
 
-/// Vectors of another length, without direction, and with what is no number are refused (invariant 17).
+/// Vectors of the wrong length, of length zero, or with NaN are refused ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).
 pub async fn invariant_17_vectors_are_checked(stores: &MemoryStores) -> Outcome {
     let (store, scope) = (&*stores.acme, agent("video"));
     let kept = add(store, &scope, "kept", 0).await;
@@ -115,7 +115,7 @@ pub async fn invariant_17_vectors_are_checked(stores: &MemoryStores) -> Outcome 
     Outcome::Ran
 }
 
-/// A clear takes what its reach contains, and leaves every other agent, user and tenant alone.
+/// A clear removes what its reach contains and leaves every other agent, user and tenant unchanged.
 pub async fn a_clear_takes_its_reach_alone(stores: &MemoryStores) -> Outcome {
     let store = &*stores.acme;
     for scope in [agent("video"), agent("video").of_user(user("alice")), agent("text")] {

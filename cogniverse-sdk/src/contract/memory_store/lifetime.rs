@@ -1,4 +1,4 @@
-//! Beginnings, ends, and both at once.
+//! Expiry, renewal, and clearing under concurrent writes.
 
 use super::{MemoryStores, Outcome, add, agent, get, new, texts, user};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Adding goes on while all is cleared: nothing is half there, and the figures agree with the list.
+/// Adds that run during a clear leave no partial memory, and the statistics agree with the list.
 pub async fn a_clear_during_adds(stores: &MemoryStores) -> Outcome {
     let (store, scope) = (Arc::clone(&stores.acme), agent("video"));
     let writer = {
@@ -32,7 +32,7 @@ pub async fn a_clear_during_adds(stores: &MemoryStores) -> Outcome {
     Outcome::Ran
 }
 
-/// A memory whose time is over is hidden, comes back where it is asked for, can be renewed, and is purged.
+/// An expired memory is hidden, is returned where expired ones are asked for, can be renewed, and is purged.
 pub async fn what_is_expired_is_not_there(stores: &MemoryStores) -> Outcome {
     let (store, scope) = (&*stores.acme, agent("video"));
     let now = crate::Clock::now(&*stores.clock);
@@ -76,7 +76,7 @@ pub async fn what_is_expired_is_not_there(stores: &MemoryStores) -> Outcome {
     Outcome::Ran
 }
 
-/// Figures count what the reach contains.
+/// Statistics count what the reach contains.
 pub async fn figures_are_those_of_the_reach(stores: &MemoryStores) -> Outcome {
     let store = &*stores.acme;
     let none = store.stats(&MemoryReach::everything()).await.expect("stats");

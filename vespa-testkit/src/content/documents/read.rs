@@ -1,4 +1,4 @@
-//! Which fields of a document are shown.
+//! The fields of a document that are returned.
 
 use crate::content::{Running, document_id::DocumentId, store::Stored, tensor::Form};
 use serde_json::{Map, Value};

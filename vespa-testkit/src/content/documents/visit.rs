@@ -64,7 +64,7 @@ pub(super) fn handle(
     Ok(Done::Json(members))
 }
 
-/// Where a streamed visit stands.
+/// The position of a streamed visit.
 fn progress(bucket: usize, end: usize) -> Value {
     if bucket >= end {
         return json!({"percentFinished": 100.0});

@@ -1,4 +1,4 @@
-//! What a schema says of itself must hold together: names that are used exist, and profiles know what they inherit.
+//! Consistency checks of schemas: names that are used exist, and profiles know what they inherit.
 
 use super::schema::{RankProfile, Schema};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! What a schema says.
+//! The content of a schema.
 
 use crate::content::{data_type::DataType, tensor::TensorType};
 use std::collections::BTreeMap;

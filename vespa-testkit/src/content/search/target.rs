@@ -1,4 +1,4 @@
-//! Which document types a search looks at, and whether its condition fits them.
+//! The document types that a search covers, and validation of its condition for them.
 
 use super::{Failure, request::SearchRequest};
 use crate::content::{

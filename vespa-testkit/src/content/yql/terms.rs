@@ -1,4 +1,4 @@
-//! What a field is compared with.
+//! The operands of comparisons.
 
 use super::{
     Bound, Item, Literal, Number,

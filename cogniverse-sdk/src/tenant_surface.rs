@@ -1,0 +1,125 @@
+//! The role of whatever keeps something of a tenant.
+
+use crate::{Result, TenantId, Timestamp};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The holdings of a surface for one tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Inventory {
+    /// The number of items, such as documents or configuration versions.
+    pub items: u64,
+    /// Their size in bytes; `None` where the surface cannot tell.
+    pub bytes: Option<u64>,
+}
+
+impl Inventory {
+    /// Creates an inventory of a known number of items and unknown size.
+    #[must_use]
+    pub fn of(items: u64) -> Self {
+        Self { items, bytes: None }
+    }
+
+    /// Sets the size.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: u64) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+}
+
+/// A part that an erasure keeps on purpose, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Retention {
+    /// The time after which it is gone; `None` where it stays.
+    pub until: Option<Timestamp>,
+    /// The part that is kept, and why.
+    pub reason: String,
+}
+
+impl Retention {
+    /// Creates a retention without an end.
+    #[must_use]
+    pub fn for_good(reason: impl Into<String>) -> Self {
+        Self { until: None, reason: reason.into() }
+    }
+
+    /// Creates a retention with an end.
+    #[must_use]
+    pub fn until(until: Timestamp, reason: impl Into<String>) -> Self {
+        Self { until: Some(until), reason: reason.into() }
+    }
+}
+
+/// The result of erasing a tenant from a surface.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SurfaceErasure {
+    /// The number of items that this call erased.
+    pub erased: u64,
+    /// The part that is kept on purpose.
+    pub retained: Option<Retention>,
+}
+
+impl SurfaceErasure {
+    /// Creates the result of a call that erased a number of items and left nothing.
+    #[must_use]
+    pub fn of(erased: u64) -> Self {
+        Self { erased, retained: None }
+    }
+
+    /// States what stays on purpose.
+    #[must_use]
+    pub fn with_retained(mut self, retained: Retention) -> Self {
+        self.retained = Some(retained);
+        self
+    }
+}
+
+/// The answer of a surface to the question whether anything of a tenant is left, asked on its read path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remains {
+    /// The number of items that are left; 0 where the surface is clean.
+    Items(u64),
+    /// The surface cannot be checked, for the given reason. Such a surface is not "erased".
+    Unknown(String),
+}
+
+/// Whatever keeps something of a tenant: documents, memories, configuration, transcripts, traces, caches.
+///
+/// All surfaces are registered in one list, which serves dry runs, erasure and its receipt.
+///
+/// # Contract
+/// - `erase` removes everything of exactly this tenant and nothing of another. It can be interrupted at any point and
+///   repeated; of a tenant that the surface does not know, it erases 0.
+/// - `inventory` and `remains` change nothing.
+///
+/// # Errors
+/// What could not be read or removed is an error and never "nothing"
+/// ([invariant 9](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#9)).
+#[async_trait]
+pub trait TenantSurface: fmt::Debug + Send + Sync + 'static {
+    /// Returns the name in reports and receipts, such as `documents`.
+    fn name(&self) -> &'static str;
+
+    /// Returns whether the surface is erased only once all others are, as they need to know what it holds (default
+    /// `false`).
+    fn comes_last(&self) -> bool {
+        false
+    }
+
+    /// Counts what the surface holds of a tenant.
+    async fn inventory(&self, tenant: &TenantId) -> Result<Inventory>;
+
+    /// Erases everything of a tenant.
+    async fn erase(&self, tenant: &TenantId) -> Result<SurfaceErasure>;
+
+    /// Checks on the read path whether anything of a tenant is left, apart from what `erase` retained on purpose.
+    async fn remains(&self, tenant: &TenantId) -> Result<Remains>;
+}
+
+const _: fn(&dyn TenantSurface) = |_| {};
