@@ -236,7 +236,7 @@ def main():
     fields = profiles = 0
     used, wrong, schemas = set(), [], []
     for base_name in BASES:
-        base = json.loads((ROOT / "configs" / "schemas" / f"{base_name}_schema.json").read_text())
+        base = json.loads((ROOT / "cogniverse-core" / "schemas" / f"{base_name}_schema.json").read_text())
         (path,) = ours.glob(f"schemas/{base_name}_*.sd")
         schema = by_pyvespa(base, path.stem)
         schemas.append(schema)

@@ -84,7 +84,7 @@ async fn open(folder: &Path, durability: Durability) -> Cogniverse {
 
 async fn tenant(cogniverse: &Cogniverse, name: &str) -> TenantId {
     let tenant = TenantId::parse(name).unwrap();
-    cogniverse.create_tenant(&tenant, Template::Startup).await.unwrap();
+    cogniverse.create_tenant(&tenant, Template::Enterprise).await.unwrap();
     tenant
 }
 

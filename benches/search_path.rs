@@ -100,7 +100,7 @@ impl Corpus {
         let schema = TenantSchema::new(&tenant, &SchemaName::parse(PROFILE).unwrap());
         let cogniverse = runtime.block_on(async {
             let cogniverse = open(&folder).await;
-            cogniverse.create_tenant(&tenant, Template::Startup).await.unwrap();
+            cogniverse.create_tenant(&tenant, Template::Enterprise).await.unwrap();
             cogniverse.deploy(&tenant, &profile).await.unwrap();
             let mut seeded = Seeded(7);
             for begin in (0..documents).step_by(500) {

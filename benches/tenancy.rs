@@ -6,7 +6,7 @@
 
 use cogniverse::{
     Cogniverse, NewTenant, Operation, ProfileName, SearchRequest, StrategyName, Suspend, Template, TenantId,
-    config::{InMemoryConfigStore, RoutingConfig},
+    config::{InMemoryConfigStore, QuotaConfig, RoutingConfig},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{
@@ -26,6 +26,11 @@ async fn open(folder: &TempDir) -> Cogniverse {
     Cogniverse::builder().data_dir(folder.path()).open().await.unwrap()
 }
 
+/// Removes the limits of a tenant, whose use is counted all the same.
+async fn unlimited(c: &Cogniverse) {
+    c.operator().config().set_quota_config(&tenant("acme"), QuotaConfig::new(tenant("acme"))).await.unwrap();
+}
+
 fn admission(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let mut group = criterion.benchmark_group("admission");
@@ -38,6 +43,7 @@ fn admission(criterion: &mut Criterion) {
     });
     for c in [&sqlite, &in_memory] {
         runtime.block_on(c.create_tenant(&tenant("acme"), Template::Trial)).unwrap();
+        runtime.block_on(unlimited(c));
     }
     let admit = async |c: &Cogniverse| drop(c.admit(&tenant("acme"), Operation::Search).await.unwrap());
     group.bench_function("fresh snapshot", |b| b.iter(|| runtime.block_on(admit(&in_memory))));
@@ -107,6 +113,7 @@ fn overhead(criterion: &mut Criterion) {
         c.create(NewTenant::new(acme.clone(), Template::Trial).with_profile(profile.clone())).await.unwrap();
         let source = cogniverse::IngestSource::Segments(file);
         c.ingest(cogniverse::IngestRequest::new(acme.clone(), profile.clone(), source)).await.unwrap();
+        unlimited(&c).await;
     });
     let strategy = StrategyName::parse("bm25_only").unwrap();
     let schema = cogniverse::TenantSchema::new(&acme, &cogniverse::SchemaName::parse(PROFILE).unwrap());

@@ -3,6 +3,7 @@
 use crate::cogniverse::{Cogniverse, Parts};
 use cogniverse_agents::VideoSearchAgent;
 use cogniverse_core::{
+    fairness::{FairBackend, FairScheduler, FairnessConfig},
     guarded_backend::{GuardedBackend, LeakPolicy},
     ingestion::{Ffmpeg, Ingestor, KeptTranscripts, Speech},
     lifecycle::{
@@ -11,15 +12,17 @@ use cogniverse_core::{
     },
     memory::MemoryService,
     models::ModelRegistry,
+    quotas::{OnQuotaStoreUnavailable, QuotaBackend, QuotaSurface, Quotas},
     schemas::{EmbeddedSchemaLoader, SchemaManager, WithShippedSchemas},
     tenants::{Gate, TenantCache, TenantRegistry},
 };
 use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig, EmbeddedFiles};
 use cogniverse_foundation::{
-    AllowedOrigins, ConfigManager, SqliteConfigStore, StoredAuditLog, telemetry::TelemetryManager, worker,
+    AllowedOrigins, ConfigManager, SqliteConfigStore, SqliteQuotaStore, StoredAuditLog, telemetry::TelemetryManager,
+    worker,
 };
 use cogniverse_sdk::{
-    AccessPolicy, AuditLog, Clock, ConfigStore, LanguageModel, LanguageModelProvider, QueryEncoder, Result,
+    AccessPolicy, AuditLog, Clock, ConfigStore, LanguageModel, LanguageModelProvider, QueryEncoder, QuotaStore, Result,
     SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TelemetryProvider, TenantId, TenantSurface, TextEmbedder,
     Transcriber, telemetry_provider::Settle,
 };
@@ -29,6 +32,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 const DATA_DIR: &str = "cogniverse-data";
 /// The name of the configuration file in the data folder.
 const CONFIG_FILE: &str = "config.sqlite";
+/// The name of the file of quotas in the data folder.
+const QUOTAS_FILE: &str = "quotas.sqlite";
+/// The number of calls at once that a backend other than the embedded one works on.
+const REMOTE_CALLS: usize = 64;
 /// The name of the folder of transcripts in the data folder.
 const TRANSCRIPTS: &str = "transcripts";
 
@@ -58,6 +65,9 @@ pub struct CogniverseBuilder {
     leak_policy: LeakPolicy,
     config_staleness: Option<Duration>,
     surfaces: Vec<Arc<dyn TenantSurface>>,
+    quota_store: Option<Arc<dyn QuotaStore>>,
+    on_quota_store_unavailable: OnQuotaStoreUnavailable,
+    fairness: Option<FairnessConfig>,
 }
 
 impl Cogniverse {
@@ -262,6 +272,29 @@ impl CogniverseBuilder {
         self
     }
 
+    /// Replaces the store of the use of quotas, which is a SQLite file in the data folder by default. Processes that serve
+    /// the same tenants need one store.
+    #[must_use]
+    pub fn quota_store(mut self, store: Arc<dyn QuotaStore>) -> Self {
+        self.quota_store = Some(store);
+        self
+    }
+
+    /// Sets the behaviour while the store of quotas cannot be used (default: calls are refused).
+    #[must_use]
+    pub fn on_quota_store_unavailable(mut self, behaviour: OnQuotaStoreUnavailable) -> Self {
+        self.on_quota_store_unavailable = behaviour;
+        self
+    }
+
+    /// Sets the bounds of the scheduler in front of the backend (default: as many calls at once as this machine has
+    /// cores, and at least 2, on the embedded backend; 64 on others).
+    #[must_use]
+    pub fn fairness(mut self, config: FairnessConfig) -> Self {
+        self.fairness = Some(config);
+        self
+    }
+
     /// Opens the stores and connects the parts.
     ///
     /// # Errors
@@ -299,8 +332,20 @@ impl CogniverseBuilder {
             .with_allowed_origins(self.allowed_origins)
             .with_audit(Arc::clone(&audit));
         let telemetry = self.telemetry.unwrap_or_else(TelemetryManager::disabled);
-        let mut gate =
-            Gate::builder(config.clone(), Arc::clone(&audit), Arc::clone(&clock)).with_telemetry(telemetry.clone());
+        let quota_store: Arc<dyn QuotaStore> = match self.quota_store {
+            Some(store) => store,
+            None => Arc::new(SqliteQuotaStore::open(folder.join(QUOTAS_FILE)).await?),
+        };
+        let quotas = Quotas::new(quota_store, config.clone(), Arc::clone(&clock))
+            .with_on_unavailable(self.on_quota_store_unavailable);
+        let scheduler = FairScheduler::new(self.fairness.unwrap_or_else(|| match &embedded {
+            Some(_) => FairnessConfig::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))),
+            None => FairnessConfig::new(REMOTE_CALLS),
+        }));
+        let mut gate = Gate::builder(config.clone(), Arc::clone(&audit), Arc::clone(&clock))
+            .with_telemetry(telemetry.clone())
+            .with_quotas(quotas.clone())
+            .with_scheduler(scheduler.clone());
         if let Some(policy) = self.access_policy {
             gate = gate.with_policy(policy);
         }
@@ -318,7 +363,9 @@ impl CogniverseBuilder {
             }
             (None, None) => return Err(cogniverse_sdk::Error::unexpected("no backend was opened")),
         };
-        let backend = GuardedBackend::new(backend, Arc::clone(&audit)).with_leak_policy(self.leak_policy);
+        let counted = QuotaBackend::new(Arc::new(FairBackend::new(backend, scheduler.clone())), quotas.clone());
+        let backend =
+            GuardedBackend::new(Arc::new(counted.clone()), Arc::clone(&audit)).with_leak_policy(self.leak_policy);
         let dyn_backend = backend.to_dyn();
         let loader: Arc<dyn SchemaLoader> = match self.schemas {
             Some(schemas) => Arc::new(schemas),
@@ -346,6 +393,7 @@ impl CogniverseBuilder {
         }
         let mut ingestor = Ingestor::new(&backend, schemas.clone(), gate.clone())
             .with_segment_encoders(self.segment_encoders)
+            .with_quotas(quotas.clone())
             .with_clock(clock)
             .with_ffmpeg(self.ffmpeg.unwrap_or_default());
         let mut kept = KeptTranscripts::new(folder.join(TRANSCRIPTS));
@@ -363,6 +411,7 @@ impl CogniverseBuilder {
         ];
         surfaces.extend(files);
         surfaces.extend(self.surfaces);
+        surfaces.push(Arc::new(QuotaSurface::new(quotas.clone())));
         surfaces.push(Arc::new(AccessSurface::new(gate.clone())));
         surfaces.push(Arc::new(CacheSurface::new(gate.clone())));
         surfaces.push(Arc::new(AuditSurface::new(gate.clone())));
@@ -377,7 +426,7 @@ impl CogniverseBuilder {
             // Whoever erased a tenant of this folder before held its lock, and is gone.
             lifecycle = lifecycle.with_lease(Duration::ZERO);
         }
-        let parts = Arc::new(Parts { backend, dyn_backend, telemetry, models });
+        let parts = Arc::new(Parts { backend, dyn_backend, telemetry, models, quotas, counted, scheduler });
         Ok(Cogniverse { gate, agent: agent.build(), ingestor, memory, lifecycle, schemas, config, parts })
     }
 }

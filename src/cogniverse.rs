@@ -2,11 +2,13 @@
 
 use cogniverse_agents::{SearchRequest, SearchResponse, VideoSearchAgent};
 use cogniverse_core::{
+    fairness::FairScheduler,
     guarded_backend::GuardedBackend,
     ingestion::{IngestReport, IngestRequest, Ingestor},
     lifecycle::TenantLifecycle,
     memory::{MemoryManager, MemoryService},
     models::ModelRegistry,
+    quotas::{QuotaBackend, Quotas},
     schemas::SchemaManager,
     tenants::Gate,
 };
@@ -38,6 +40,9 @@ pub(crate) struct Parts {
     pub(crate) dyn_backend: Arc<dyn SearchBackend>,
     pub(crate) telemetry: TelemetryManager,
     pub(crate) models: ModelRegistry,
+    pub(crate) quotas: Quotas,
+    pub(crate) counted: QuotaBackend,
+    pub(crate) scheduler: FairScheduler,
 }
 
 impl Cogniverse {
@@ -64,6 +69,15 @@ impl Cogniverse {
             parts: Arc::clone(&self.parts),
             gate,
         }
+    }
+
+    /// Stores what is not stored yet, such as the use of quotas: to be called before the process ends. Without it up to half
+    /// a second of use is counted too high, and calls at one moment count for another 30 s.
+    ///
+    /// # Errors
+    /// `Unavailable` where a store cannot be written.
+    pub async fn close(&self) -> Result<()> {
+        self.parts.quotas.flush().await
     }
 
     /// Returns the search agent, which serves all tenants and profiles.

@@ -30,7 +30,9 @@ pub use cogniverse_agents::{
 pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource, ProgressEvent, ProgressSink};
 pub use cogniverse_core::lifecycle::{NewTenant, Suspend};
 pub use cogniverse_core::tenants::ShareAccess;
-pub use cogniverse_core::{guarded_backend, ingestion, lifecycle, memory, models, schemas, tenants, transcript};
+pub use cogniverse_core::{
+    fairness, guarded_backend, ingestion, lifecycle, memory, models, quotas, schemas, tenants, transcript,
+};
 pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;
 pub use cogniverse_foundation as config;
@@ -92,6 +94,11 @@ struct MemoryGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/tenants.md")]
 struct TenantsGuide;
+
+/// `docs/quotas.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/quotas.md")]
+struct QuotasGuide;
 
 /// `docs/in-your-service.md`, whose code is compiled by the doc tests.
 #[cfg(doctest)]

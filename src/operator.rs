@@ -2,9 +2,11 @@
 
 use crate::Cogniverse;
 use cogniverse_core::{
+    fairness::FairScheduler,
     guarded_backend::GuardedBackend,
     lifecycle::{ErasureSweep, TenantLifecycle},
     models::ModelRegistry,
+    quotas::Quotas,
     schemas::SchemaManager,
     tenants::{Gate, TenantRecord, TenantRegistry},
 };
@@ -80,6 +82,18 @@ impl<'c> Operator<'c> {
     #[must_use]
     pub fn models(&self) -> &'c ModelRegistry {
         &self.0.parts.models
+    }
+
+    /// Returns what tenants used of their quotas, and the limits.
+    #[must_use]
+    pub fn quotas(&self) -> &'c Quotas {
+        &self.0.parts.quotas
+    }
+
+    /// Returns the scheduler in front of the backend.
+    #[must_use]
+    pub fn scheduler(&self) -> &'c FairScheduler {
+        &self.0.parts.scheduler
     }
 
     /// Returns one page of the suspended tenants whose retention is over.

@@ -3,6 +3,7 @@
 use crate::Cogniverse;
 use cogniverse_core::{
     lifecycle::{ErasurePlan, NewTenant, Suspend, Suspension},
+    quotas::QuotaUsage,
     schemas::SchemaDescription,
     tenants::{ErasureReceipt, ShareAccess, SharedAccess, TenantGrant, TenantRecord},
 };
@@ -95,6 +96,15 @@ impl Cogniverse {
     /// Those of [`cogniverse_core::lifecycle::TenantLifecycle::erase`].
     pub async fn erase(&self, tenant: &TenantId) -> Result<ErasureReceipt> {
         self.lifecycle.erase(tenant).await
+    }
+
+    /// Returns what a tenant used of each quota, with the limits.
+    ///
+    /// # Errors
+    /// Those of [`cogniverse_core::quotas::QuotaBackend::usage`], and of the gate for reading the configuration.
+    pub async fn usage(&self, tenant: &TenantId) -> Result<Vec<QuotaUsage>> {
+        let grant = self.gate.admit(tenant, Operation::ReadConfig).await?;
+        grant.run(self.parts.counted.usage(tenant)).await
     }
 
     /// Gives a caller read access to a tenant that it does not belong to, with a reason and an end.

@@ -207,7 +207,7 @@ async fn a_changed_entry_is_named_and_so_is_one_that_is_gone() {
             c.reactivate(&acme).await.unwrap();
         }
         let checked = c.verify_audit(&acme).await.unwrap();
-        assert!(checked.is_whole() && checked.entries == 10, "{checked:?}");
+        assert!(checked.is_whole() && checked.entries == 11, "{checked:?}");
     }
     let database = folder.path().join("config.sqlite");
     let sql = |sql: &str| {
@@ -228,9 +228,9 @@ async fn a_changed_entry_is_named_and_so_is_one_that_is_gone() {
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     };
     let row = |version: u64| format!("service = 'audit' AND key = 'acme' AND version = {version}");
-    sql(&format!("UPDATE config_versions SET value = replace(value, 'reason 2', 'reason 9') WHERE {}", row(7)));
-    broken(7, "hash").await;
-    sql(&format!("UPDATE config_versions SET value = replace(value, 'reason 9', 'reason 2') WHERE {}", row(7)));
+    sql(&format!("UPDATE config_versions SET value = replace(value, 'reason 2', 'reason 9') WHERE {}", row(8)));
+    broken(8, "hash").await;
+    sql(&format!("UPDATE config_versions SET value = replace(value, 'reason 9', 'reason 2') WHERE {}", row(8)));
     sql(&format!("DELETE FROM config_versions WHERE {}", row(5)));
     broken(5, "missing").await;
 }

@@ -312,10 +312,10 @@ async fn after_an_erasure_no_word_of_the_tenant_is_left_in_any_byte() {
     };
     let planned = |name: &str| plan.surfaces.iter().find(|surface| surface.name == name).unwrap().items.unwrap();
     assert_eq!((planned("documents"), planned("memories"), planned("transcripts")), (300, 2, 1), "{plan:?}");
-    assert_eq!(planned("configuration"), 41);
+    assert_eq!(planned("configuration"), 42);
     let receipt = c.erase(&tenant("acme")).await.unwrap();
     assert!(receipt.is_complete(), "{receipt:?}");
-    for (name, erased) in [("documents", 300), ("memories", 2), ("transcripts", 1), ("configuration", 41)] {
+    for (name, erased) in [("documents", 300), ("memories", 2), ("transcripts", 1), ("configuration", 42)] {
         let entry = surface(&receipt, name);
         assert_eq!((entry.erased, entry.remaining, &entry.error), (erased, Some(0), &None), "{name}");
     }
@@ -802,7 +802,12 @@ async fn every_place_in_the_data_folder_has_a_surface() {
     c.create(NewTenant::new(tenant("acme"), Template::Trial).with_all_schemas().with_memories()).await.unwrap();
     std::fs::create_dir_all(folder.path().join("transcripts/acme")).unwrap();
     // A new place needs a surface first, and then a line here.
-    let surfaces = [("config.sqlite", "configuration"), ("tenants", "documents"), ("transcripts", "transcripts")];
+    let surfaces = [
+        ("config.sqlite", "configuration"),
+        ("quotas.sqlite", "quotas"),
+        ("tenants", "documents"),
+        ("transcripts", "transcripts"),
+    ];
     let without_texts = ["LOCK", "catalog.sqlite"];
     let names: Vec<&str> = c.operator().lifecycle().surfaces().iter().map(|surface| surface.name()).collect();
     for entry in std::fs::read_dir(folder.path()).unwrap() {

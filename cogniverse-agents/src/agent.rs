@@ -174,7 +174,7 @@ impl VideoSearchAgent {
     /// search.
     async fn recall(&self, grant: &TenantGrant, request: &SearchRequest) -> Option<Recall> {
         let options = request.memory.as_ref()?;
-        let memory = self.inner.memory.as_ref().map(|memory| memory.for_caller(self.gate.clone()));
+        let memory = self.inner.memory.as_ref().map(|memory| memory.for_caller(self.gate.within_call()));
         Some(recall::recall(memory.as_ref(), grant, &request.query, options).await)
     }
 

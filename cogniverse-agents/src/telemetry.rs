@@ -30,6 +30,7 @@ pub(crate) fn search(request: &SearchRequest, content: bool) -> Span {
         search.top_k = request.top_k,
         search.hits = Empty,
         search.degraded = Empty,
+        throttled_ms = Empty,
     );
     say(&span, "input.value", request, content);
     span
@@ -57,6 +58,7 @@ pub(crate) fn retrieve(request: &SearchRequest, plan: &Plan, content: bool) -> S
         schema = %plan.schema.base(),
         strategy = %plan.strategy.name(),
         search.matched = Empty,
+        throttled_ms = Empty,
         search.degraded = Empty,
         retrieval.documents = Empty,
     );

@@ -22,16 +22,20 @@
 //! | [`tenants`] | tenants' records, and the gate that admits every call |
 //! | [`lifecycle`] | creation, suspension, reactivation and erasure of tenants |
 //! | [`guarded_backend`] | the guard around a backend, which verifies whose each answer is |
+//! | [`quotas`] | what tenants use of their quotas, and its limits |
+//! | [`fairness`] | the order in which tenants are served by the backend |
 //! | [`memory`] | memories of agents |
 
 #[doc(hidden)]
 pub mod failpoint;
+pub mod fairness;
 mod files;
 pub mod guarded_backend;
 pub mod ingestion;
 pub mod lifecycle;
 pub mod memory;
 pub mod models;
+pub mod quotas;
 pub mod schemas;
 pub mod tenants;
 pub mod text;

@@ -13,7 +13,7 @@ mod query;
 mod schema;
 mod strategy;
 
-pub(crate) use memory_schema::BASE as MEMORY_BASE;
+pub(crate) use memory_schema::{BASE as MEMORY_BASE, STAGE_BASE};
 
 pub use description::{FieldDescription, SchemaDescription, StrategyDescription};
 pub use difference::SchemaDifference;

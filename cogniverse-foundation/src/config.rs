@@ -7,6 +7,7 @@ pub mod field_use;
 pub mod origin;
 pub mod profile;
 pub mod provenance;
+pub mod quotas;
 pub mod routing;
 pub mod section;
 pub mod segmentation;

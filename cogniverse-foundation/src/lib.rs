@@ -42,7 +42,7 @@
 //! | [`audit`] | audit logs: in memory, and beside the configuration |
 //! | [`config`] | the configuration types: sections, profiles, templates and versions |
 //! | [`manager`] | reads and writes by tenant; history, rollback, templates, export and import |
-//! | [`store`] | configuration stores: in memory, or a SQLite file that processes share |
+//! | [`store`] | stores of configuration and of quotas: in memory, or a SQLite file that processes share |
 //! | [`telemetry`] | the telemetry pipeline, and the names of spans and fields |
 //! | [`worker`] | blocking work on Tokio's threads |
 
@@ -60,6 +60,7 @@ pub use config::field_use::FieldUse;
 pub use config::origin::AllowedOrigins;
 pub use config::profile::{BackendProfile, ProfileLevel, ResolvedProfile};
 pub use config::provenance::FieldSource;
+pub use config::quotas::{QuotaConfig, QuotaMode};
 pub use config::routing::{RoutingConfig, RoutingMode};
 pub use config::section::ConfigSection;
 pub use config::segmentation::Segmentation;
@@ -68,4 +69,4 @@ pub use config::telemetry::TelemetryConfig;
 pub use config::template::Template;
 pub use config::versioned::{HistoryEntry, HistoryPage, Recorded, Source, Versioned};
 pub use manager::{ConfigManager, ConfigSnapshot, TenantDirectory};
-pub use store::{InMemoryConfigStore, SqliteConfigStore};
+pub use store::{InMemoryConfigStore, InMemoryQuotaStore, SqliteConfigStore, SqliteQuotaStore};

@@ -9,6 +9,7 @@ mod transfer;
 
 use crate::audit::AuditRecorder;
 use crate::config::origin::AllowedOrigins;
+use crate::config::quotas::QuotaConfig;
 use crate::config::routing::RoutingConfig;
 use crate::config::section::{self, ConfigSection};
 use crate::config::system::SystemConfig;
@@ -200,6 +201,22 @@ impl ConfigManager {
     /// # Errors
     /// `NotFound` for a tenant without a system configuration.
     pub async fn get_telemetry_config(&self, tenant: &TenantId) -> Result<Versioned<TelemetryConfig>> {
+        self.get(tenant).await
+    }
+
+    /// Sets a tenant's quotas.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names the field; `NotFound` for a tenant without a system configuration.
+    pub async fn set_quota_config(&self, tenant: &TenantId, config: QuotaConfig) -> Result<Versioned<QuotaConfig>> {
+        self.set(tenant, config).await
+    }
+
+    /// Returns a tenant's quotas.
+    ///
+    /// # Errors
+    /// `NotFound` for a tenant without a system configuration.
+    pub async fn get_quota_config(&self, tenant: &TenantId) -> Result<Versioned<QuotaConfig>> {
         self.get(tenant).await
     }
 

@@ -32,6 +32,23 @@ mod audit_on_sqlite {
     cogniverse_sdk::audit_log_contract! { log() }
 }
 
+mod quotas_in_memory {
+    use super::*;
+    cogniverse_sdk::quota_store_contract! { async { (Arc::new(cogniverse_foundation::InMemoryQuotaStore::new()), ()) } }
+}
+
+mod quotas_on_sqlite {
+    use super::*;
+
+    async fn store() -> (Arc<cogniverse_foundation::SqliteQuotaStore>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = cogniverse_foundation::SqliteQuotaStore::open(folder.path().join("made/quotas.sqlite")).await;
+        (Arc::new(store.unwrap()), folder)
+    }
+
+    cogniverse_sdk::quota_store_contract! { store() }
+}
+
 mod memory {
     use super::*;
     config_store_contract! { make: async { (Arc::new(InMemoryConfigStore::new()), ()) }, skips: [] }

@@ -8,6 +8,7 @@ pub mod encoder;
 pub mod fixture;
 pub mod language_model;
 pub mod memory_store;
+pub mod quota_store;
 pub mod schema_loader;
 pub mod schema_store;
 mod scripted_model;

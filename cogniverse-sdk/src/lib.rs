@@ -24,6 +24,7 @@
 //! | [`document`], [`filter`] | documents, and the conditions that select them |
 //! | [`schema_store`], [`document_store`], [`search_backend`] | the roles of a backend |
 //! | [`config_store`] | append-only configuration versions |
+//! | [`quota_store`] | the use of quotas |
 //! | [`language_model`], [`text_embedder`], [`encoder`], [`transcriber`] | the roles of models |
 //! | [`memory`], [`memory_store`] | memories of agents, and their store |
 //! | [`schema_loader`], [`clock`] | the other roles |
@@ -49,6 +50,7 @@ pub mod memory;
 pub mod memory_store;
 pub mod page_cursor;
 pub mod quantize;
+pub mod quota_store;
 pub mod schema;
 pub mod schema_loader;
 pub mod schema_store;
@@ -81,6 +83,7 @@ pub use memory::{
 };
 pub use memory_store::{MemoryHit, MemoryHits, MemoryPage, MemorySignals, MemoryStats, MemoryStore, MemoryWeights};
 pub use page_cursor::{Listing, PageCursor};
+pub use quota_store::{Quota, QuotaLease, QuotaState, QuotaStore};
 pub use schema::BaseSchema;
 pub use schema_loader::SchemaLoader;
 pub use schema_store::{DeployedSchema, SchemaStore};

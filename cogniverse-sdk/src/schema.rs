@@ -1,4 +1,4 @@
-//! The grammar of a base schema file (`configs/schemas/<name>_schema.json`).
+//! The grammar of a base schema file (`cogniverse-core/schemas/<name>_schema.json`).
 //!
 //! Only the syntax is checked here; `cogniverse-core` compiles fields and expressions.
 

@@ -40,6 +40,8 @@ pub(crate) enum Backend {
 
 /// The pipeline of `--phoenix-url` and where it leads: as global as the subscriber that feeds it.
 static PIPELINE: OnceLock<(TelemetryManager, String)> = OnceLock::new();
+/// What is closed in the end.
+static OPENED: OnceLock<Cogniverse> = OnceLock::new();
 /// How long an example waits for its last spans.
 const LAST_SPANS: Duration = Duration::from_secs(5);
 
@@ -107,7 +109,7 @@ impl Common {
 
     /// Opens what a builder says.
     pub(crate) async fn open_with(&self, builder: CogniverseBuilder) -> Result<Cogniverse> {
-        match self.backend {
+        let opened = match self.backend {
             Backend::Embedded => builder.open().await,
             Backend::Vespa => {
                 let backend = self.vespa()?;
@@ -115,7 +117,9 @@ impl Common {
                 builder.backend(Arc::new(backend)).config_store(Arc::new(store)).open().await
             }
         }
-        .with_context(|| format!("cannot open {}", self.place()))
+        .with_context(|| format!("cannot open {}", self.place()))?;
+        let _ = OPENED.set(opened.clone());
+        Ok(opened)
     }
 
     /// The Phoenix that the flags name.
@@ -251,6 +255,12 @@ pub(crate) fn finish(result: Result<()>) -> std::process::ExitCode {
         if lost > 0 {
             let why = stats.last_error.or_else(|| ended.err().map(|e| e.to_string())).unwrap_or_default();
             eprintln!("warning: {lost} spans could not be delivered to {url}: {why}");
+        }
+    }
+    if let Some(opened) = OPENED.get() {
+        let closed = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(opened.close()));
+        if let Err(error) = closed {
+            eprintln!("warning: the use of quotas is not stored: {error}");
         }
     }
     match result {

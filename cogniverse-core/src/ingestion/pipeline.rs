@@ -6,8 +6,10 @@ use super::{
     fingerprint::{VideoFile, find_videos},
     flights::Flights,
     frames::Frames,
+    minutes::{seconds_of, whole_seconds, within_quota},
     progress::{ProgressEvent, ProgressSink},
     report::{IngestReport, VideoReport, VideoStatus},
+    request::IngestRequest,
     segments_file::{BadLine, SegmentsFile},
     source::IngestSource,
     speech::Speech,
@@ -15,6 +17,7 @@ use super::{
 };
 use crate::{
     guarded_backend::GuardedBackend,
+    quotas::Quotas,
     schemas::{
         Schema, SchemaManager,
         provenance::{self, EMBEDDING_MODEL, GIVEN, NONE, UNENCODED},
@@ -25,8 +28,8 @@ use crate::{
 use cogniverse_foundation::BackendProfile;
 use cogniverse_foundation::worker::blocking;
 use cogniverse_sdk::{
-    Clock, Document, DocumentId, Error, ErrorCode, FieldName, Operation, ProfileName, Result, SearchBackend,
-    SegmentEncoder, SystemClock, TenantId, TenantSchema, VideoId,
+    Clock, Document, DocumentId, DocumentOutcome, Error, ErrorCode, FieldName, Operation, Result, SearchBackend,
+    SegmentEncoder, SystemClock, TenantSchema, VideoId,
     document_store::{DocumentUpdate, GetRequest, PutRequest, UpdateRequest},
 };
 use std::{
@@ -57,71 +60,7 @@ pub struct Ingestor {
     pub(super) speech: Option<Arc<Speech>>,
     clock: Arc<dyn Clock>,
     pub(super) flights: Flights,
-}
-
-/// A request to ingest videos.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct IngestRequest {
-    /// The tenant that will own the segments.
-    pub tenant: TenantId,
-    /// The profile to ingest into.
-    pub profile: ProfileName,
-    /// The source of the videos.
-    pub source: IngestSource,
-    /// An encoder to use instead of the profile's.
-    pub encoder: Option<Arc<dyn SegmentEncoder>>,
-    /// Whether the encoder needs frame images (default `false`).
-    pub frames: bool,
-    /// The spoken language as an ISO 639-1 code, for the transcriber; `None` (the default) detects it.
-    pub language: Option<String>,
-    /// The number of videos processed concurrently (default 2).
-    pub concurrency: usize,
-    /// The receiver of progress events.
-    pub progress: Option<Arc<dyn ProgressSink>>,
-}
-
-impl IngestRequest {
-    /// Creates a request.
-    #[must_use]
-    pub fn new(tenant: TenantId, profile: ProfileName, source: IngestSource) -> Self {
-        Self { tenant, profile, source, encoder: None, frames: false, language: None, concurrency: 2, progress: None }
-    }
-
-    /// Replaces the profile's encoder, for example by [`super::PrecomputedEncoder`].
-    #[must_use]
-    pub fn with_encoder(mut self, encoder: Arc<dyn SegmentEncoder>) -> Self {
-        self.encoder = Some(encoder);
-        self
-    }
-
-    /// Passes frame images to the encoder.
-    #[must_use]
-    pub fn with_frames(mut self) -> Self {
-        self.frames = true;
-        self
-    }
-
-    /// Sets the spoken language.
-    #[must_use]
-    pub fn with_language(mut self, language: impl Into<String>) -> Self {
-        self.language = Some(language.into());
-        self
-    }
-
-    /// Sets the number of videos processed concurrently.
-    #[must_use]
-    pub fn with_concurrency(mut self, videos: usize) -> Self {
-        self.concurrency = videos.max(1);
-        self
-    }
-
-    /// Sets the receiver of progress events.
-    #[must_use]
-    pub fn with_progress(mut self, sink: Arc<dyn ProgressSink>) -> Self {
-        self.progress = Some(sink);
-        self
-    }
+    pub(super) quotas: Option<Quotas>,
 }
 
 /// A run: everything decided before the first video.
@@ -129,7 +68,7 @@ impl IngestRequest {
 pub(super) struct Run {
     pub(super) ingestor: Ingestor,
     /// Held for the whole run, which therefore counts as in flight.
-    grant: TenantGrant,
+    grant: Arc<TenantGrant>,
     pub(super) profile: BackendProfile,
     pub(super) schema: Arc<Schema>,
     pub(super) target: TenantSchema,
@@ -158,6 +97,7 @@ impl Ingestor {
             speech: None,
             clock: Arc::new(SystemClock),
             flights: Flights::default(),
+            quotas: None,
         }
     }
 
@@ -179,6 +119,13 @@ impl Ingestor {
     #[must_use]
     pub fn with_speech(mut self, speech: Speech) -> Self {
         self.speech = Some(Arc::new(speech));
+        self
+    }
+
+    /// Counts the minutes of ingested video against the quotas of tenants.
+    #[must_use]
+    pub fn with_quotas(mut self, quotas: Quotas) -> Self {
+        self.quotas = Some(quotas);
         self
     }
 
@@ -205,9 +152,9 @@ impl Ingestor {
     /// # Cancellation
     /// Stored segments stay; running it again continues from there.
     pub async fn ingest(&self, request: IngestRequest) -> Result<IngestReport> {
-        let grant = self.gate.admit(&request.tenant, Operation::Ingest).await?;
+        let grant = Arc::new(self.gate.admit(&request.tenant, Operation::Ingest).await?);
         let span = telemetry::ingest(&request.tenant, &request.profile);
-        let result = self.run(grant, request).instrument(span.clone()).await;
+        let result = grant.settle(self.run(Arc::clone(&grant), request).instrument(span.clone()).await);
         match &result {
             Ok(report) => telemetry::ingested(&span, report),
             Err(error) => span.in_scope(|| telemetry::failed(error)),
@@ -215,7 +162,7 @@ impl Ingestor {
         result
     }
 
-    async fn run(&self, grant: TenantGrant, request: IngestRequest) -> Result<IngestReport> {
+    async fn run(&self, grant: Arc<TenantGrant>, request: IngestRequest) -> Result<IngestReport> {
         let IngestRequest { tenant, profile, source, encoder, frames, language, concurrency, progress } = request;
         let name = profile;
         let profile = grant.config().profile(&name)?.config.clone();
@@ -403,6 +350,9 @@ impl Run {
         // A run may take hours: who is suspended meanwhile gets nothing more.
         self.grant.renew().await?;
         let (fresh, renamed) = self.fresh(segments, pictures.is_some(), reports).await?;
+        let (fresh, minutes) =
+            within_quota((self.ingestor.quotas.as_ref(), self.target.tenant()), fresh, reports).await?;
+        let mut lengths: HashMap<DocumentId, f64> = HashMap::new();
         let mut documents: Vec<Document> = Vec::with_capacity(fresh.len());
         let mut owners: HashMap<DocumentId, VideoId> = HashMap::new();
         let mut renames = Vec::with_capacity(renamed.len());
@@ -424,6 +374,7 @@ impl Run {
                     Ok((document, without_vectors)) => {
                         report.without_vectors += usize::from(without_vectors);
                         owners.insert(document.id.clone(), segment.video_id.clone());
+                        lengths.insert(document.id.clone(), seconds_of(segment));
                         documents.push(document);
                     }
                     Err(error) => report.refuse(format!("{}/{}", segment.video_id, segment.segment_id), error.chain()),
@@ -438,6 +389,11 @@ impl Run {
         if !renames.is_empty() {
             let fed = self.ingestor.backend.update(UpdateRequest::new(self.target.clone(), renames)).await?;
             outcomes.extend(fed.outcomes);
+        }
+        let is_stored = |outcome: &&DocumentOutcome| outcome.error.is_none();
+        let stored = outcomes.iter().filter(is_stored).filter_map(|outcome| lengths.get(&outcome.id)).sum::<f64>();
+        if let Some(minutes) = minutes {
+            minutes.settle(whole_seconds(stored));
         }
         for outcome in outcomes {
             let Some(report) = owners.get(&outcome.id).and_then(|video| reports.get_mut(video)) else { continue };

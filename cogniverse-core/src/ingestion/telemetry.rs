@@ -25,6 +25,7 @@ pub(super) fn ingest(tenant: &TenantId, profile: &ProfileName) -> Span {
         ingest.stored = Empty,
         ingest.unchanged = Empty,
         ingest.refused = Empty,
+        throttled_ms = Empty,
     )
 }
 
@@ -49,6 +50,7 @@ pub(super) fn video(tenant: &TenantId, path: &str) -> Span {
         ingest.file = name,
         ingest.planned = Empty,
         ingest.stored = Empty,
+        throttled_ms = Empty,
     )
 }
 

@@ -241,7 +241,7 @@ impl MemoryManager {
     async fn admit(&self, operation: Operation) -> Result<TenantGrant> {
         let admitted = self.inner.gate.admit(self.tenant(), operation).await;
         let grant = admitted.map_err(|e| e.with_operation("memory"))?;
-        grant.require_generation(self.inner.generation).map_err(|e| e.with_operation("memory"))?;
+        grant.settle(grant.require_generation(self.inner.generation)).map_err(|e| e.with_operation("memory"))?;
         Ok(grant)
     }
 

@@ -14,8 +14,7 @@ pub(super) fn of_other_models(model: &str) -> Result<Filter> {
     Ok(Filter::equals(field(KIND)?, MEMORY).and(Filter::equals(field(MODEL)?, model).negate()))
 }
 
-/// The base of the schema that holds the documents while the main one is recreated.
-pub(crate) const STAGE_BASE: &str = "agent_memories_reembed";
+pub(crate) use crate::schemas::STAGE_BASE;
 
 /// Returns the schema that holds the documents while the main one is recreated.
 pub(super) fn stage(tenant: &TenantId) -> Result<TenantSchema> {

@@ -110,7 +110,8 @@ impl MemoryService {
     /// `NotFound` and `FailedPrecondition` for a tenant that does not exist or is suspended; `FailedPrecondition`,
     /// with the remedy, where another model embedded the memories.
     pub async fn open(&self, tenant: &TenantId) -> Result<MemoryManager> {
-        let grant = self.gate.admit(tenant, Operation::Recall).await?;
+        // To open is no call: those that follow are counted.
+        let grant = self.gate.within_call().admit(tenant, Operation::Recall).await?;
         let schema = self.prepare(tenant).await?;
         Ok(self.manager(&grant, schema))
     }

@@ -23,6 +23,7 @@ pub(super) fn call(tenant: &TenantId, name: &'static str) -> Span {
         memory.operation = name,
         memory.count = Empty,
         memory.inferred = Empty,
+        throttled_ms = Empty,
     )
 }
 
@@ -37,6 +38,7 @@ pub(super) fn search(tenant: &TenantId, query: &str, top_k: usize, content: bool
         search.top_k = top_k,
         memory.count = Empty,
         retrieval.documents = Empty,
+        throttled_ms = Empty,
     );
     if content {
         span.record("input.value", query);

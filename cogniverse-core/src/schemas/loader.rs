@@ -73,7 +73,7 @@ fn parse(name: &SchemaName, text: &str, source: &Path) -> Result<Arc<BaseSchema>
     let broken = |e: serde_json::Error| {
         let place = if e.line() > 0 { format!(" (line {}, column {})", e.line(), e.column()) } else { String::new() };
         Error::invalid(format!(
-            "the schema file {} is wrong: {e}{place}; see configs/schemas for files that are right",
+            "the schema file {} is wrong: {e}{place}; see cogniverse-core/schemas for files that are right",
             source.display()
         ))
     };
@@ -115,7 +115,7 @@ impl SchemaLoader for InMemorySchemaLoader {
     }
 }
 
-/// A loader of the schemas shipped with this library, those of `configs/schemas`.
+/// A loader of the schemas shipped with this library, those of `cogniverse-core/schemas`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EmbeddedSchemaLoader;
 

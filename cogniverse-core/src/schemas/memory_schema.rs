@@ -4,6 +4,8 @@ use cogniverse_sdk::{BaseSchema, Error, Result, TensorType, schema::FieldType};
 
 /// The name of the schema.
 pub(crate) const BASE: &str = "agent_memories";
+/// The base of the schema that holds the documents while the main one is recreated.
+pub(crate) const STAGE_BASE: &str = "agent_memories_reembed";
 /// The field of the vectors.
 const VECTORS: &str = "embedding";
 

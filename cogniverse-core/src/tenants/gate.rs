@@ -1,5 +1,9 @@
 //! The gate: the one admission for every call that acts for a tenant.
 
+mod builder;
+
+pub use builder::GateBuilder;
+
 use super::{
     activity::{Activity, InFlight},
     cache::TenantCache,
@@ -9,13 +13,16 @@ use super::{
     shared_access::{ShareAccess, SharedAccess, SharedAccesses},
     snapshot::TenantSnapshot,
 };
+use crate::{
+    fairness::FairScheduler,
+    quotas::{CallReservation, Quotas},
+};
 use async_trait::async_trait;
 use cogniverse_foundation::{
     ConfigManager, ConfigSection, ConfigSnapshot, TelemetryConfig, telemetry::TelemetryManager,
 };
 use cogniverse_sdk::{
-    AccessPolicy, AuditEvent, AuditLog, Caller, CallerId, Clock, Error, ErrorCode, Operation, Result, Retry,
-    SameTenant, TenantId,
+    AccessPolicy, AuditEvent, AuditLog, Caller, CallerId, Clock, Error, ErrorCode, Operation, Result, Retry, TenantId,
 };
 use dashmap::DashMap;
 use parking_lot::RwLock;
@@ -27,8 +34,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The time for which a snapshot is used where the store cannot tell cheaply whether it changed.
-const STALENESS: Duration = Duration::from_secs(1);
 /// The number of tenants beyond which idle ones are forgotten.
 const REMEMBERED: usize = 4096;
 /// The time in which further denials of the same kind are counted and not recorded one by one.
@@ -52,10 +57,14 @@ pub struct Gate {
     inner: Arc<Inner>,
     caller: Arc<Caller>,
     name: Arc<str>,
+    /// Whether its calls are parts of a call that quotas have counted.
+    is_counted: bool,
 }
 
 #[derive(Debug)]
 struct Inner {
+    quotas: Option<Quotas>,
+    scheduler: Option<FairScheduler>,
     registry: TenantRegistry,
     config: ConfigManager,
     policy: Arc<dyn AccessPolicy>,
@@ -97,73 +106,18 @@ struct Denials {
     suppressed: u64,
 }
 
-/// A builder of a [`Gate`].
-#[derive(Debug)]
-pub struct GateBuilder {
-    config: ConfigManager,
-    audit: Arc<dyn AuditLog>,
-    clock: Arc<dyn Clock>,
-    policy: Arc<dyn AccessPolicy>,
-    staleness: Duration,
-    telemetry: Option<TelemetryManager>,
-}
-
-impl GateBuilder {
-    /// Sets the policy for named callers (default [`SameTenant`]).
-    #[must_use]
-    pub fn with_policy(mut self, policy: Arc<dyn AccessPolicy>) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Sets how long a snapshot is used where the store has no change mark (default 1 s).
-    #[must_use]
-    pub fn with_staleness(mut self, staleness: Duration) -> Self {
-        self.staleness = staleness;
-        self
-    }
-
-    /// Applies each tenant's telemetry configuration to a pipeline, before its first span.
-    #[must_use]
-    pub fn with_telemetry(mut self, telemetry: TelemetryManager) -> Self {
-        self.telemetry = Some(telemetry);
-        self
-    }
-
-    /// Builds the gate, whose caller is the embedding service.
-    #[must_use]
-    pub fn build(self) -> Gate {
-        let Self { config, audit, clock, policy, staleness, telemetry } = self;
-        let store = Arc::clone(config.store());
-        let inner = Inner {
-            registry: TenantRegistry::new(Arc::clone(&store)),
-            accesses: SharedAccesses::new(store),
-            config,
-            policy,
-            audit,
-            clock,
-            staleness,
-            telemetry,
-            tenants: DashMap::new(),
-            denials: DashMap::new(),
-            caches: RwLock::default(),
-        };
-        Gate { inner: Arc::new(inner), caller: Arc::new(Caller::embedder()), name: Caller::embedder().name().into() }
-    }
-}
-
 impl Gate {
-    /// Creates a builder over the configuration, in whose store the tenants' records lie, and an audit log.
-    #[must_use]
-    pub fn builder(config: ConfigManager, audit: Arc<dyn AuditLog>, clock: Arc<dyn Clock>) -> GateBuilder {
-        GateBuilder { config, audit, clock, policy: Arc::new(SameTenant), staleness: STALENESS, telemetry: None }
-    }
-
     /// Returns the same gate for a caller.
     #[must_use]
     pub fn for_caller(&self, caller: Caller) -> Self {
         let name = caller.name().into();
-        Self { inner: Arc::clone(&self.inner), caller: Arc::new(caller), name }
+        Self { inner: Arc::clone(&self.inner), caller: Arc::new(caller), name, is_counted: true }
+    }
+
+    /// Returns the same gate for the parts of a call that quotas have counted already.
+    #[must_use]
+    pub fn within_call(&self) -> Self {
+        Self { is_counted: false, ..self.clone() }
     }
 
     /// Returns the caller.
@@ -216,6 +170,7 @@ impl Gate {
             };
             let is_cross_tenant = self.authorize(tenant, operation, &snapshot.record).await?;
             snapshot.record.require_active()?;
+            let call = self.count(operation, &snapshot).await?;
             if flight.cause().is_none() {
                 let (source, caller) = (Arc::clone(&self.inner) as Arc<dyn SnapshotSource>, Arc::clone(&self.caller));
                 return Ok(TenantGrant {
@@ -226,10 +181,21 @@ impl Gate {
                     flight,
                     deadline: None,
                     is_cross_tenant,
+                    call,
                 });
             }
+            // It was not served, and costs nothing.
+            call.iter().for_each(CallReservation::forgive);
             // What was learned just now ended the calls of before, and with them this one, which is none of them.
         }
+    }
+
+    /// Counts a call against the tenant's quotas, where they count its operation.
+    async fn count(&self, operation: Operation, snapshot: &TenantSnapshot) -> Result<Option<CallReservation>> {
+        let Some(quotas) = self.inner.quotas.as_ref().filter(|_| self.is_counted && is_counted(operation)) else {
+            return Ok(None);
+        };
+        quotas.admit(snapshot.quotas()?).await.map(Some)
     }
 
     /// Decides whether this gate's caller may do an operation on a tenant in whatever state it is, such as
@@ -444,6 +410,20 @@ impl Gate {
     }
 }
 
+/// Whether quotas count an operation: those on a tenant's content. What an administrator needs to see and mend a tenant is
+/// never used up.
+fn is_counted(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Search
+            | Operation::ReadDocuments
+            | Operation::WriteDocuments
+            | Operation::Ingest
+            | Operation::Recall
+            | Operation::Remember
+    )
+}
+
 #[async_trait]
 impl SnapshotSource for Inner {
     async fn snapshot_of(&self, tenant: &TenantId) -> Result<Option<Arc<TenantSnapshot>>> {
@@ -487,7 +467,10 @@ impl Inner {
             *entry.known.write() = None;
             return Ok(None);
         };
-        let snapshot = Arc::new(TenantSnapshot { record: found.record, config });
+        let snapshot = Arc::new(TenantSnapshot::new(found.record, config));
+        if let (Some(scheduler), Ok(quotas)) = (&self.scheduler, snapshot.quotas()) {
+            scheduler.set_weight(tenant, quotas.weight);
+        }
         let generation = snapshot.record.generation;
         let former = entry.generation.swap(generation, Ordering::AcqRel);
         if snapshot.record.state != TenantState::Active || (former != generation && former != 0) {

@@ -5,6 +5,7 @@ use super::{
     record::{TenantRecord, unknown},
     snapshot::TenantSnapshot,
 };
+use crate::quotas::CallReservation;
 use async_trait::async_trait;
 use cogniverse_foundation::ConfigSnapshot;
 use cogniverse_sdk::{Caller, Error, ErrorCode, Operation, Result, Retry, TenantId, deadline_in};
@@ -64,6 +65,8 @@ pub struct TenantGrant {
     pub(super) flight: FlightGuard,
     pub(super) deadline: Option<Instant>,
     pub(super) is_cross_tenant: bool,
+    /// The call as its quotas count it.
+    pub(super) call: Option<CallReservation>,
 }
 
 impl fmt::Debug for TenantGrant {
@@ -124,6 +127,24 @@ impl TenantGrant {
     pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.deadline = timeout.map(deadline_in);
         self
+    }
+
+    /// Makes the call cost nothing of the tenant's quotas, as it failed. The services of this library do so themselves.
+    pub fn forgive(&self) {
+        if let Some(call) = &self.call {
+            call.forgive();
+        }
+    }
+
+    /// Returns a result of the whole call, which costs nothing of the tenant's quotas where it is an error.
+    ///
+    /// # Errors
+    /// The given one.
+    pub fn settle<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.forgive();
+        }
+        result
     }
 
     /// Returns the moment at which the call is given up; `None` where there is no limit.
@@ -195,7 +216,8 @@ impl TenantGrant {
         stopped(self.flight.stopped().await)
     }
 
-    /// Runs a part of the call, which ends early where the tenant is suspended or the time is up.
+    /// Runs the call, which ends early where the tenant is suspended or the time is up, and costs nothing of the tenant's
+    /// quotas where it fails.
     ///
     /// # Errors
     /// Those of the part; `FailedPrecondition` for a tenant that was suspended meanwhile; `Timeout`.
@@ -209,10 +231,11 @@ impl TenantGrant {
                 },
             }
         };
-        tokio::select! {
+        let result = tokio::select! {
             result = limited => result,
             error = self.cancelled() => Err(error),
-        }
+        };
+        self.settle(result)
     }
 
     fn out_of_time(&self) -> Error {

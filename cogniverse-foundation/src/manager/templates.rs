@@ -1,6 +1,7 @@
 //! Creation of tenants from templates.
 
 use super::ConfigManager;
+use crate::config::quotas::QuotaConfig;
 use crate::config::section::{self, ConfigSection};
 use crate::config::system::SystemConfig;
 use crate::config::template::Template;
@@ -43,6 +44,10 @@ impl ConfigManager {
         let config = fill(tenant, template, overrides)?;
         section::accept(tenant, &config, &self.allowed)?;
         let origin = ConfigOrigin::Template(template.as_str().to_owned());
+        // Before the configuration that makes the tenant exist: none is ever served without its limits.
+        if self.newest(&SystemConfig::key_of(tenant)).await?.is_none() {
+            self.provision_quotas(tenant, template, origin.clone()).await?;
+        }
         let created = self.write(SystemConfig::key_of(tenant), config, Expected::Absent, origin).await;
         created.map_err(|e| match e.kind() {
             ErrorKind::Conflict => {
@@ -53,6 +58,30 @@ impl ConfigManager {
             }
             _ => e,
         })
+    }
+}
+
+impl ConfigManager {
+    /// Writes the quotas of a template, unless an earlier attempt wrote the same.
+    async fn provision_quotas(&self, tenant: &TenantId, template: Template, origin: ConfigOrigin) -> Result<()> {
+        let quotas = QuotaConfig::of_template(tenant.clone(), template);
+        section::accept(tenant, &quotas, &self.allowed)?;
+        let key = QuotaConfig::key_of(tenant);
+        match self.write(key.clone(), quotas.clone(), Expected::Absent, origin.clone()).await {
+            Err(e) if e.kind() == ErrorKind::Conflict => {
+                let found = self.newest(&key).await?;
+                let is_made = found
+                    .is_some_and(|entry| entry.origin == origin && entry.value == serde_json::to_value(&quotas).ok());
+                if is_made {
+                    return Ok(());
+                }
+                let message = format!(
+                    "tenant \"{tenant}\" has quotas already; change them by set_quota_config, or erase what a former tenant left"
+                );
+                Err(Error::of(ErrorCode::ConfigExists, message).with_context("tenant", tenant).with_source(e))
+            }
+            done => done.map(drop),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{ConfigManager, decode, missing};
 use crate::config::export::ConfigExport;
 use crate::config::origin::AllowedOrigins;
+use crate::config::quotas::QuotaConfig;
 use crate::config::routing::RoutingConfig;
 use crate::config::section::{self, ConfigSection};
 use crate::config::system::SystemConfig;
@@ -104,6 +105,7 @@ fn check_newest(entries: &[ConfigEntry], tenant: &TenantId, allowed: &AllowedOri
         check_section::<SystemConfig>(entry, tenant, allowed)?;
         check_section::<RoutingConfig>(entry, tenant, allowed)?;
         check_section::<TelemetryConfig>(entry, tenant, allowed)?;
+        check_section::<QuotaConfig>(entry, tenant, allowed)?;
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use cogniverse_sdk::config_store::{
     PutConfig,
 };
 use cogniverse_sdk::{Clock, KeptFile, PageCursor, Result, SystemClock, TenantId};
-use error::Failure;
+pub(super) use error::Failure;
+pub(super) use format::connect_shared;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};

@@ -55,8 +55,10 @@ error_codes! {
     Unauthenticated = "unauthenticated": Unauthenticated, 401, Lasting, "Authentication is required.";
     /// The caller may not do this.
     PermissionDenied = "permission_denied": PermissionDenied, 403, Lasting, "This request is not permitted.";
-    /// A quota or a queue is full.
+    /// Too many calls at once or in a window of time, or a queue is full.
     RateLimited = "rate_limited": RateLimited, 429, Passing, "Too many requests. Try again later.";
+    /// A quota that waiting a moment does not refill is used up.
+    QuotaExceeded = "quota_exceeded": QuotaExceeded, 403, Lasting, "A limit of this account is reached.";
     /// The deadline passed.
     Timeout = "timeout": Timeout, 504, Passing, "The request took too long. Try again later.";
     /// A server, a disk or a file could not be used.
@@ -191,6 +193,11 @@ error_codes! {
     /// A file is not a video, or is damaged.
     VideoInvalid = "video_invalid": InvalidInput, 422, Lasting, "The file is not a video, or is damaged.";
 
+    /// The use of quotas cannot be read or stored.
+    QuotaStoreUnavailable = "quota_store_unavailable": Unavailable, 503, Passing,
+        "The service is temporarily unavailable. Try again later.";
+    /// Too many calls of one tenant wait for the backend, or one waited for too long.
+    TenantQueueFull = "tenant_queue_full": RateLimited, 429, Passing, "Too many requests. Try again later.";
     /// Too many searches wait already.
     SearchQueueFull = "search_queue_full": RateLimited, 503, Passing, "The service is busy. Try again later.";
     /// The search did not end within its deadline.
@@ -235,6 +242,7 @@ impl ErrorCode {
             ErrorKind::Unauthenticated => Self::Unauthenticated,
             ErrorKind::PermissionDenied => Self::PermissionDenied,
             ErrorKind::RateLimited => Self::RateLimited,
+            ErrorKind::QuotaExceeded => Self::QuotaExceeded,
             ErrorKind::Timeout => Self::Timeout,
             ErrorKind::Unavailable => Self::Unavailable,
             ErrorKind::Corrupt => Self::Corrupt,

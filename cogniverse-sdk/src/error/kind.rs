@@ -22,8 +22,10 @@ pub enum ErrorKind {
     Unauthenticated,
     /// The caller is known and may not do this.
     PermissionDenied,
-    /// A quota or a queue is full.
+    /// Too many calls at once or in a window of time, or a queue is full.
     RateLimited,
+    /// A quota that waiting a moment does not refill is used up.
+    QuotaExceeded,
     /// The deadline passed before the work ended.
     Timeout,
     /// The other side could not be reached, or the disk could not be read or written.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A failure of a call on the file.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::store) enum Failure {
     /// An error of SQLite.
     Sqlite(rusqlite::Error),
     /// The folder of the file cannot be created.
@@ -41,34 +41,34 @@ const RESTORE: &str = "restore the file from a backup, or import an export into 
 
 impl Failure {
     /// Returns whether another connection holds a lock that this one needs.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(in crate::store) fn is_busy(&self) -> bool {
         matches!(self, Self::Sqlite(e) if matches!(e.sqlite_error_code(), Some(Sqlite::DatabaseBusy | Sqlite::DatabaseLocked)))
     }
 
-    pub(super) fn into_error(self, path: &Path) -> Error {
+    pub(in crate::store) fn into_error(self, path: &Path) -> Error {
+        self.into_error_of("config store", path)
+    }
+
+    /// Returns the error with what the file is, such as `quota store`.
+    pub(in crate::store) fn into_error_of(self, what: &'static str, path: &Path) -> Error {
         let file = path.display();
         match self {
-            Self::Sqlite(error) => classify(&error, path).with_source(error),
+            Self::Sqlite(error) => classify(&error, what, path).with_source(error),
             Self::Folder(error) => {
-                let message =
-                    format!("the folder of config store {file} cannot be made; check the path and its permissions");
+                let message = format!("the folder of {what} {file} cannot be made; check the path and its permissions");
                 Error::new(ErrorKind::Unavailable, message).with_source(error)
             }
             Self::Queue => {
-                let message = format!("config store {file} is busy with other calls of this process; try again");
+                let message = format!("{what} {file} is busy with other calls of this process; try again");
                 Error::of(ErrorCode::StorageBusy, message).with_retry(BACKOFF)
             }
             Self::Refused(error) => error,
-            Self::Foreign(why) => corrupt(format!("{file} is not a cogniverse config store: {why}; give another path")),
+            Self::Foreign(why) => corrupt(format!("{file} is not a cogniverse {what}: {why}; give another path")),
             Self::Newer { found, known } => Error::of(
                 ErrorCode::StorageFormatNewer,
-                format!(
-                    "config store {file} has format {found} and this release knows up to {known}; upgrade cogniverse"
-                ),
+                format!("{what} {file} has format {found} and this release knows up to {known}; upgrade cogniverse"),
             ),
-            Self::Row(what, source) => {
-                corrupt(format!("config store {file} holds {what}; {RESTORE}")).with_source(source)
-            }
+            Self::Row(row, source) => corrupt(format!("{what} {file} holds {row}; {RESTORE}")).with_source(source),
         }
     }
 }
@@ -77,9 +77,9 @@ fn corrupt(message: String) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }
 
-fn classify(error: &rusqlite::Error, path: &Path) -> Error {
+fn classify(error: &rusqlite::Error, what: &str, path: &Path) -> Error {
     let file = path.display();
-    let unavailable = |what: &str| Error::new(ErrorKind::Unavailable, format!("config store {file}: {what}"));
+    let unavailable = |why: &str| Error::new(ErrorKind::Unavailable, format!("{what} {file}: {why}"));
     let code = match error {
         rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => error.code,
         rusqlite::Error::InvalidPath(_) | rusqlite::Error::NulError(_) => {
@@ -89,9 +89,9 @@ fn classify(error: &rusqlite::Error, path: &Path) -> Error {
         | rusqlite::Error::IntegralValueOutOfRange(..)
         | rusqlite::Error::Utf8Error(..)
         | rusqlite::Error::InvalidColumnType(..) => {
-            return corrupt(format!("config store {file} holds a column of another type; {RESTORE}"));
+            return corrupt(format!("{what} {file} holds a column of another type; {RESTORE}"));
         }
-        _ => return Error::unexpected(format!("config store {file} was used in a way that SQLite refuses")),
+        _ => return Error::unexpected(format!("{what} {file} was used in a way that SQLite refuses")),
     };
     match code {
         Sqlite::DatabaseBusy | Sqlite::DatabaseLocked | Sqlite::FileLockingProtocolFailed => {
@@ -109,14 +109,14 @@ fn classify(error: &rusqlite::Error, path: &Path) -> Error {
         }
         Sqlite::SystemIoFailure | Sqlite::NoLargeFileSupport => unavailable("the disk cannot be read or written"),
         Sqlite::OutOfMemory => unavailable("memory is used up"),
-        Sqlite::NotADatabase => corrupt(format!("{file} is not a config store; give another path, or {RESTORE}")),
+        Sqlite::NotADatabase => corrupt(format!("{file} is not a {what}; give another path, or {RESTORE}")),
         Sqlite::DatabaseCorrupt | Sqlite::ConstraintViolation | Sqlite::TypeMismatch => {
-            corrupt(format!("config store {file} is damaged; {RESTORE}"))
+            corrupt(format!("{what} {file} is damaged; {RESTORE}"))
         }
         // Our statements are constants: where one is refused, the tables are not the ones this release made.
-        Sqlite::Unknown => corrupt(format!("config store {file} lacks its tables; {RESTORE}")),
+        Sqlite::Unknown => corrupt(format!("{what} {file} lacks its tables; {RESTORE}")),
         Sqlite::TooBig => Error::invalid("a configuration value is larger than SQLite can hold; make it smaller"),
-        _ => Error::unexpected(format!("config store {file} was used in a way that SQLite refuses")),
+        _ => Error::unexpected(format!("{what} {file} was used in a way that SQLite refuses")),
     }
 }
 

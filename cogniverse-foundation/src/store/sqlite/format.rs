@@ -37,37 +37,12 @@ pub(super) struct Opened {
 
 /// Opens the connections, and records the file's identity.
 pub(super) fn open(path: &Path) -> Result<Opened, Failure> {
-    if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
-        let message = format!("the path {path:?} names no file; give one, or use InMemoryConfigStore");
-        return Err(cogniverse_sdk::Error::invalid(message).into());
-    }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(Failure::Folder)?;
-    }
+    let writer = connect_shared(path, FORMAT, TABLES)?;
     // Without SQLITE_OPEN_URI: a path stays a path, whatever it starts with.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let create = if KeptFile::exists(path)? { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
-    // The mark comes last: whoever sees it sees the tables too.
-    let made = KeptFile::was_made(path)?;
-    let mut writer = connect(path, flags | create)?;
-    // One transaction for both marks and the tables: another process may be making them right now.
-    let before = writer.transaction()?;
-    let ours = is_ours(&before)?;
-    before.finish()?;
-    if !ours && made {
-        return Err(KeptFile::emptied(path).into());
-    }
-    if !ours {
-        use_wal(&writer)?;
-        make_tables(&mut writer)?;
-        // The file itself holds the tables from here on, not its log alone.
-        writer.query_row("PRAGMA wal_checkpoint", [], |_| Ok(()))?;
-    }
     let kept = KeptFile::made(path)?;
     // A configuration is written seldom and must not be lost: FULL, as NORMAL may lose the last commits with the power.
     writer.pragma_update(None, "synchronous", "FULL")?;
-    // What is deleted is overwritten: an erased tenant's texts must not stay in free pages.
-    writer.pragma_update(None, "secure_delete", true)?;
     let reader = connect(path, flags)?;
     reader.pragma_update(None, "query_only", true)?;
     // A file whose tables are gone must not look like an empty one (invariant 9).
@@ -77,6 +52,38 @@ pub(super) fn open(path: &Path) -> Result<Opened, Failure> {
     // Whatever the page size, its one page is all that it ever reads.
     watcher.pragma_update(None, "cache_size", 1)?;
     Ok(Opened { writer, reader, watcher, kept })
+}
+
+/// Opens a file of ours that holds the given tables, or makes it. For the stores beside the configuration.
+pub(in crate::store) fn connect_shared(path: &Path, format: i64, tables: &str) -> Result<Connection, Failure> {
+    if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
+        let message = format!("the path {path:?} names no file; give one, or use the store in memory");
+        return Err(cogniverse_sdk::Error::invalid(message).into());
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(Failure::Folder)?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let create = if KeptFile::exists(path)? { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
+    // The mark comes last: whoever sees it sees the tables too.
+    let made = KeptFile::was_made(path)?;
+    let mut connection = connect(path, flags | create)?;
+    // One transaction for both marks and the tables: another process may be making them right now.
+    let before = connection.transaction()?;
+    let ours = is_ours(&before, format)?;
+    before.finish()?;
+    if !ours && made {
+        return Err(KeptFile::emptied(path).into());
+    }
+    if !ours {
+        use_wal(&connection)?;
+        make_tables(&mut connection, format, tables)?;
+        // The file itself holds the tables from here on, not its log alone.
+        connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(()))?;
+    }
+    // What is deleted is overwritten: an erased tenant's texts must not stay in free pages.
+    connection.pragma_update(None, "secure_delete", true)?;
+    Ok(connection)
 }
 
 /// Returns a number that is another one once any other connection has committed to the file.
@@ -99,15 +106,15 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Failure> {
 }
 
 /// Returns whether the tables exist; `false` for a new file.
-fn is_ours(connection: &Connection) -> Result<bool, Failure> {
+fn is_ours(connection: &Connection, format: i64) -> Result<bool, Failure> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     match (number("user_version")?, number("application_id")?) {
         (0, 0) => {
             let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
             if tables == 0 { Ok(false) } else { Err(Failure::Foreign("it holds tables of another application")) }
         }
-        (FORMAT, APPLICATION) => Ok(true),
-        (newer, APPLICATION) if newer > FORMAT => Err(Failure::Newer { found: newer, known: FORMAT }),
+        (found, APPLICATION) if found == format => Ok(true),
+        (newer, APPLICATION) if newer > format => Err(Failure::Newer { found: newer, known: format }),
         _ => Err(Failure::Foreign("another application marked it as its own")),
     }
 }
@@ -127,12 +134,12 @@ fn use_wal(connection: &Connection) -> Result<(), Failure> {
     }
 }
 
-fn make_tables(connection: &mut Connection) -> Result<(), Failure> {
+fn make_tables(connection: &mut Connection, format: i64, tables: &str) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have made them since.
-    if !is_ours(&transaction)? {
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "user_version", FORMAT)?;
+    if !is_ours(&transaction, format)? {
+        transaction.execute_batch(tables)?;
+        transaction.pragma_update(None, "user_version", format)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
     }
     transaction.commit()?;
