@@ -11,8 +11,8 @@ mod cli;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use cogniverse::{Cogniverse, TenantId, config::QuotaConfig, sdk::Quota};
-use serde_json::{Value, json};
+use cogniverse::{Cogniverse, TenantId};
+use serde_json::json;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -68,17 +68,7 @@ async fn run(options: Options) -> Result<()> {
 async fn set(cogniverse: &Cogniverse, tenant: &TenantId, values: &[String]) -> Result<()> {
     let config = cogniverse.operator().config();
     let known = config.get_quota_config(tenant).await?;
-    let mut fields = serde_json::to_value(&known.value)?;
-    for pair in values {
-        let (name, value) = pair.split_once('=').with_context(|| format!("{pair}: write NAME=VALUE"))?;
-        let value = if value == "none" { Value::Null } else { serde_json::from_str(value).unwrap_or(value.into()) };
-        let Some(field) = fields.get_mut(name).filter(|_| name != "tenant_id") else {
-            let names: Vec<&str> = Quota::ALL.into_iter().map(Quota::as_str).collect();
-            bail!("no quota \"{name}\"; there are {}, and weight, mode and the two windows", names.join(", "));
-        };
-        *field = value;
-    }
-    let wanted: QuotaConfig = serde_json::from_value(fields).context("a value has the wrong type")?;
+    let wanted = cli::changed(&known.value, values)?;
     config.set_quota_config(tenant, wanted).await?;
     Ok(())
 }

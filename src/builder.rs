@@ -3,6 +3,7 @@
 use crate::cogniverse::{Cogniverse, Parts};
 use cogniverse_agents::VideoSearchAgent;
 use cogniverse_core::{
+    doctor::Doctor,
     fairness::{FairBackend, FairScheduler, FairnessConfig},
     guarded_backend::{GuardedBackend, LeakPolicy},
     ingestion::{Ffmpeg, Ingestor, KeptTranscripts, Speech},
@@ -388,6 +389,9 @@ impl CogniverseBuilder {
         if let Some(memory) = &memory {
             agent = agent.with_memory(memory.clone());
         }
+        let queries = self.query_encoders.iter().map(|(name, encoder)| (name.clone(), encoder.info().clone()));
+        let segments = self.segment_encoders.iter().map(|(name, encoder)| (name.clone(), encoder.info().clone()));
+        let known_encoders = queries.chain(segments).collect();
         for (name, encoder) in self.query_encoders {
             agent = agent.with_query_encoder(name, encoder);
         }
@@ -416,6 +420,9 @@ impl CogniverseBuilder {
         surfaces.push(Arc::new(CacheSurface::new(gate.clone())));
         surfaces.push(Arc::new(AuditSurface::new(gate.clone())));
         surfaces.push(Arc::new(ConfigSurface::new(config.clone())));
+        let doctor = Doctor::new(gate.clone(), config.clone(), schemas.clone(), counted.clone())
+            .with_surfaces(surfaces.clone())
+            .with_encoders(known_encoders);
         let mut lifecycle = TenantLifecycle::new(gate.clone(), config.clone(), schemas.clone())
             .with_telemetry(telemetry.clone())
             .with_surfaces(surfaces);
@@ -426,7 +433,7 @@ impl CogniverseBuilder {
             // Whoever erased a tenant of this folder before held its lock, and is gone.
             lifecycle = lifecycle.with_lease(Duration::ZERO);
         }
-        let parts = Arc::new(Parts { backend, dyn_backend, telemetry, models, quotas, counted, scheduler });
+        let parts = Arc::new(Parts { backend, dyn_backend, telemetry, models, quotas, counted, scheduler, doctor });
         Ok(Cogniverse { gate, agent: agent.build(), ingestor, memory, lifecycle, schemas, config, parts })
     }
 }

@@ -2,6 +2,7 @@
 
 use cogniverse_agents::{SearchRequest, SearchResponse, VideoSearchAgent};
 use cogniverse_core::{
+    doctor::Doctor,
     fairness::FairScheduler,
     guarded_backend::GuardedBackend,
     ingestion::{IngestReport, IngestRequest, Ingestor},
@@ -43,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) quotas: Quotas,
     pub(crate) counted: QuotaBackend,
     pub(crate) scheduler: FairScheduler,
+    pub(crate) doctor: Doctor,
 }
 
 impl Cogniverse {

@@ -31,7 +31,7 @@ pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource, 
 pub use cogniverse_core::lifecycle::{NewTenant, Suspend};
 pub use cogniverse_core::tenants::ShareAccess;
 pub use cogniverse_core::{
-    fairness, guarded_backend, ingestion, lifecycle, memory, models, quotas, schemas, tenants, transcript,
+    doctor, fairness, guarded_backend, ingestion, lifecycle, memory, models, quotas, schemas, tenants, transcript,
 };
 pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;
@@ -94,6 +94,11 @@ struct MemoryGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/tenants.md")]
 struct TenantsGuide;
+
+/// `docs/doctor.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/doctor.md")]
+struct DoctorGuide;
 
 /// `docs/quotas.md`, whose code is compiled by the doc tests.
 #[cfg(doctest)]

@@ -2,6 +2,7 @@
 
 use crate::Cogniverse;
 use cogniverse_core::{
+    doctor::Diagnosis,
     lifecycle::{ErasurePlan, NewTenant, Suspend, Suspension},
     quotas::QuotaUsage,
     schemas::SchemaDescription,
@@ -105,6 +106,14 @@ impl Cogniverse {
     pub async fn usage(&self, tenant: &TenantId) -> Result<Vec<QuotaUsage>> {
         let grant = self.gate.admit(tenant, Operation::ReadConfig).await?;
         grant.run(self.parts.counted.usage(tenant)).await
+    }
+
+    /// Examines a tenant in whatever state it is, and returns what is wrong with it, each with its remedy.
+    ///
+    /// # Errors
+    /// Those of [`cogniverse_core::doctor::Doctor::diagnose`].
+    pub async fn diagnose(&self, tenant: &TenantId) -> Result<Diagnosis> {
+        self.parts.doctor.for_caller(self.gate.clone()).diagnose(tenant).await
     }
 
     /// Gives a caller read access to a tenant that it does not belong to, with a reason and an end.

@@ -19,6 +19,7 @@ mod speech;
 mod telemetry;
 mod video;
 
+pub(crate) use document::check_fit;
 pub use document::{Segment, segment_document_id};
 pub use ffmpeg::{Ffmpeg, Probe};
 pub use pipeline::Ingestor;

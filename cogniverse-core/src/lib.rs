@@ -24,8 +24,10 @@
 //! | [`guarded_backend`] | the guard around a backend, which verifies whose each answer is |
 //! | [`quotas`] | what tenants use of their quotas, and its limits |
 //! | [`fairness`] | the order in which tenants are served by the backend |
+//! | [`doctor`] | everything that can be wrong with a tenant |
 //! | [`memory`] | memories of agents |
 
+pub mod doctor;
 #[doc(hidden)]
 pub mod failpoint;
 pub mod fairness;

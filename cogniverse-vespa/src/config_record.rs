@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | head | SHA-256 of the key | replaced by a put whose condition names the stamp of the head that was read |
 //! | past | the same, `.epoch.version` | never: written before the head moves on |
+//! | use of a quota | SHA-256 of the key, with `.quota` | as a head; it has no past |
 //!
 //! The epoch is drawn when a key gets its first version, and the stamp with every write: so a head that was erased and made
 //! anew is never taken for the one before. An owner's documents form one group, and are visited without reading others'.
@@ -29,6 +30,7 @@ use std::sync::Arc;
 const PAGE: usize = 200;
 const HEAD: &str = "head";
 const PAST: &str = "past";
+const QUOTA: &str = "quota";
 
 /// One version, as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +87,36 @@ impl Records {
         found.map(|record| of_key(record, key)).transpose()
     }
 
+    /// The use of a quota, under a key of its own that no configuration has.
+    pub(crate) async fn quota(&self, key: &ConfigKey) -> Result<Option<Record>> {
+        let found = self.read(&self.path(&key.owner, &quota_user(key)), QUOTA).await?;
+        found.map(|record| of_key(record, key)).transpose()
+    }
+
+    /// Replaces the use of a quota, if its stamp is still `old`; tells whether it was.
+    pub(crate) async fn replace_quota(&self, new: &Record, old: Option<i64>) -> Result<bool> {
+        self.replace(new, QUOTA, old).await
+    }
+
+    /// Removes the use of every quota of an owner.
+    pub(crate) async fn remove_quotas(&self, owner: &ConfigOwner) -> Result<u64> {
+        let selection = format!("{} and {NAME}.kind == \"{QUOTA}\"", owned(owner));
+        remove_selected(&self.client, &self.path(owner, ""), &selection).await
+    }
+
+    /// Counts the quotas whose use an owner has stored.
+    pub(crate) async fn count_quotas(&self, owner: &ConfigOwner) -> Result<u64> {
+        let (mut count, mut token) = (0, None);
+        loop {
+            let (found, next) = self.listed(owner, QUOTA, token.as_deref()).await?;
+            count += found.len() as u64;
+            token = next;
+            if token.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
     /// A version before the newest.
     pub(crate) async fn past(&self, key: &ConfigKey, epoch: i64, version: u64) -> Result<Option<ConfigEntry>> {
         let found = self.read(&self.path(&key.owner, &past_user(key, epoch, version)), PAST).await?;
@@ -114,25 +146,30 @@ impl Records {
 
     /// Makes a record the head, if the head is still `old`; tells whether it was.
     pub(crate) async fn replace_head(&self, new: &Record, old: Option<&Record>) -> Result<bool> {
+        self.replace(new, HEAD, old.map(|old| old.stamp)).await
+    }
+
+    async fn replace(&self, new: &Record, kind: &str, old: Option<i64>) -> Result<bool> {
         let condition = match old {
             // Never true of a document that is there, and waived where there is none.
             None => "condition=false&create=true".to_owned(),
-            Some(old) => format!("condition={}", escape(&format!("{NAME}.stamp == {}", old.stamp))),
+            Some(stamp) => format!("condition={}", escape(&format!("{NAME}.stamp == {stamp}"))),
         };
         let key = &new.entry.key;
-        let path = format!("{}?{}&{condition}", self.path(&key.owner, &user(key)), self.timeout());
-        self.conditional(Method::POST, &path, Some(body(new, HEAD)?), key, |head| {
-            head.is_some_and(|head| head.stamp == new.stamp)
-        })
-        .await
+        let user = if kind == QUOTA { quota_user(key) } else { user(key) };
+        let path = self.path(&key.owner, &user);
+        let conditional = format!("{path}?{}&{condition}", self.timeout());
+        let happened = |found: Option<&Record>| found.is_some_and(|found| found.stamp == new.stamp);
+        self.conditional(Method::POST, &conditional, Some(body(new, kind)?), (&path, kind), happened).await
     }
 
     /// Removes a head, if it is still `old`.
     pub(crate) async fn remove_head(&self, old: &Record) -> Result<bool> {
         let condition = escape(&format!("{NAME}.stamp == {}", old.stamp));
         let key = &old.entry.key;
-        let path = format!("{}?{}&condition={condition}", self.path(&key.owner, &user(key)), self.timeout());
-        self.conditional(Method::DELETE, &path, None, key, |head| head.is_none()).await
+        let path = self.path(&key.owner, &user(key));
+        let conditional = format!("{path}?{}&condition={condition}", self.timeout());
+        self.conditional(Method::DELETE, &conditional, None, (&path, HEAD), |head| head.is_none()).await
     }
 
     /// Heads of an owner, in Vespa's order, and where to go on.
@@ -141,7 +178,16 @@ impl Records {
         owner: &ConfigOwner,
         token: Option<&str>,
     ) -> Result<(Vec<Record>, Option<String>)> {
-        let selection = escape(&format!("{} and {NAME}.kind == \"{HEAD}\"", owned(owner)));
+        self.listed(owner, HEAD, token).await
+    }
+
+    async fn listed(
+        &self,
+        owner: &ConfigOwner,
+        kind: &str,
+        token: Option<&str>,
+    ) -> Result<(Vec<Record>, Option<String>)> {
+        let selection = escape(&format!("{} and {NAME}.kind == \"{kind}\"", owned(owner)));
         let mut path = format!(
             "{}?cluster={}&wantedDocumentCount={PAGE}&{}&selection={selection}",
             self.path(owner, ""),
@@ -162,7 +208,7 @@ impl Records {
         }
         let mut heads = Vec::with_capacity(page.documents.len());
         for document in page.documents {
-            let record = understood(document, HEAD)?;
+            let record = understood(document, kind)?;
             if record.entry.key.owner != *owner {
                 return Err(Error::unexpected("a listing of one owner's configuration gave another's"));
             }
@@ -200,14 +246,13 @@ impl Records {
     }
 
     /// Writes on a condition. The response may be lost, and a retry then fails on the first attempt's own effect:
-    /// callers check whether the write was applied.
-    /// "no", or nothing, looks whether it happened.
+    /// a "no", or no answer, is followed by a look whether the write was applied.
     async fn conditional(
         &self,
         method: Method,
         path: &str,
         body: Option<Bytes>,
-        key: &ConfigKey,
+        (place, kind): (&str, &str),
         happened: impl Fn(Option<&Record>) -> bool,
     ) -> Result<bool> {
         let error = match self.send(method, path, body).await {
@@ -216,7 +261,7 @@ impl Records {
             Ok(answer) => Some(answer.error()),
             Err(error) => Some(error),
         };
-        let head = self.head(key).await;
+        let head = self.read(place, kind).await;
         match (error, head) {
             (_, Ok(head)) if happened(head.as_ref()) => Ok(true),
             (None, Ok(_)) => Ok(false),
@@ -245,6 +290,10 @@ fn user(key: &ConfigKey) -> String {
     // Lengths stand before the names, so that no two keys are written alike.
     let (service, name) = (&key.service, &key.key);
     hash(format!("{}/{}/{service}/{}/{name}", key.scope.as_str(), service.len(), name.len()).as_bytes())
+}
+
+fn quota_user(key: &ConfigKey) -> String {
+    format!("{}.quota", user(key))
 }
 
 fn past_user(key: &ConfigKey, epoch: i64, version: u64) -> String {

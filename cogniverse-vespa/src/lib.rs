@@ -24,7 +24,7 @@
 //! | `document_path`, `document_json`, `tensor_json` | documents on the wire |
 //! | `feed`, `documents`, `visit`, `condition` | its `DocumentStore`; filters in Vespa's two languages |
 //! | `retrieval`, `search_request`, `response`, `search` | its search |
-//! | `config_schema`, `config_record`, `config_store` | configuration versions in Vespa |
+//! | `config_schema`, `config_record`, `config_store`, `quota_store` | configuration versions and the use of quotas in Vespa |
 
 mod application;
 mod backend;
@@ -48,6 +48,7 @@ mod judged;
 mod manifest;
 mod overrides;
 mod plan;
+mod quota_store;
 mod response;
 mod retrieval;
 mod schema;
@@ -63,3 +64,4 @@ pub use config::{ResourceLimits, VespaConfig};
 pub use config_store::VespaConfigStore;
 pub use feed::{Condition, Feed, FeedOperation};
 pub use plan::DeploymentPlan;
+pub use quota_store::VespaQuotaStore;

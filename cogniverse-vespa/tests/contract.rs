@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test asserts")]
 
-use cogniverse_sdk::{ConfigStore, SearchBackend};
+use cogniverse_sdk::{ConfigStore, QuotaStore, SearchBackend};
 use cogniverse_vespa::{VespaBackend, VespaConfig};
 use std::sync::Arc;
 use vespa_testkit::TestServer;
@@ -19,6 +19,15 @@ async fn config_store() -> (Arc<dyn ConfigStore>, TestServer) {
     (Arc::new(VespaBackend::new(config).unwrap().config_store().await.unwrap()), server)
 }
 
+async fn quota_store() -> (Arc<dyn QuotaStore>, TestServer) {
+    let server = TestServer::start().await.unwrap();
+    let config = VespaConfig::new(server.url(), server.config_url());
+    (Arc::new(VespaBackend::new(config).unwrap().quota_store().await.unwrap()), server)
+}
+
+mod quotas {
+    cogniverse_sdk::quota_store_contract! { super::quota_store() }
+}
 mod schemas {
     cogniverse_sdk::schema_store_contract! { make: super::backend(), skips: [] }
 }

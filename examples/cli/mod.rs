@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use cogniverse::{
     Cogniverse, CogniverseBuilder, IngestReport, IngestRequest, ProgressEvent, ProgressSink, SearchRequest,
+    config::ConfigSection,
     sdk::{QueryEncoder, SegmentEncoder},
     telemetry::{TelemetryManager, TelemetrySettings},
 };
@@ -114,7 +115,9 @@ impl Common {
             Backend::Vespa => {
                 let backend = self.vespa()?;
                 let store = backend.config_store().await.with_context(|| format!("cannot use {}", self.place()))?;
-                builder.backend(Arc::new(backend)).config_store(Arc::new(store)).open().await
+                let quotas = backend.quota_store().await.with_context(|| format!("cannot use {}", self.place()))?;
+                let builder = builder.config_store(Arc::new(store)).quota_store(Arc::new(quotas));
+                builder.backend(Arc::new(backend)).open().await
             }
         }
         .with_context(|| format!("cannot open {}", self.place()))?;
@@ -244,6 +247,26 @@ pub(crate) fn overrides(pairs: &[String]) -> Result<serde_json::Map<String, serd
         Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
     };
     pairs.iter().map(parse).collect()
+}
+
+/// A section with some values in place of its own, each as `name=value`; `none` takes a value away.
+pub(crate) fn changed<T: ConfigSection>(known: &T, values: &[String]) -> Result<T> {
+    let mut fields = serde_json::to_value(known)?;
+    for pair in values {
+        let (name, value) = pair.split_once('=').with_context(|| format!("{pair}: write NAME=VALUE"))?;
+        let value = match value {
+            "none" => serde_json::Value::Null,
+            value => serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+        };
+        match fields.get_mut(name).filter(|_| name != "tenant_id") {
+            Some(field) => *field = value,
+            None => {
+                let names: Vec<&str> = T::fields().iter().map(|(name, _)| *name).collect();
+                anyhow::bail!("{} has no value \"{name}\"; it has {}", T::KEY, names.join(", "))
+            }
+        }
+    }
+    serde_json::from_value(fields).with_context(|| format!("a value of {} has the wrong type", T::KEY))
 }
 
 /// Ends an example: the cause, and its causes, on standard error; before it, what became of spans that nobody took.

@@ -111,6 +111,11 @@ pub(super) struct TensorFields {
     fields: Vec<(FieldName, TensorType)>,
 }
 
+/// Checks whether an encoder's vectors fit every tensor of a schema.
+pub(crate) fn check_fit(info: &EncoderInfo, schema: &Schema) -> Result<()> {
+    TensorFields::of(schema).check_encoder(info, schema)
+}
+
 impl TensorFields {
     pub(super) fn of(schema: &Schema) -> Self {
         let tensor = |field: &cogniverse_sdk::schema::Field| match &field.field_type {
