@@ -6,6 +6,7 @@ use cogniverse_core::{
     doctor::Doctor,
     fairness::{FairBackend, FairScheduler, FairnessConfig},
     guarded_backend::{GuardedBackend, LeakPolicy},
+    health::{ConfigProbe, HealthService},
     ingestion::{Ffmpeg, Ingestor, KeptTranscripts, Speech},
     lifecycle::{
         AccessSurface, AuditSurface, CacheSurface, ConfigSurface, SchemaSurface, TelemetrySurface, TenantLifecycle,
@@ -23,9 +24,9 @@ use cogniverse_foundation::{
     worker,
 };
 use cogniverse_sdk::{
-    AccessPolicy, AuditLog, Clock, ConfigStore, LanguageModel, LanguageModelProvider, QueryEncoder, QuotaStore, Result,
-    SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TelemetryProvider, TenantId, TenantSurface, TextEmbedder,
-    Transcriber, telemetry_provider::Settle,
+    AccessPolicy, AuditLog, Clock, ConfigStore, HealthProbe, LanguageModel, LanguageModelProvider, QueryEncoder,
+    QuotaStore, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TelemetryProvider, TenantId,
+    TenantSurface, TextEmbedder, Transcriber, telemetry_provider::Settle,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -69,6 +70,7 @@ pub struct CogniverseBuilder {
     quota_store: Option<Arc<dyn QuotaStore>>,
     on_quota_store_unavailable: OnQuotaStoreUnavailable,
     fairness: Option<FairnessConfig>,
+    health_probes: Vec<Arc<dyn HealthProbe>>,
 }
 
 impl Cogniverse {
@@ -296,6 +298,14 @@ impl CogniverseBuilder {
         self
     }
 
+    /// Adds a probe of a part of one's own, such as a model server or `VespaBackend::probes`, to the health of the service. The
+    /// embedded backend and the configuration have theirs.
+    #[must_use]
+    pub fn health_probe(mut self, probe: Arc<dyn HealthProbe>) -> Self {
+        self.health_probes.push(probe);
+        self
+    }
+
     /// Opens the stores and connects the parts.
     ///
     /// # Errors
@@ -355,11 +365,13 @@ impl CogniverseBuilder {
         }
         let gate = gate.build();
         let mut files: Vec<Arc<dyn TenantSurface>> = Vec::new();
+        let mut probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::new(ConfigProbe::new(Arc::clone(config.store())))];
         let (backend, is_exclusive): (Arc<dyn SearchBackend>, bool) = match (self.backend, embedded) {
             (Some(backend), _) => (backend, false),
             (None, Some(embedded)) => {
                 gate.register_cache(Arc::new(EmbeddedCaches(embedded.clone())));
                 files.push(Arc::new(EmbeddedFiles::new(embedded.clone())));
+                probes.push(Arc::new(embedded.clone()));
                 (Arc::new(embedded), true)
             }
             (None, None) => return Err(cogniverse_sdk::Error::unexpected("no backend was opened")),
@@ -420,6 +432,8 @@ impl CogniverseBuilder {
         surfaces.push(Arc::new(CacheSurface::new(gate.clone())));
         surfaces.push(Arc::new(AuditSurface::new(gate.clone())));
         surfaces.push(Arc::new(ConfigSurface::new(config.clone())));
+        let health = HealthService::new(gate.clone(), backend.clone(), scheduler.clone())
+            .with_probes(probes.into_iter().chain(self.health_probes));
         let doctor = Doctor::new(gate.clone(), config.clone(), schemas.clone(), counted.clone())
             .with_surfaces(surfaces.clone())
             .with_encoders(known_encoders);
@@ -433,7 +447,8 @@ impl CogniverseBuilder {
             // Whoever erased a tenant of this folder before held its lock, and is gone.
             lifecycle = lifecycle.with_lease(Duration::ZERO);
         }
-        let parts = Arc::new(Parts { backend, dyn_backend, telemetry, models, quotas, counted, scheduler, doctor });
+        let parts =
+            Arc::new(Parts { backend, dyn_backend, telemetry, models, quotas, counted, scheduler, doctor, health });
         Ok(Cogniverse { gate, agent: agent.build(), ingestor, memory, lifecycle, schemas, config, parts })
     }
 }

@@ -5,6 +5,7 @@ use cogniverse_core::{
     doctor::Doctor,
     fairness::FairScheduler,
     guarded_backend::GuardedBackend,
+    health::HealthService,
     ingestion::{IngestReport, IngestRequest, Ingestor},
     lifecycle::TenantLifecycle,
     memory::{MemoryManager, MemoryService},
@@ -45,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) counted: QuotaBackend,
     pub(crate) scheduler: FairScheduler,
     pub(crate) doctor: Doctor,
+    pub(crate) health: HealthService,
 }
 
 impl Cogniverse {

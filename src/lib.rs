@@ -31,7 +31,8 @@ pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource, 
 pub use cogniverse_core::lifecycle::{NewTenant, Suspend};
 pub use cogniverse_core::tenants::ShareAccess;
 pub use cogniverse_core::{
-    doctor, fairness, guarded_backend, ingestion, lifecycle, memory, models, quotas, schemas, tenants, transcript,
+    doctor, fairness, guarded_backend, health, ingestion, lifecycle, memory, models, quotas, schemas, tenants,
+    transcript,
 };
 pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;
@@ -99,6 +100,11 @@ struct TenantsGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/doctor.md")]
 struct DoctorGuide;
+
+/// `docs/health.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/health.md")]
+struct HealthGuide;
 
 /// `docs/quotas.md`, whose code is compiled by the doc tests.
 #[cfg(doctest)]

@@ -4,6 +4,7 @@ use crate::Cogniverse;
 use cogniverse_core::{
     fairness::FairScheduler,
     guarded_backend::GuardedBackend,
+    health::{Health, HealthEvents, HealthMonitor},
     lifecycle::{ErasureSweep, TenantLifecycle},
     models::ModelRegistry,
     quotas::Quotas,
@@ -12,7 +13,7 @@ use cogniverse_core::{
 };
 use cogniverse_foundation::ConfigManager;
 use cogniverse_sdk::{AuditLog, PageCursor, Result, SearchBackend};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The parts behind the gate, for the service that embeds this library and for its operators.
 ///
@@ -94,6 +95,17 @@ impl<'c> Operator<'c> {
     #[must_use]
     pub fn scheduler(&self) -> &'c FairScheduler {
         &self.0.parts.scheduler
+    }
+
+    /// Asks every part of the service, and looks at the records of its tenants, whose ids are in the answer.
+    pub async fn health(&self) -> Health {
+        self.0.parts.health.health().await
+    }
+
+    /// Looks at the health of the service once every `interval`, and tells what changed until the monitor is dropped.
+    #[must_use]
+    pub fn watch_health(&self, interval: Duration) -> (HealthMonitor, HealthEvents) {
+        HealthMonitor::start(self.0.parts.health.clone(), interval)
     }
 
     /// Returns one page of the suspended tenants whose retention is over.

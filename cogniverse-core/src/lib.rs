@@ -25,6 +25,7 @@
 //! | [`quotas`] | what tenants use of their quotas, and its limits |
 //! | [`fairness`] | the order in which tenants are served by the backend |
 //! | [`doctor`] | everything that can be wrong with a tenant |
+//! | [`health`] | the health of the whole service, and its changes as events |
 //! | [`memory`] | memories of agents |
 
 pub mod doctor;
@@ -33,6 +34,7 @@ pub mod failpoint;
 pub mod fairness;
 mod files;
 pub mod guarded_backend;
+pub mod health;
 pub mod ingestion;
 pub mod lifecycle;
 pub mod memory;

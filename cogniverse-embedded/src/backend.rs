@@ -122,6 +122,17 @@ impl EmbeddedBackend {
         Ok(schemas.len())
     }
 
+    /// Reads the catalog and writes to the data folder, and returns its path.
+    pub(crate) async fn check_folder(&self) -> Result<PathBuf> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            inner.catalog.last_generation()?;
+            crate::probe::write_and_remove(inner.folder.root())?;
+            Ok(inner.folder.root().to_owned())
+        })
+        .await
+    }
+
     /// Returns the paths under the tenants' folder that the catalog does not know: foreign files and folders that
     /// were restored by hand. They are neither used nor removed.
     ///

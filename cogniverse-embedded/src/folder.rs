@@ -16,6 +16,10 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Creates and locks the folder.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(|e| error::io(root, e))?;

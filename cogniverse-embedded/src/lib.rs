@@ -41,6 +41,7 @@ mod index;
 pub mod kernel;
 mod layout;
 mod open_stores;
+mod probe;
 mod rank;
 mod record;
 mod returned;

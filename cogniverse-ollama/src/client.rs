@@ -230,3 +230,19 @@ impl OllamaClient {
         &self.inner.config
     }
 }
+
+/// Without it facts are not extracted, and videos are found.
+#[async_trait::async_trait]
+impl cogniverse_sdk::HealthProbe for OllamaClient {
+    fn name(&self) -> &str {
+        "ollama"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn probe(&self) -> Result<String> {
+        self.health().await.map(|health| health.version)
+    }
+}

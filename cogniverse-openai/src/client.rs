@@ -60,3 +60,19 @@ impl OpenAiClient {
         self.http().within(self.limit(limit), request, self.http().json(request)).await
     }
 }
+
+/// Without it facts are not extracted, and videos are found.
+#[async_trait::async_trait]
+impl cogniverse_sdk::HealthProbe for OpenAiClient {
+    fn name(&self) -> &str {
+        "openai"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn probe(&self) -> Result<String> {
+        self.models().await.map(|models| models.join(", "))
+    }
+}

@@ -131,3 +131,19 @@ fn is_page(answer: &Answer) -> bool {
 fn is_absence(call: &Request, answer: &Answer) -> bool {
     answer.status() == StatusCode::NOT_FOUND && error::is_absence(call, answer)
 }
+
+/// Traces are lost without it for a time, and tenants are served.
+#[async_trait::async_trait]
+impl cogniverse_sdk::HealthProbe for PhoenixClient {
+    fn name(&self) -> &str {
+        "phoenix"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn probe(&self) -> Result<String> {
+        self.health().await.map(|health| health.version.unwrap_or_default())
+    }
+}

@@ -27,7 +27,7 @@
 //! | [`quota_store`] | the use of quotas |
 //! | [`language_model`], [`text_embedder`], [`encoder`], [`transcriber`] | the roles of models |
 //! | [`memory`], [`memory_store`] | memories of agents, and their store |
-//! | [`schema_loader`], [`clock`] | the other roles |
+//! | [`schema_loader`], [`clock`], [`health_probe`] | the other roles |
 //! | [`kept_file`] | detection of lost data files |
 //! | `contract` | the contract suite of each role (feature `contract`) |
 
@@ -42,6 +42,7 @@ pub mod document_store;
 pub mod encoder;
 pub mod error;
 pub mod filter;
+pub mod health_probe;
 pub mod id;
 pub mod kept_file;
 pub mod language_model;
@@ -73,6 +74,7 @@ pub use document_store::{DocumentOutcome, DocumentStore, FeedReport, OutcomeStat
 pub use encoder::{EncoderInfo, QueryEncoder, SegmentContent, SegmentEncoder, VectorKind};
 pub use error::{Error, ErrorCode, ErrorKind, PublicError, Result, Retry, json_problem};
 pub use filter::Filter;
+pub use health_probe::HealthProbe;
 pub use id::{DocumentId, FieldName, ProfileName, SchemaName, StrategyName, TenantId, VideoId};
 pub use jiff::Timestamp;
 pub use kept_file::KeptFile;

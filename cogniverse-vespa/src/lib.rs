@@ -24,6 +24,7 @@
 //! | `document_path`, `document_json`, `tensor_json` | documents on the wire |
 //! | `feed`, `documents`, `visit`, `condition` | its `DocumentStore`; filters in Vespa's two languages |
 //! | `retrieval`, `search_request`, `response`, `search` | its search |
+//! | `probe` | the health of the container and the config server |
 //! | `config_schema`, `config_record`, `config_store`, `quota_store` | configuration versions and the use of quotas in Vespa |
 
 mod application;
@@ -48,6 +49,7 @@ mod judged;
 mod manifest;
 mod overrides;
 mod plan;
+mod probe;
 mod quota_store;
 mod response;
 mod retrieval;

@@ -32,7 +32,7 @@ use clap::Parser;
 use cogniverse::{
     Caller, CallerId, Cogniverse, Error, ErrorCode, FieldName, Filter, IngestRequest, IngestSource, NewTenant,
     Operation, ProfileName, ProgressEvent, ProgressSink, Role, SearchParameters, Template, TenantId, TenantSchema,
-    sdk::document_store::DeleteRequest,
+    health::HealthStatus, sdk::document_store::DeleteRequest,
 };
 use futures_util::StreamExt as _;
 use serde::Deserialize;
@@ -148,6 +148,7 @@ async fn main() -> anyhow::Result<()> {
     if tokio::time::timeout(STOP_TIME, service.ingestions.wait()).await.is_err() {
         tracing::warn!("ingestions were cut off; uploading the same videos again goes on where they were");
     }
+    service.cogniverse.close().await?;
     Ok(())
 }
 
@@ -246,9 +247,17 @@ async fn ready(State(service): State<App>) -> Result<StatusCode, ApiError> {
     if service.stopping.load(Ordering::Acquire) {
         return Ok(StatusCode::SERVICE_UNAVAILABLE);
     }
-    // What every request needs first: the store of tenants answers.
-    service.cogniverse.operator().tenants().list(None, 1).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let health = service.cogniverse.operator().health().await;
+    health
+        .parts
+        .iter()
+        .filter(|part| !part.is_ok())
+        .for_each(|part| tracing::error!("{}: {:?}", part.name, part.error));
+    Ok(if health.status == HealthStatus::Unavailable {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::NO_CONTENT
+    })
 }
 
 async fn create_tenant(

@@ -1,0 +1,169 @@
+//! The health of the whole: each part by its probe, tenants in trouble, and what changed as events.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
+
+mod world;
+
+use async_trait::async_trait;
+use cogniverse::{
+    Error, ErrorKind, Result, Suspend, Template,
+    config::InMemoryConfigStore,
+    health::{HealthEvent, HealthStatus},
+    sdk::{Expected, HealthProbe},
+};
+use cogniverse_vespa::{VespaBackend, VespaConfig};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use vespa_testkit::TestServer;
+use world::{World, tenant};
+
+/// A part that works or does not.
+#[derive(Debug)]
+struct Part {
+    name: &'static str,
+    required: bool,
+    is_broken: AtomicBool,
+    hangs: bool,
+}
+
+impl Part {
+    fn new(name: &'static str, required: bool) -> Arc<Self> {
+        Arc::new(Self { name, required, is_broken: AtomicBool::new(false), hangs: false })
+    }
+}
+
+#[async_trait]
+impl HealthProbe for Part {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn is_required(&self) -> bool {
+        self.required
+    }
+    async fn probe(&self) -> Result<String> {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        match self.is_broken.load(Ordering::SeqCst) {
+            true => Err(Error::new(ErrorKind::Unavailable, format!("{} is away", self.name))),
+            false => Ok("version 1".to_owned()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_ready_degraded_or_unavailable_by_its_parts() {
+    let (store, model) = (Part::new("store", true), Part::new("model", false));
+    let world = World::with(&["acme"], |b| b.health_probe(store.clone()).health_probe(model.clone())).await;
+    let health = async || world.cogniverse.operator().health().await;
+    let found = health().await;
+    assert_eq!((found.status, found.status.http_status()), (HealthStatus::Ready, 200), "{found:?}");
+    let names: Vec<&str> = found.parts.iter().map(|part| part.name.as_str()).collect();
+    for part in ["configuration", "embedded", "store", "model"] {
+        assert!(names.contains(&part), "{names:?}");
+    }
+    assert_eq!(found.tenants.get("active"), Some(&1));
+    model.is_broken.store(true, Ordering::SeqCst);
+    let found = health().await;
+    assert_eq!((found.status, found.status.http_status()), (HealthStatus::Degraded, 200));
+    assert_eq!((found.parts[0].name.as_str(), found.parts[0].is_ok()), ("model", false), "what fails comes first");
+    assert!(found.parts[0].error.as_ref().unwrap().contains("model is away"));
+    store.is_broken.store(true, Ordering::SeqCst);
+    let found = health().await;
+    assert_eq!((found.status, found.status.http_status()), (HealthStatus::Unavailable, 503));
+    assert_eq!(found.parts[0].name, "store");
+    // The folder cannot be written.
+    store.is_broken.store(false, Ordering::SeqCst);
+    std::fs::create_dir(world.folder.path().join("health.probe")).unwrap();
+    let found = health().await;
+    assert_eq!((found.status, found.parts[0].name.as_str()), (HealthStatus::Unavailable, "embedded"), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_part_that_hangs_is_given_up_and_holds_up_no_other() {
+    let part = Arc::new(Part { name: "hanging", required: true, is_broken: AtomicBool::new(false), hangs: true });
+    let world = World::with(&[], |b| b.health_probe(part)).await;
+    let began = Instant::now();
+    let found = world.cogniverse.operator().health().await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(found.status, HealthStatus::Unavailable);
+    assert!(found.parts[0].error.as_ref().unwrap().contains("no answer within"), "{found:?}");
+    assert!(found.parts[1..].iter().all(|part| part.is_ok()), "{found:?}");
+}
+
+#[tokio::test]
+async fn ten_thousand_tenants_are_looked_at_by_their_records() {
+    const TENANTS: usize = 10_000;
+    let store = Arc::new(InMemoryConfigStore::new());
+    let world = World::with(&["acme", "late"], |b| b.config_store(store)).await;
+    let c = &world.cogniverse;
+    let record = c.tenant(&tenant("acme")).await.unwrap();
+    for number in 0..TENANTS {
+        let mut other = record.clone();
+        other.tenant = tenant(&format!("t{number}"));
+        c.operator().tenants().put(&other, Expected::Absent).await.unwrap();
+    }
+    c.suspend(&tenant("late"), Suspend::new("over").with_retention(Duration::from_millis(1))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let began = Instant::now();
+    let found = c.operator().health().await;
+    let took = began.elapsed();
+    assert_eq!(found.tenants.get("active"), Some(&(TENANTS as u64 + 1)), "{:?}", found.tenants);
+    assert_eq!(found.in_trouble_count, 1);
+    let late = &found.in_trouble[0];
+    assert_eq!((late.tenant.as_str(), late.code.as_str()), ("late", "retention_over"));
+    println!("health of {TENANTS} tenants: {took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_changes_is_told_to_every_watcher() {
+    let part = Part::new("store", true);
+    let world = World::with(&["acme"], |b| b.health_probe(part.clone())).await;
+    let (monitor, mut events) = world.cogniverse.operator().watch_health(Duration::from_millis(20));
+    let next = async |events: &mut cogniverse::health::HealthEvents| {
+        tokio::time::timeout(Duration::from_secs(10), events.next()).await.unwrap()
+    };
+    assert_eq!(next(&mut events).await, Some(HealthEvent::StatusChanged { from: None, to: HealthStatus::Ready }));
+    let mut other = monitor.watch();
+    part.is_broken.store(true, Ordering::SeqCst);
+    let failed = HealthStatus::Unavailable;
+    for events in [&mut events, &mut other] {
+        let changed = HealthEvent::StatusChanged { from: Some(HealthStatus::Ready), to: failed };
+        assert_eq!(next(events).await, Some(changed));
+        assert!(matches!(next(events).await, Some(HealthEvent::PartFailed { name, .. }) if name == "store"));
+    }
+    part.is_broken.store(false, Ordering::SeqCst);
+    assert!(matches!(next(&mut events).await, Some(HealthEvent::StatusChanged { to: HealthStatus::Ready, .. })));
+    assert_eq!(next(&mut events).await, Some(HealthEvent::PartRecovered { name: "store".to_owned() }));
+    let suspend = Suspend::new("over").with_retention(Duration::from_millis(1));
+    world.cogniverse.create_tenant(&tenant("late"), Template::Trial).await.unwrap();
+    world.cogniverse.suspend(&tenant("late"), suspend).await.unwrap();
+    assert!(
+        matches!(next(&mut events).await, Some(HealthEvent::TenantInTrouble(found)) if found.tenant == tenant("late"))
+    );
+    drop(monitor);
+    drop(other);
+    assert_eq!(next(&mut events).await, None, "it ends with its monitor");
+}
+
+#[tokio::test]
+async fn vespa_says_how_it_is() {
+    let server = TestServer::start().await.unwrap();
+    let backend = VespaBackend::new(VespaConfig::new(server.url(), server.config_url())).unwrap();
+    backend.config_store().await.unwrap();
+    let probes = backend.probes();
+    for probe in &probes {
+        probe.probe().await.unwrap_or_else(|e| panic!("{}: {e}", probe.name()));
+    }
+    assert_eq!(probes.iter().map(|probe| probe.is_required()).collect::<Vec<_>>(), [true, false]);
+    drop(server);
+    for probe in &probes {
+        assert!(probe.probe().await.is_err(), "{}", probe.name());
+    }
+}
