@@ -37,12 +37,15 @@ struct Options {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
 enum Section {
-    SystemConfig,
-    RoutingConfig,
-    TelemetryConfig,
-    QuotaConfig,
+    #[value(name = "system_config")]
+    System,
+    #[value(name = "routing_config")]
+    Routing,
+    #[value(name = "telemetry_config")]
+    Telemetry,
+    #[value(name = "quota_config")]
+    Quota,
 }
 
 #[derive(Subcommand)]
@@ -84,7 +87,7 @@ async fn run(options: Options) -> Result<()> {
     let cogniverse = options.common.open().await?;
     let tenant = options.tenant_id.as_ref().context("say which tenant by --tenant-id")?;
     cogniverse.tenant(tenant).await?;
-    let of_all = [Section::SystemConfig, Section::RoutingConfig, Section::TelemetryConfig, Section::QuotaConfig];
+    let of_all = [Section::System, Section::Routing, Section::Telemetry, Section::Quota];
     let sections = match (options.section, &options.command) {
         (Some(section), _) => vec![section],
         (None, Command::Show) => of_all.to_vec(),
@@ -94,10 +97,10 @@ async fn run(options: Options) -> Result<()> {
     for section in sections {
         let call = (&cogniverse, tenant, &options.command);
         shown.push(match section {
-            Section::SystemConfig => act::<SystemConfig>(call).await?,
-            Section::RoutingConfig => act::<RoutingConfig>(call).await?,
-            Section::TelemetryConfig => act::<TelemetryConfig>(call).await?,
-            Section::QuotaConfig => act::<QuotaConfig>(call).await?,
+            Section::System => act::<SystemConfig>(call).await?,
+            Section::Routing => act::<RoutingConfig>(call).await?,
+            Section::Telemetry => act::<TelemetryConfig>(call).await?,
+            Section::Quota => act::<QuotaConfig>(call).await?,
         });
     }
     if options.common.json {
@@ -161,7 +164,11 @@ fn print(section: &Value) {
     }
     let mut table = cli::plain_table([&name, "value", "source"]);
     for (field, value) in section["value"].as_object().into_iter().flatten() {
-        table.add_row([field.clone(), text(value), text(&section["fields"][field]["source"])]);
+        table.add_row([
+            field.clone(),
+            text(value),
+            section.pointer(&format!("/fields/{field}/source")).map(text).unwrap_or_default(),
+        ]);
     }
     println!("{table}");
 }

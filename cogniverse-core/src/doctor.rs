@@ -63,7 +63,7 @@ impl Doctor {
             findings.extend(checks::of_quotas(&self.quotas, tenant).await);
         }
         findings.extend(checks::of_surfaces(&self.surfaces, &record).await);
-        findings.sort_by(|one, other| other.severity.cmp(&one.severity));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Ok(Diagnosis { tenant: tenant.clone(), state: record.state, generation: record.generation, findings })
     }
 }

@@ -127,7 +127,7 @@ impl EmbeddedBackend {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
             inner.catalog.last_generation()?;
-            crate::probe::write_and_remove(inner.folder.root())?;
+            inner.folder.check_writable()?;
             Ok(inner.folder.root().to_owned())
         })
         .await

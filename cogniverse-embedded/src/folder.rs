@@ -20,6 +20,12 @@ impl DataFolder {
         &self.root
     }
 
+    /// Writes a file and removes it again.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        let path = self.root.join("health.probe");
+        fs::write(&path, b"probe").and_then(|()| fs::remove_file(&path)).map_err(|e| error::io(&path, e))
+    }
+
     /// Creates and locks the folder.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(|e| error::io(root, e))?;
