@@ -126,7 +126,11 @@ async fn act<T: ConfigSection>((cogniverse, tenant, command): (&Cogniverse, &Ten
         }
         Command::History { limit } => return history::<T>(config, tenant, *limit).await,
     }
-    let found = config.get::<T>(tenant).await?;
+    let found = match (config.get::<T>(tenant).await, command) {
+        // One that cannot be used hides no other.
+        (Err(error), Command::Show) => return Ok(json!({ "section": T::KEY, "problem": error.to_string() })),
+        (found, _) => found?,
+    };
     let sources = config.field_sources::<T>(tenant).await?;
     Ok(json!({
         "section": T::KEY, "version": found.version, "source": found.source, "value": found.value, "fields": sources,
@@ -160,6 +164,10 @@ fn print(section: &Value) {
             table.add_row(shown.map(text));
         }
         println!("{table}");
+        return;
+    }
+    if let Some(problem) = section["problem"].as_str() {
+        println!("{name} cannot be used: {problem}");
         return;
     }
     let mut table = cli::plain_table([&name, "value", "source"]);

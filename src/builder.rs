@@ -403,7 +403,7 @@ impl CogniverseBuilder {
         }
         let queries = self.query_encoders.iter().map(|(name, encoder)| (name.clone(), encoder.info().clone()));
         let segments = self.segment_encoders.iter().map(|(name, encoder)| (name.clone(), encoder.info().clone()));
-        let known_encoders = queries.chain(segments).collect();
+        let known_encoders: Vec<_> = queries.chain(segments).collect();
         for (name, encoder) in self.query_encoders {
             agent = agent.with_query_encoder(name, encoder);
         }

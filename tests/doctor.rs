@@ -139,6 +139,15 @@ async fn an_encoder_that_does_not_fit_and_a_schema_that_drifted_are_found() {
     world.set_encoder("acme", "wide").await;
     let found = examine(&world, "acme").await;
     assert!(codes(&found, Severity::Error).contains(&"encoder_mismatch"), "{found}");
+    // One that fits the schema and not the profile's own dimensions, which ingestion and search refuse too.
+    let fitting = Arc::new(HashEncoder::new(384, VectorKind::Multi));
+    let other = World::with(&["acme"], |b| b.encoder("hash", fitting)).await;
+    let config = other.cogniverse.operator().config();
+    let text = cogniverse::ProfileName::parse(TEXT).unwrap();
+    let known = config.get_profile(&tenant("acme"), &text).await.unwrap().config.value;
+    config.set_profile(&tenant("acme"), &text, known.with_encoder("hash").with_dimensions(128)).await.unwrap();
+    let found = examine(&other, "acme").await;
+    assert!(codes(&found, Severity::Error).contains(&"encoder_mismatch"), "{found}");
     // The same folder under a release whose base schema has another field, and another ranking.
     let shipped = cogniverse::schemas::EmbeddedSchemaLoader;
     let base = shipped.load(&cogniverse::SchemaName::parse(TEXT).unwrap()).await.unwrap();

@@ -18,7 +18,7 @@ pub struct Doctor {
     schemas: SchemaManager,
     quotas: QuotaBackend,
     surfaces: Vec<Arc<dyn TenantSurface>>,
-    encoders: Arc<BTreeMap<String, EncoderInfo>>,
+    encoders: Arc<BTreeMap<String, Vec<EncoderInfo>>>,
 }
 
 impl Doctor {
@@ -35,10 +35,17 @@ impl Doctor {
         self
     }
 
-    /// Sets the registered encoders by the names that profiles use.
+    /// Sets the registered encoders of queries and of segments, by the names that profiles use.
     #[must_use]
-    pub fn with_encoders(mut self, encoders: BTreeMap<String, EncoderInfo>) -> Self {
-        self.encoders = Arc::new(encoders);
+    pub fn with_encoders(mut self, encoders: impl IntoIterator<Item = (String, EncoderInfo)>) -> Self {
+        let mut known: BTreeMap<String, Vec<EncoderInfo>> = BTreeMap::new();
+        for (name, info) in encoders {
+            let of_name = known.entry(name).or_default();
+            if !of_name.contains(&info) {
+                of_name.push(info);
+            }
+        }
+        self.encoders = Arc::new(known);
         self
     }
 

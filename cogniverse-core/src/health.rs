@@ -15,7 +15,6 @@ use async_trait::async_trait;
 use cogniverse_sdk::{
     ConfigKey, ConfigOwner, ConfigScope, ConfigStore, Error, ErrorCode, HealthProbe, Result, Timestamp,
 };
-use futures_join::all;
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -23,13 +22,15 @@ use std::{
 };
 
 /// The time that a probe may take.
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(3);
+/// The time that reading the records of all tenants may take.
+const RECORDS: Duration = Duration::from_secs(10);
 /// The number of records that are read together.
 const PAGE: usize = 1_000;
 /// The number of tenants in trouble that a report names; it counts all.
 const NAMED: usize = 100;
 /// The time after which a creation or an erasure that does not end is in trouble.
-const UNFINISHED: Duration = Duration::from_secs(60);
+const UNFINISHED: Duration = Duration::from_secs(600);
 
 /// Asks the parts of a service and looks at the records of its tenants.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ impl HealthService {
         self
     }
 
-    /// Sets the time that each probe may take (default 2 s); they run at the same time.
+    /// Sets the time that each probe may take (default 3 s); they run at the same time.
     #[must_use]
     pub fn with_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -65,8 +66,13 @@ impl HealthService {
     /// Asks every part and reads every tenant's record, no documents. Never an error: a part that fails is a part of the
     /// answer, and so are records that cannot be read.
     pub async fn health(&self) -> Health {
-        let probes = self.probes.iter().map(|probe| part(Arc::clone(probe), self.limit));
-        let (parts, tenants) = tokio::join!(all(probes), self.tenants());
+        let tenants = async {
+            let limit = self.limit.max(RECORDS);
+            tokio::time::timeout(limit, self.tenants()).await.unwrap_or_else(|_| {
+                Err(Error::of(ErrorCode::Timeout, format!("the records of tenants were not read within {limit:?}")))
+            })
+        };
+        let (parts, tenants) = tokio::join!(parts(&self.probes, self.limit), tenants);
         let mut health = Health {
             status: HealthStatus::Ready,
             parts,
@@ -82,7 +88,8 @@ impl HealthService {
                 health.in_trouble = in_trouble;
                 health.in_trouble.truncate(NAMED);
             }
-            Err(error) => health.parts.push(PartHealth::failed("tenants", true, Duration::ZERO, &error)),
+            // Where tenants cannot be served at all, the probe of the configuration says so.
+            Err(error) => health.parts.push(PartHealth::failed("tenants", false, Duration::ZERO, &error)),
         }
         health.parts.sort_by_key(|part| (part.is_ok(), !part.required));
         health.status = health.judged();
@@ -93,12 +100,22 @@ impl HealthService {
         let now = self.gate.clock().now();
         let (mut counts, mut in_trouble, mut after) = (BTreeMap::new(), Vec::new(), None);
         loop {
-            let page = self.gate.registry().list(after, PAGE).await?;
-            for record in page.tenants {
-                *counts.entry(record.state.to_string()).or_default() += 1;
-                in_trouble.extend(trouble(&record, now));
+            let (records, next) = self.gate.registry().list_each(after, PAGE).await?;
+            for (tenant, record) in records {
+                match record {
+                    Ok(record) => {
+                        *counts.entry(record.state.to_string()).or_default() += 1;
+                        in_trouble.extend(trouble(&record, now));
+                    }
+                    // One damaged record takes no other tenant along.
+                    Err(error) => {
+                        *counts.entry("unreadable".to_owned()).or_default() += 1;
+                        let why = error.message().to_owned();
+                        in_trouble.push(TenantInTrouble { tenant, code: "record_unreadable".to_owned(), why });
+                    }
+                }
             }
-            after = page.next;
+            after = next;
             if after.is_none() {
                 return Ok((counts, in_trouble));
             }
@@ -118,7 +135,7 @@ fn trouble(record: &TenantRecord, now: Timestamp) -> Option<TenantInTrouble> {
         _ => return None,
     };
     Some(TenantInTrouble {
-        tenant: record.tenant.clone(),
+        tenant: record.tenant.to_string(),
         code: code.to_owned(),
         why: format!("{why}, since {}", record.changed_at),
     })
@@ -136,26 +153,17 @@ async fn part(probe: Arc<dyn HealthProbe>, limit: Duration) -> PartHealth {
     }
 }
 
-/// Joins futures of one kind.
-mod futures_join {
-    use std::future::Future;
-    use tokio::task::JoinSet;
-
-    /// Runs all at the same time, and returns their results in order. One that panics is left out.
-    pub(super) async fn all<T: Send + 'static>(
-        futures: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
-    ) -> Vec<T> {
-        let mut running = JoinSet::new();
-        for (place, future) in futures.enumerate() {
-            running.spawn(async move { (place, future.await) });
-        }
-        let mut done: Vec<(usize, T)> = Vec::new();
-        while let Some(joined) = running.join_next().await {
-            done.extend(joined.ok());
-        }
-        done.sort_by_key(|(place, _)| *place);
-        done.into_iter().map(|(_, result)| result).collect()
+/// Asks all parts at the same time. A probe that panics is one that does not work.
+async fn parts(probes: &[Arc<dyn HealthProbe>], limit: Duration) -> Vec<PartHealth> {
+    let running: Vec<_> = probes.iter().map(|probe| (probe, tokio::spawn(part(Arc::clone(probe), limit)))).collect();
+    let mut parts = Vec::with_capacity(running.len());
+    for (probe, task) in running {
+        parts.push(task.await.unwrap_or_else(|e| {
+            let error = Error::unexpected("its probe ended early").with_source(e);
+            PartHealth::failed(probe.name(), probe.is_required(), Duration::ZERO, &error)
+        }));
     }
+    parts
 }
 
 /// A probe of a configuration store: it reads a value that nobody sets.

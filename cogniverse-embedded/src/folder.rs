@@ -4,6 +4,7 @@ use crate::error;
 use cogniverse_sdk::{Error, ErrorCode, Result, TenantId, TenantSchema};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -20,10 +21,10 @@ impl DataFolder {
         &self.root
     }
 
-    /// Writes a file and removes it again.
+    /// Writes a file without a name, which is gone once it is closed, also by a crash.
     pub(crate) fn check_writable(&self) -> Result<()> {
-        let path = self.root.join("health.probe");
-        fs::write(&path, b"probe").and_then(|()| fs::remove_file(&path)).map_err(|e| error::io(&path, e))
+        let write = || tempfile::tempfile_in(&self.root)?.write_all(b"probe");
+        write().map_err(|e| error::io(&self.root, e))
     }
 
     /// Creates and locks the folder.

@@ -4,7 +4,7 @@ use crate::backend::EmbeddedBackend;
 use async_trait::async_trait;
 use cogniverse_sdk::{HealthProbe, Result};
 
-/// Reads the catalog, and writes and removes a file in the data folder.
+/// Reads the catalog and writes to the data folder.
 #[async_trait]
 impl HealthProbe for EmbeddedBackend {
     fn name(&self) -> &str {

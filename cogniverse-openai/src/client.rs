@@ -73,6 +73,6 @@ impl cogniverse_sdk::HealthProbe for OpenAiClient {
     }
 
     async fn probe(&self) -> Result<String> {
-        self.models().await.map(|models| models.join(", "))
+        self.models().await.map(|models| format!("{} models", models.len()))
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
 /// The time that one question may take.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize)]
 struct State {

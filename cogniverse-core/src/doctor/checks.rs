@@ -8,12 +8,16 @@ use crate::{
     tenants::{TenantRecord, TenantState},
 };
 use cogniverse_foundation::{
-    ConfigManager, ConfigSection, ConfigSnapshot, QuotaConfig, RoutingConfig, Source, SystemConfig, TelemetryConfig,
+    ConfigManager, ConfigSection, ConfigSnapshot, QuotaConfig, ResolvedProfile, RoutingConfig, Source, SystemConfig,
+    TelemetryConfig,
 };
-use cogniverse_sdk::{EncoderInfo, Error, ErrorKind, Result, SchemaName, TenantId, TenantSurface, Timestamp};
+use cogniverse_sdk::{
+    EncoderInfo, Error, ErrorCode, ErrorKind, Result, SchemaName, TenantId, TenantSurface, Timestamp,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 /// The share of a quota, in percent, from which it is worth a warning.
@@ -96,7 +100,7 @@ fn section<T: ConfigSection>(snapshot: &ConfigSnapshot, findings: &mut Vec<Findi
             "config_invalid",
             format!("{} cannot be used: {}", T::KEY, error.chain()),
             format!(
-                "roll it back: cargo run --example config -- rollback --tenant-id {} --section {}",
+                "roll it back: cargo run --example config -- rollback --tenant-id {} --section {} --version N, by its history",
                 snapshot.tenant(),
                 T::KEY
             ),
@@ -108,7 +112,7 @@ fn section<T: ConfigSection>(snapshot: &ConfigSnapshot, findings: &mut Vec<Findi
 pub(super) async fn of_schemas(
     config: &ConfigManager,
     schemas: &SchemaManager,
-    encoders: &BTreeMap<String, EncoderInfo>,
+    encoders: &BTreeMap<String, Vec<EncoderInfo>>,
     tenant: &TenantId,
 ) -> Vec<Finding> {
     let deployed = match schemas.list(tenant).await {
@@ -138,10 +142,10 @@ pub(super) async fn of_schemas(
     match profiles(config, tenant).await {
         Err(error) => findings.push(unreadable("the profiles", &error)),
         Ok(profiles) => {
-            for (name, base, encoder) in profiles {
-                let Some(found) = deployed.iter().find(|deployed| *deployed.schema.base() == base) else { continue };
-                let Some(encoder) = encoder else { continue };
-                findings.extend(of_encoder(&name, &encoder, encoders, Schema::compile(Arc::clone(&found.definition))));
+            for profile in profiles {
+                let base = &profile.config.value.schema;
+                let Some(found) = deployed.iter().find(|deployed| deployed.schema.base() == base) else { continue };
+                findings.extend(of_encoder(&profile, encoders, Schema::compile(Arc::clone(&found.definition))));
             }
         }
     }
@@ -175,41 +179,41 @@ async fn of_schema(schemas: &SchemaManager, tenant: &TenantId, base: &SchemaName
     }
 }
 
-type ProfileEncoder = (String, SchemaName, Option<String>);
-
-async fn profiles(config: &ConfigManager, tenant: &TenantId) -> Result<Vec<ProfileEncoder>> {
+async fn profiles(config: &ConfigManager, tenant: &TenantId) -> Result<Vec<ResolvedProfile>> {
     let snapshot = config.snapshot(tenant).await?;
-    let of = |profile: &cogniverse_foundation::ResolvedProfile| {
-        let value = &profile.config.value;
-        (profile.name.to_string(), value.schema.clone(), value.encoder.clone())
-    };
-    Ok(snapshot.profiles()?.map(of).collect())
+    Ok(snapshot.profiles()?.cloned().collect())
 }
 
 fn of_encoder(
-    profile: &str,
-    encoder: &str,
-    encoders: &BTreeMap<String, EncoderInfo>,
+    profile: &ResolvedProfile,
+    encoders: &BTreeMap<String, Vec<EncoderInfo>>,
     schema: Result<Schema>,
 ) -> Option<Finding> {
-    let Some(info) = encoders.get(encoder) else {
+    let (name, profile) = (&profile.name, &profile.config.value);
+    let encoder = profile.encoder.as_ref()?;
+    let Some(infos) = encoders.get(encoder) else {
         let known: Vec<&str> = encoders.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return Some(Finding::error(
             "encoder_unknown",
-            format!("profile {profile} uses encoder \"{encoder}\", which is not registered; registered: {known}"),
+            format!("profile {name} uses encoder \"{encoder}\", which is not registered; registered: {known}"),
             "register it by CogniverseBuilder::encoder, or set another in the profile",
         ));
     };
-    match schema.and_then(|schema| check_fit(info, &schema)) {
+    // What ingestion and search ask, of the encoder of segments and that of queries.
+    let fits = schema.and_then(|schema| {
+        infos.iter().try_for_each(|info| profile.check_encoder(info).and_then(|()| check_fit(info, &schema)))
+    });
+    let models: Vec<String> = infos.iter().map(|info| format!("{} of {} dimensions", info.model, info.dims)).collect();
+    match fits {
         Ok(()) => Some(Finding::info(
             "encoder_fits",
-            format!("profile {profile}: encoder {} of {} dimensions fits its schema", info.model, info.dims),
+            format!("profile {name}: encoder {} fits its schema", models.join(", ")),
         )),
         Err(error) => Some(Finding::error(
             "encoder_mismatch",
-            format!("profile {profile}: {}", error.message()),
-            "register the encoder that the schema was made for, or choose another profile",
+            format!("profile {name}: {}", error.message()),
+            "register the encoder that the profile and its schema were made for, or choose another profile",
         )),
     }
 }
@@ -240,7 +244,10 @@ pub(super) async fn of_surfaces(surfaces: &[Arc<dyn TenantSurface>], record: &Te
     let mut findings = Vec::new();
     for surface in surfaces {
         let name = surface.name();
-        match surface.inventory(&record.tenant).await {
+        let limit = Duration::from_secs(10);
+        let asked = tokio::time::timeout(limit, surface.inventory(&record.tenant)).await;
+        let asked = asked.unwrap_or_else(|_| Err(Error::of(ErrorCode::Timeout, format!("no answer within {limit:?}"))));
+        match asked {
             Ok(held) if record.state == TenantState::Erased && held.items > 0 && name != "audit" => {
                 findings.push(Finding::error(
                     "leftovers",

@@ -127,7 +127,7 @@ impl Known {
             events.push(HealthEvent::PartRecovered { name: name.clone() });
         }
         self.failed = failed;
-        let key = |found: &TenantInTrouble| (found.tenant.to_string(), found.code.clone());
+        let key = |found: &TenantInTrouble| (found.tenant.clone(), found.code.clone());
         for found in health.in_trouble.iter().filter(|found| !self.in_trouble.contains(&key(found))) {
             events.push(HealthEvent::TenantInTrouble(found.clone()));
         }

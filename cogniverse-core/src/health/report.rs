@@ -1,7 +1,7 @@
 //! The report of a service's health.
 
 use crate::fairness::FairnessStats;
-use cogniverse_sdk::{Error, TenantId};
+use cogniverse_sdk::Error;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -78,8 +78,8 @@ fn milliseconds(time: Duration) -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TenantInTrouble {
-    /// The tenant.
-    pub tenant: TenantId,
+    /// The id of the tenant, as its record is stored.
+    pub tenant: String,
     /// The code of the finding, as the doctor has it.
     pub code: String,
     /// The reason.

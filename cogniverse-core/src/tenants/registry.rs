@@ -30,6 +30,9 @@ pub struct FoundTenant {
     pub version: u64,
 }
 
+/// Tenants by id with their records, and the cursor of the next page.
+pub(crate) type Listed = (Vec<(String, Result<TenantRecord>)>, Option<PageCursor>);
+
 /// One page of tenants.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
@@ -84,12 +87,18 @@ impl TenantRegistry {
     /// # Errors
     /// Any error of the store, which is never reported as an empty page.
     pub async fn list(&self, after: Option<PageCursor>, limit: usize) -> Result<TenantPage> {
+        let (records, next) = self.list_each(after, limit).await?;
+        let tenants = records.into_iter().map(|(_, record)| record).collect::<Result<_>>()?;
+        Ok(TenantPage { tenants, next })
+    }
+
+    /// Returns one page of tenants by their ids, each with its record or the reason why it cannot be read.
+    pub(crate) async fn list_each(&self, after: Option<PageCursor>, limit: usize) -> Result<Listed> {
         let list =
             ListConfig::new(ConfigOwner::System).within(ConfigScope::System, SERVICE).after(after).with_limit(limit);
         let page = self.store.list(list).await?;
-        let tenants =
-            page.entries.into_iter().map(|entry| parse(entry).map(|found| found.record)).collect::<Result<_>>()?;
-        Ok(TenantPage { tenants, next: page.next })
+        let each = |entry: ConfigEntry| (entry.key.key.clone(), parse(entry).map(|found| found.record));
+        Ok((page.entries.into_iter().map(each).collect(), page.next))
     }
 
     /// Writes a record if the expectation holds, and returns the new version.
