@@ -259,13 +259,21 @@ async fn filters_and_words_end_with_the_time_and_are_bounded() {
     let many: Vec<String> = (0..9000).map(|n| format!("w{n}")).collect();
     let queries = [words().with_filter(Some(numbers)), words().with_filter(Some(any))];
     for (number, query) in queries.into_iter().enumerate() {
-        let begun = Instant::now();
-        assert_eq!(backend.search(query.clone().with_timeout(Some(Duration::MAX))).await.unwrap().matched, 0);
-        let whole = begun.elapsed();
-        let begun = Instant::now();
-        let error = backend.search(query.with_timeout(Some(whole / 10))).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Timeout, "query {number}: {error:?}");
-        assert!(begun.elapsed() < whole * 3 / 4, "query {number}: {:?} of {whole:?}", begun.elapsed());
+        // One comparison can be spoilt by what else the machine does; that each of several is would be a fault.
+        let mut times = Vec::new();
+        let is_ended = loop {
+            let begun = Instant::now();
+            assert_eq!(backend.search(query.clone().with_timeout(Some(Duration::MAX))).await.unwrap().matched, 0);
+            let whole = begun.elapsed();
+            let begun = Instant::now();
+            let error = backend.search(query.clone().with_timeout(Some(whole / 10))).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "query {number}: {error:?}");
+            times.push((begun.elapsed(), whole));
+            if begun.elapsed() < whole * 3 / 4 || times.len() == 5 {
+                break begun.elapsed() < whole * 3 / 4;
+            }
+        };
+        assert!(is_ended, "query {number}: {times:?}");
     }
     // A list of ids is looked up at once, however long.
     let ids = (0..9000).map(|n| FieldValue::from(format!("v{n}").as_str())).collect();
