@@ -207,11 +207,16 @@ async fn processes_that_share_the_store_share_the_limit() {
 struct Away {
     inner: InMemoryQuotaStore,
     is_away: AtomicBool,
+    is_read_only: AtomicBool,
 }
 
 impl Away {
     fn new() -> Arc<Self> {
-        Arc::new(Self { inner: InMemoryQuotaStore::new(), is_away: AtomicBool::new(false) })
+        Arc::new(Self {
+            inner: InMemoryQuotaStore::new(),
+            is_away: AtomicBool::new(false),
+            is_read_only: AtomicBool::new(false),
+        })
     }
 
     fn check(&self) -> Result<()> {
@@ -236,6 +241,9 @@ impl QuotaStore for Away {
         state: &QuotaState,
     ) -> Result<Option<u64>> {
         self.check()?;
+        if self.is_read_only.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "the store cannot be written"));
+        }
         self.inner.replace(tenant, quota, expected, state).await
     }
     async fn count(&self, tenant: &TenantId) -> Result<u64> {
@@ -274,6 +282,52 @@ async fn a_store_that_is_away_never_means_without_limit() {
     counting.is_away.store(false, Ordering::SeqCst);
     count.cogniverse.operator().quotas().flush().await.unwrap();
     assert_eq!(counting.inner.get(&tenant("acme"), Quota::ApiCalls).await.unwrap().unwrap().0.used, 5);
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_counted_once() {
+    let store = Away::new();
+    let world = World::with(&["acme"], |b| {
+        b.quota_store(store.clone()).on_quota_store_unavailable(OnQuotaStoreUnavailable::CountInMemory)
+    })
+    .await;
+    let c = &world.cogniverse;
+    limit(c, "acme", Quota::ApiCalls, Some(5)).await;
+    c.search(ask("acme")).await.unwrap();
+    c.operator().quotas().flush().await.unwrap();
+    store.is_read_only.store(true, Ordering::SeqCst);
+    for number in 0..4 {
+        c.search(ask("acme")).await.unwrap_or_else(|e| panic!("call {number}: {e}"));
+    }
+    assert_eq!(c.search(ask("acme")).await.unwrap_err().code(), ErrorCode::RateLimited);
+}
+
+#[tokio::test]
+async fn a_stored_number_that_is_too_high_refuses_nothing_by_itself() {
+    let store = Arc::new(InMemoryQuotaStore::new());
+    let world = World::with(&["acme"], |b| b.quota_store(store.clone())).await;
+    let c = &world.cogniverse;
+    let put = |documents| c.operator().backend().put(PutRequest::new(schema("acme"), documents));
+    limit(c, "acme", Quota::Documents, Some(50)).await;
+    assert_eq!(put(documents(0..10, "words")).await.unwrap().stored(), 10);
+    c.operator().quotas().flush().await.unwrap();
+    // As a process leaves it that died after it removed forty and before it said so. This one has counted nothing.
+    let (mut state, version) = store.get(&tenant("acme"), Quota::Documents).await.unwrap().unwrap();
+    state.used = 50;
+    assert!(state.counted && state.leases.is_empty(), "{state:?}");
+    store.replace(&tenant("acme"), Quota::Documents, Some(version), &state).await.unwrap().unwrap();
+    let World { cogniverse, folder } = world;
+    drop(cogniverse);
+    let config = EmbeddedConfig::new(folder.path()).with_durability(Durability::ProcessCrash);
+    let c = loop {
+        match Cogniverse::builder().embedded(config.clone()).quota_store(store.clone()).open().await {
+            Ok(c) => break c,
+            Err(error) => assert_eq!(error.code(), ErrorCode::DataFolderInUse, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let report = c.operator().backend().put(PutRequest::new(schema("acme"), documents(10..55, "words"))).await.unwrap();
+    assert_eq!((report.stored(), report.failures().count()), (40, 5), "as many as there is room for, and no more");
 }
 
 #[tokio::test]

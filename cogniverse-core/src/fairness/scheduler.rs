@@ -221,8 +221,6 @@ impl State {
         }
         if self.lanes.len() > REMEMBERED {
             self.lanes.retain(|_, lane| !lane.is_idle());
-            let lanes = &self.lanes;
-            self.weights.retain(|tenant, _| lanes.contains_key(tenant));
         }
     }
 
@@ -337,12 +335,18 @@ impl FairScheduler {
         Self { inner: Arc::new(Inner { config, state: Mutex::default() }) }
     }
 
-    /// Sets the weight of a tenant.
+    /// Sets the weight of a tenant. It is kept while there are few tenants, or the tenant has calls: the gate says it again with
+    /// each call.
     pub fn set_weight(&self, tenant: &TenantId, weight: u32) {
-        let mut state = self.inner.state.lock();
+        let mut guard = self.inner.state.lock();
+        let state = &mut *guard;
         if weight == 1 {
             state.weights.remove(tenant);
-        } else {
+        } else if state.weights.get(tenant) != Some(&weight) {
+            if state.weights.len() >= REMEMBERED {
+                let lanes = &state.lanes;
+                state.weights.retain(|tenant, _| lanes.get(tenant).is_some_and(|lane| !lane.is_idle()));
+            }
             state.weights.insert(tenant.clone(), weight);
         }
         if let Some(lane) = state.lanes.get_mut(tenant) {
@@ -445,4 +449,28 @@ fn full(tenant: &TenantId, what: String, wait: Duration) -> Error {
     Error::of(ErrorCode::TenantQueueFull, format!("{what}; send fewer at once, or raise the tenant's weight"))
         .with_retry(Retry::After(Some(wait.max(Duration::from_millis(50)))))
         .with_context("tenant", tenant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn invariant_23_what_is_known_of_tenants_is_bounded_and_a_weight_is_not_lost_while_it_counts() {
+        let scheduler = FairScheduler::new(FairnessConfig::new(4));
+        let busy = TenantId::parse("busy").unwrap();
+        scheduler.set_weight(&busy, 7);
+        let held = scheduler.place(&busy, Kind::Search, 1.0, None).await.unwrap();
+        for number in 0..3 * REMEMBERED {
+            let tenant = TenantId::parse(format!("t{number}")).unwrap();
+            scheduler.set_weight(&tenant, 2);
+            drop(scheduler.place(&tenant, Kind::Read, 1.0, None).await.unwrap());
+        }
+        let state = scheduler.inner.state.lock();
+        assert!(state.weights.len() <= REMEMBERED, "{}", state.weights.len());
+        assert!(state.lanes.len() <= REMEMBERED + 1, "{}", state.lanes.len());
+        assert_eq!((state.weights.get(&busy), state.turns.len()), (Some(&7), 0));
+        drop(state);
+        drop(held);
+    }
 }

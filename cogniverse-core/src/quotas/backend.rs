@@ -16,6 +16,7 @@ use cogniverse_sdk::{
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Instant,
 };
 
 /// The number of documents that are read together to learn their size.
@@ -116,6 +117,7 @@ impl QuotaBackend {
 
     /// Counts every document of a tenant. The caller holds the turn of the tenant's writers.
     async fn count_all(&self, quotas: &TenantQuotas, tenant: &TenantId) -> Result<()> {
+        let began = Instant::now();
         let (mut documents, mut bytes) = (0, 0);
         for deployed in self.inner.list_schemas(tenant).await? {
             let mut continuation = None;
@@ -134,7 +136,9 @@ impl QuotaBackend {
             }
         }
         self.quotas.set_counted(quotas, Quota::Documents, documents).await?;
-        self.quotas.set_counted(quotas, Quota::StorageMb, bytes).await
+        self.quotas.set_counted(quotas, Quota::StorageMb, bytes).await?;
+        *quotas.last_count.lock() = Some((Instant::now(), began.elapsed()));
+        Ok(())
     }
 
     /// Returns the stored documents among the given ids.
@@ -154,7 +158,8 @@ impl QuotaBackend {
         Ok(found)
     }
 
-    /// Reserves the room of a change; where an uncertain count is in the way, after counting again.
+    /// Reserves the room of a change. Nothing is refused by a number that is uncertain, or that this process has not counted
+    /// for a time: a process that died after a deletion, for example, took what it gave back along.
     async fn reserve(
         &self,
         quotas: &Arc<TenantQuotas>,
@@ -173,20 +178,20 @@ impl QuotaBackend {
                 Ok((documents, bytes)) => return Ok(Reserved { change, documents, bytes }),
                 Err(error) if error.kind() == ErrorKind::QuotaExceeded && !is_recounted => {
                     is_recounted = true;
-                    let counted = async {
+                    let is_counted = async {
                         Ok::<_, Error>(
-                            self.quotas.is_counted(quotas, Quota::Documents).await?
+                            !quotas.is_count_old()
+                                && self.quotas.is_counted(quotas, Quota::Documents).await?
                                 && self.quotas.is_counted(quotas, Quota::StorageMb).await?,
                         )
                     };
-                    match counted.await {
-                        Ok(false) => {
-                            if let Err(error) = self.count_all(quotas, tenant).await {
-                                return Err((change.id, error));
-                            }
-                        }
-                        Ok(true) => return Err((change.id, error)),
-                        Err(error) => return Err((change.id, error)),
+                    let counted = match is_counted.await {
+                        Ok(true) => Err(error),
+                        Ok(false) => self.count_all(quotas, tenant).await,
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = counted {
+                        return Err((change.id, error));
                     }
                 }
                 Err(error) => return Err((change.id, error)),
@@ -205,7 +210,6 @@ impl QuotaBackend {
             self.count_all(quotas, tenant).await?;
         }
         let (mut reserved, mut refused) = (Vec::with_capacity(changes.len()), Vec::new());
-        // Counting again while some are reserved would lose them, so it is done before, where it may be needed.
         for change in changes {
             match self.reserve(quotas, tenant, change).await {
                 Ok(room) => reserved.push(room),

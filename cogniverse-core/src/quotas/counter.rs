@@ -89,14 +89,14 @@ impl Counter {
     }
 
     /// Works a stored state over so that this process gets `more` beyond its slack, within `limit`, and what was settled
-    /// is part of it. Returns the settled amount that the state now holds.
+    /// is part of it. Returns the settled amount that the state now holds. What is known of the store changes once the state
+    /// is stored, and not before: what could not be stored would else be counted twice.
     pub(super) fn exchange(&mut self, quota: Quota, state: &mut QuotaState, exchange: &Exchange<'_>) -> (Room, i64) {
         let Exchange { holder, now, limit, more } = *exchange;
         clean(quota, state, self.window, holder, now);
         let settled = self.settled;
         state.used = unsigned(signed(state.used).saturating_add(settled));
         let others: u64 = state.leases.iter().filter(|lease| lease.holder != holder).map(|lease| lease.amount).sum();
-        self.counted = state.counted;
         let floor = unsigned(signed(self.leased).saturating_sub(settled));
         let elsewhere = state.used.saturating_add(others);
         let (mut lease, mut room) = (floor, Room::Enough);
@@ -111,12 +111,14 @@ impl Counter {
             }
         }
         set_lease(state, holder, lease, now);
-        self.elsewhere = elsewhere;
         (room, settled)
     }
 
     /// Takes over what an exchange stored.
     pub(super) fn stored(&mut self, state: &QuotaState, holder: &str, settled: i64) {
+        let others = state.leases.iter().filter(|lease| lease.holder != holder).map(|lease| lease.amount);
+        self.elsewhere = state.used.saturating_add(others.sum());
+        self.counted = state.counted;
         self.settled = self.settled.saturating_sub(settled);
         self.leased = state.leases.iter().find(|lease| lease.holder == holder).map_or(0, |lease| lease.amount);
         self.is_listed = self.leased > 0;

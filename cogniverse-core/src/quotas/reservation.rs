@@ -4,10 +4,18 @@ use super::counter::Counter;
 use cogniverse_foundation::QuotaConfig;
 use cogniverse_sdk::{Error, Quota, Result, TenantId};
 use parking_lot::{Mutex, RwLock};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
+
+/// The time for which a count of all documents is good enough to refuse by.
+const COUNTED_FOR: Duration = Duration::from_secs(60);
+/// The time between two counts, as a multiple of what the last took, so that counting is a small share of all work.
+const COUNT_SHARE: u32 = 20;
 
 /// The quotas of one tenant in this process.
 #[derive(Debug)]
@@ -19,6 +27,8 @@ pub(super) struct TenantQuotas {
     pub(super) counters: [QuotaCounter; Quota::ALL.len()],
     /// Held by writers whose documents are counted, so that each sees what the one before it stored.
     pub(super) writing: tokio::sync::Mutex<()>,
+    /// The time and the length of the last count of all its documents by this process.
+    pub(super) last_count: Mutex<Option<(Instant, Duration)>>,
     /// Whether its documents were ever counted.
     pub(super) measured: AtomicBool,
     /// Whether the tenant was erased, so that nothing of it is stored any more.
@@ -43,6 +53,7 @@ impl TenantQuotas {
             seen: AtomicU64::new(0),
             counters: Quota::ALL.map(counter),
             writing: tokio::sync::Mutex::default(),
+            last_count: Mutex::new(None),
             measured: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
@@ -55,6 +66,12 @@ impl TenantQuotas {
 
     pub(super) fn config(&self) -> Arc<QuotaConfig> {
         Arc::clone(&self.config.read())
+    }
+
+    /// Whether a count of all documents is worth its price before something is refused: none was made for a time that is
+    /// long against what it takes.
+    pub(super) fn is_count_old(&self) -> bool {
+        self.last_count.lock().is_none_or(|(at, took)| at.elapsed() > COUNTED_FOR.max(took * COUNT_SHARE))
     }
 
     pub(super) fn is_clean(&self) -> bool {

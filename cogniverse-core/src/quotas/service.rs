@@ -16,6 +16,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::task::JoinSet;
 
 /// The interval in which what was used is stored.
 const STORE_EVERY: Duration = Duration::from_millis(500);
@@ -23,6 +24,8 @@ const STORE_EVERY: Duration = Duration::from_millis(500);
 const STALENESS: Duration = Duration::from_secs(1);
 /// The number of times that an exchange with the store is tried again because another process came first.
 const ATTEMPTS: usize = 64;
+/// The number of tenants whose use is stored at the same time.
+const STORED_AT_ONCE: usize = 16;
 /// The retry time of a call that found too many others at the same moment.
 const SOON: Duration = Duration::from_millis(100);
 
@@ -248,9 +251,7 @@ impl Quotas {
                 Err(error) => return Err(away(error)),
             }
         }
-        Err(Error::of(ErrorCode::QuotaStoreUnavailable, "other processes changed the quota each time; try again")
-            .with_retry(Retry::After(Some(SOON)))
-            .with_context("quota", quota))
+        Err(overtaken(quota))
     }
 
     fn refused(&self, config: &QuotaConfig, quota: Quota, used: u64, more: u64, ends: Option<Timestamp>) -> Error {
@@ -300,7 +301,7 @@ impl Quotas {
                 return Ok(());
             }
         }
-        Err(Error::of(ErrorCode::QuotaStoreUnavailable, "other processes changed the quota each time; try again"))
+        Err(overtaken(quota))
     }
 
     /// Returns whether the tenant's documents were ever counted.
@@ -447,38 +448,54 @@ impl Inner {
             }
             tokio::time::sleep(Duration::from_micros(200 * (attempt as u64 + 1))).await;
         }
-        Err(Error::of(ErrorCode::QuotaStoreUnavailable, "other processes changed the quota each time; try again")
-            .with_retry(Retry::After(Some(SOON))))
+        Err(overtaken(quota))
     }
 
-    async fn flush(&self) -> Result<()> {
+    /// Stores what every tenant used, some tenants at a time, so that no lease runs out where the store is far away.
+    async fn flush(self: &Arc<Self>) -> Result<()> {
         let tenants: Vec<Arc<TenantQuotas>> = self.tenants.iter().map(|entry| Arc::clone(entry.value())).collect();
         let mut failed = None;
-        for tenant in tenants {
-            for counter in &tenant.counters {
-                let is_due = {
-                    let mut local = counter.local.lock();
-                    let is_due = local.touched || !local.is_clean();
-                    if is_due {
-                        local.give_up_spare();
-                    }
-                    is_due
-                };
-                // One that was erased meanwhile has nothing to be stored.
-                if is_due
-                    && let Err(error) = self.exchange(&tenant, counter, 0).await
-                    && error.kind() != ErrorKind::NotFound
-                {
-                    failed = Some(error);
-                }
+        for some in tenants.chunks(STORED_AT_ONCE) {
+            let mut running = JoinSet::new();
+            for tenant in some {
+                let (inner, tenant) = (Arc::clone(self), Arc::clone(tenant));
+                running.spawn(async move { inner.store_tenant(&tenant).await });
+            }
+            while let Some(joined) = running.join_next().await {
+                let stored = joined.map_err(|e| Error::unexpected("the use of quotas was not stored").with_source(e));
+                failed = stored.and_then(|stored| stored).err().or(failed);
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
+    async fn store_tenant(&self, tenant: &TenantQuotas) -> Result<()> {
+        for counter in &tenant.counters {
+            let is_due = {
+                let mut local = counter.local.lock();
+                let is_due = local.touched || !local.is_clean();
+                if is_due {
+                    local.give_up_spare();
+                }
+                is_due
+            };
+            if !is_due {
+                continue;
+            }
+            match self.exchange(tenant, counter, 0).await {
+                Ok(_) => {}
+                // One that was erased meanwhile has nothing to be stored.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     async fn uncount(&self, tenant: &TenantId) -> Result<()> {
         for quota in [Quota::Documents, Quota::StorageMb] {
-            for _ in 0..ATTEMPTS {
+            let mut attempts = 0;
+            loop {
                 let (mut state, version) = self.state(tenant, quota).await?;
                 state.counted = false;
                 if version.is_none()
@@ -486,10 +503,20 @@ impl Inner {
                 {
                     break;
                 }
+                attempts += 1;
+                if attempts == ATTEMPTS {
+                    return Err(overtaken(quota));
+                }
             }
         }
         Ok(())
     }
+}
+
+fn overtaken(quota: Quota) -> Error {
+    Error::of(ErrorCode::QuotaStoreUnavailable, "other processes changed the quota each time; try again")
+        .with_retry(Retry::After(Some(SOON)))
+        .with_context("quota", quota)
 }
 
 fn away(error: Error) -> Error {

@@ -171,6 +171,9 @@ impl Gate {
             let is_cross_tenant = self.authorize(tenant, operation, &snapshot.record).await?;
             snapshot.record.require_active()?;
             let call = self.count(operation, &snapshot).await?;
+            if let (Some(scheduler), Ok(quotas)) = (&self.inner.scheduler, snapshot.quotas()) {
+                scheduler.set_weight(tenant, quotas.weight);
+            }
             if flight.cause().is_none() {
                 let (source, caller) = (Arc::clone(&self.inner) as Arc<dyn SnapshotSource>, Arc::clone(&self.caller));
                 return Ok(TenantGrant {
@@ -468,9 +471,6 @@ impl Inner {
             return Ok(None);
         };
         let snapshot = Arc::new(TenantSnapshot::new(found.record, config));
-        if let (Some(scheduler), Ok(quotas)) = (&self.scheduler, snapshot.quotas()) {
-            scheduler.set_weight(tenant, quotas.weight);
-        }
         let generation = snapshot.record.generation;
         let former = entry.generation.swap(generation, Ordering::AcqRel);
         if snapshot.record.state != TenantState::Active || (former != generation && former != 0) {
