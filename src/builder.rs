@@ -8,6 +8,7 @@ use cogniverse_core::{
     guarded_backend::{GuardedBackend, LeakPolicy},
     health::{ConfigProbe, HealthService},
     ingestion::{Ffmpeg, Ingestor, KeptTranscripts, Speech},
+    isolation::{HiddenCanaries, IsolationVerifier},
     lifecycle::{
         AccessSurface, AuditSurface, CacheSurface, ConfigSurface, SchemaSurface, TelemetrySurface, TenantLifecycle,
         TranscriptSurface,
@@ -376,7 +377,9 @@ impl CogniverseBuilder {
             }
             (None, None) => return Err(cogniverse_sdk::Error::unexpected("no backend was opened")),
         };
-        let counted = QuotaBackend::new(Arc::new(FairBackend::new(backend, scheduler.clone())), quotas.clone());
+        let behind = Arc::clone(&backend);
+        let backend = FairBackend::new(Arc::new(HiddenCanaries::new(backend)), scheduler.clone());
+        let counted = QuotaBackend::new(Arc::new(backend), quotas.clone());
         let backend =
             GuardedBackend::new(Arc::new(counted.clone()), Arc::clone(&audit)).with_leak_policy(self.leak_policy);
         let dyn_backend = backend.to_dyn();
@@ -421,8 +424,11 @@ impl CogniverseBuilder {
             .with_settle(self.erasure_settle);
         let mut surfaces: Vec<Arc<dyn TenantSurface>> = vec![
             Arc::new(traces),
-            Arc::new(SchemaSurface::documents(Arc::clone(&dyn_backend), schemas.clone())),
-            Arc::new(SchemaSurface::memories(Arc::clone(&dyn_backend), schemas.clone())),
+            Arc::new(
+                SchemaSurface::documents(Arc::clone(&dyn_backend), schemas.clone())
+                    .with_backend_behind(Arc::clone(&behind)),
+            ),
+            Arc::new(SchemaSurface::memories(Arc::clone(&dyn_backend), schemas.clone()).with_backend_behind(behind)),
             Arc::new(TranscriptSurface::new(kept)),
         ];
         surfaces.extend(files);
@@ -437,6 +443,7 @@ impl CogniverseBuilder {
         let doctor = Doctor::new(gate.clone(), config.clone(), schemas.clone(), counted.clone())
             .with_surfaces(surfaces.clone())
             .with_encoders(known_encoders);
+        let mut isolation = IsolationVerifier::new(gate.clone(), surfaces.clone());
         let mut lifecycle = TenantLifecycle::new(gate.clone(), config.clone(), schemas.clone())
             .with_telemetry(telemetry.clone())
             .with_surfaces(surfaces);
@@ -446,9 +453,20 @@ impl CogniverseBuilder {
         if is_exclusive {
             // Whoever erased a tenant of this folder before held its lock, and is gone.
             lifecycle = lifecycle.with_lease(Duration::ZERO);
+            isolation = isolation.with_lease(Duration::ZERO);
         }
-        let parts =
-            Arc::new(Parts { backend, dyn_backend, telemetry, models, quotas, counted, scheduler, doctor, health });
+        let parts = Arc::new(Parts {
+            backend,
+            dyn_backend,
+            telemetry,
+            models,
+            quotas,
+            counted,
+            scheduler,
+            doctor,
+            health,
+            isolation,
+        });
         Ok(Cogniverse { gate, agent: agent.build(), ingestor, memory, lifecycle, schemas, config, parts })
     }
 }

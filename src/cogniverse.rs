@@ -7,6 +7,7 @@ use cogniverse_core::{
     guarded_backend::GuardedBackend,
     health::HealthService,
     ingestion::{IngestReport, IngestRequest, Ingestor},
+    isolation::IsolationVerifier,
     lifecycle::TenantLifecycle,
     memory::{MemoryManager, MemoryService},
     models::ModelRegistry,
@@ -47,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) scheduler: FairScheduler,
     pub(crate) doctor: Doctor,
     pub(crate) health: HealthService,
+    pub(crate) isolation: IsolationVerifier,
 }
 
 impl Cogniverse {

@@ -5,6 +5,7 @@ use cogniverse_core::{
     fairness::FairScheduler,
     guarded_backend::GuardedBackend,
     health::{Health, HealthEvents, HealthMonitor},
+    isolation::IsolationReport,
     lifecycle::{ErasureSweep, TenantLifecycle},
     models::ModelRegistry,
     quotas::Quotas,
@@ -106,6 +107,14 @@ impl<'c> Operator<'c> {
     #[must_use]
     pub fn watch_health(&self, interval: Duration) -> (HealthMonitor, HealthEvents) {
         HealthMonitor::start(self.0.parts.health.clone(), interval)
+    }
+
+    /// Checks the isolation of all tenants against each other.
+    ///
+    /// # Errors
+    /// Those of [`cogniverse_core::isolation::IsolationVerifier::verify_all`].
+    pub async fn verify_isolation_of_all(&self) -> Result<IsolationReport> {
+        self.0.parts.isolation.for_caller(self.0.gate.clone()).verify_all().await
     }
 
     /// Returns one page of the suspended tenants whose retention is over.

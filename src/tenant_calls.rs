@@ -3,6 +3,7 @@
 use crate::Cogniverse;
 use cogniverse_core::{
     doctor::Diagnosis,
+    isolation::IsolationReport,
     lifecycle::{ErasurePlan, NewTenant, Suspend, Suspension},
     quotas::QuotaUsage,
     schemas::SchemaDescription,
@@ -114,6 +115,15 @@ impl Cogniverse {
     /// Those of [`cogniverse_core::doctor::Doctor::diagnose`].
     pub async fn diagnose(&self, tenant: &TenantId) -> Result<Diagnosis> {
         self.parts.doctor.for_caller(self.gate.clone()).diagnose(tenant).await
+    }
+
+    /// Plants canaries of each of two tenants wherever something of tenants is kept, tries to reach them from the other in every
+    /// way that there is, and removes them. Safe while both are served.
+    ///
+    /// # Errors
+    /// Those of [`cogniverse_core::isolation::IsolationVerifier::verify`].
+    pub async fn verify_isolation(&self, a: &TenantId, b: &TenantId) -> Result<IsolationReport> {
+        self.parts.isolation.for_caller(self.gate.clone()).verify(a, b).await
     }
 
     /// Gives a caller read access to a tenant that it does not belong to, with a reason and an end.

@@ -513,4 +513,7 @@ mod guarded {
     mod search {
         cogniverse_sdk::search_backend_contract! { make: super::backend(), skips: [] }
     }
+    mod isolation {
+        cogniverse_sdk::isolation_contract! { make: super::backend(), skips: [] }
+    }
 }

@@ -27,6 +27,7 @@ mod embedding;
 mod identity;
 mod in_memory;
 mod inference;
+mod isolation;
 mod known_texts;
 mod lookup;
 mod manager;
@@ -41,6 +42,7 @@ mod service;
 mod telemetry;
 mod transfer;
 
+pub(crate) use isolation::{attack_memories, canary_id};
 pub(crate) use schemas::STAGE_BASE;
 
 pub use backend_store::BackendMemoryStore;

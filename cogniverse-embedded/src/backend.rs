@@ -195,6 +195,11 @@ impl EmbeddedBackend {
         blocking(move || size_of(&folder)).await
     }
 
+    /// Returns the folder of a tenant.
+    pub(crate) fn folder_of(&self, tenant: &TenantId) -> PathBuf {
+        self.inner.folder.tenant(tenant)
+    }
+
     /// Returns what lies in a tenant's folder.
     pub(crate) async fn strays_of(&self, tenant: &TenantId) -> Result<Vec<PathBuf>> {
         let folder = self.inner.folder.tenant(tenant);

@@ -2,7 +2,10 @@
 
 use crate::backend::EmbeddedBackend;
 use async_trait::async_trait;
-use cogniverse_sdk::{Error, ErrorKind, Inventory, Remains, Result, SurfaceErasure, TenantId, TenantSurface};
+use cogniverse_sdk::{
+    Error, ErrorKind, Inventory, Remains, Result, SurfaceErasure, TenantId, TenantSurface,
+    isolation::{Attack, Canary, Planting},
+};
 
 /// The folder of a tenant. Dropping its schemas removes it; a file that the catalog does not know is named, not removed.
 #[derive(Debug, Clone)]
@@ -41,5 +44,17 @@ impl TenantSurface for EmbeddedFiles {
             first.display()
         );
         Err(Error::new(ErrorKind::FailedPrecondition, message))
+    }
+
+    /// Nothing is planted: where the files lie is what is checked.
+    async fn plant(&self, _canary: &Canary) -> Result<Planting> {
+        Ok(Planting::Planted)
+    }
+
+    async fn attack(&self, attacker: &TenantId, canary: &Canary) -> Result<Vec<Attack>> {
+        let (owners, own) = (self.0.folder_of(&canary.tenant), self.0.folder_of(attacker));
+        let apart = !owners.starts_with(&own) && !own.starts_with(&owners);
+        let evidence = if apart { "each has a folder of its own" } else { "one folder lies in the other" };
+        Ok(vec![Attack::of("folder", apart, evidence)])
     }
 }

@@ -25,6 +25,9 @@ mod default {
     mod search {
         cogniverse_sdk::search_backend_contract! { make: super::backend(|config| config), skips: [] }
     }
+    mod isolation {
+        cogniverse_sdk::isolation_contract! { make: super::backend(|config| config), skips: [] }
+    }
 }
 
 /// One store open at a time and no float vector kept: every call opens, reads from disk and closes.
@@ -41,5 +44,8 @@ mod tight {
     }
     mod search {
         cogniverse_sdk::search_backend_contract! { make: super::tight(), skips: [] }
+    }
+    mod isolation {
+        cogniverse_sdk::isolation_contract! { make: super::tight(), skips: [] }
     }
 }

@@ -6,6 +6,7 @@ pub mod config_store;
 pub mod document_store;
 pub mod encoder;
 pub mod fixture;
+pub mod isolation;
 pub mod language_model;
 pub mod memory_store;
 pub mod quota_store;

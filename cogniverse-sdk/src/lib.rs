@@ -44,6 +44,7 @@ pub mod error;
 pub mod filter;
 pub mod health_probe;
 pub mod id;
+pub mod isolation;
 pub mod kept_file;
 pub mod language_model;
 pub mod language_model_provider;

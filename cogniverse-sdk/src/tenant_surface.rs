@@ -1,6 +1,9 @@
 //! The role of whatever keeps something of a tenant.
 
-use crate::{Result, TenantId, Timestamp};
+use crate::{
+    Result, TenantId, Timestamp,
+    isolation::{Attack, Canary, Planting},
+};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -91,12 +94,13 @@ pub enum Remains {
 
 /// Whatever keeps something of a tenant: documents, memories, configuration, transcripts, traces, caches.
 ///
-/// All surfaces are registered in one list, which serves dry runs, erasure and its receipt.
+/// All surfaces are registered in one list, which serves dry runs, erasure and its receipt, the doctor and the check of the
+/// isolation of tenants.
 ///
 /// # Contract
 /// - `erase` removes everything of exactly this tenant and nothing of another. It can be interrupted at any point and
 ///   repeated; of a tenant that the surface does not know, it erases 0.
-/// - `inventory` and `remains` change nothing.
+/// - `inventory`, `remains` and `attack` change nothing of what users have stored.
 ///
 /// # Errors
 /// What could not be read or removed is an error and never "nothing"
@@ -120,6 +124,22 @@ pub trait TenantSurface: fmt::Debug + Send + Sync + 'static {
 
     /// Checks on the read path whether anything of a tenant is left, apart from what `erase` retained on purpose.
     async fn remains(&self, tenant: &TenantId) -> Result<Remains>;
+
+    /// Plants a canary among what the surface holds of its tenant, where no user meets it, or says why the surface cannot be
+    /// checked (the default).
+    async fn plant(&self, _canary: &Canary) -> Result<Planting> {
+        Ok(Planting::NotChecked("the surface has no check of its isolation".to_owned()))
+    }
+
+    /// Tries every way of the surface by which the attacker might reach the canary of another tenant.
+    async fn attack(&self, _attacker: &TenantId, _canary: &Canary) -> Result<Vec<Attack>> {
+        Ok(Vec::new())
+    }
+
+    /// Removes every canary of a tenant, also what a check that died has left, and returns how many items.
+    async fn remove_canaries(&self, _tenant: &TenantId) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 const _: fn(&dyn TenantSurface) = |_| {};

@@ -99,6 +99,9 @@ mod documents {
 mod search {
     cogniverse_sdk::search_backend_contract! { make: super::backend(), skips: [], attributes: [ignore = "needs a real Vespa"] }
 }
+mod isolation {
+    cogniverse_sdk::isolation_contract! { make: super::backend(), skips: [], attributes: [ignore = "needs a real Vespa"] }
+}
 mod config {
     cogniverse_sdk::config_store_contract! { make: super::config_store(), skips: ["a_mark_is_another_after_every_write"], attributes: [ignore = "needs a real Vespa"] }
 }

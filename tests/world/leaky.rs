@@ -1,8 +1,10 @@
 //! A backend that mixes tenants up, or watches what is asked of it.
 
+#![allow(clippy::unwrap_used, dead_code, reason = "each test file uses its part; a test asserts")]
+
 use async_trait::async_trait;
 use cogniverse::{
-    Filter, Result,
+    Error, Filter, Result,
     sdk::{
         BackendHits, BackendQuery, DeployedSchema, DocumentStore, FeedReport, OwnedDocument, Retention, SchemaStore,
         SearchBackend, TenantId, TenantSchema,
@@ -10,41 +12,82 @@ use cogniverse::{
         schema_store::{DeployReport, DeployRequest},
     },
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
-/// A backend with a bug: it answers with another tenant's hits, where it is told whose.
+/// A way in which a backend mixes tenants up.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It answers with the hits of this schema too.
+    AnswersWith(TenantSchema),
+    /// It remembers the answers to searches by strategy and text, and not by tenant.
+    CachesWithoutTenant(Mutex<HashMap<String, BackendHits>>),
+    /// It does not look whose place a continuation is.
+    TakesAnyContinuation,
+    /// It looks an id up in this schema too.
+    FindsIdsOf(TenantSchema),
+    /// It tells of this tenant in an error.
+    TellsOf(TenantId),
+}
+
+/// A backend with a fault, or none.
 #[derive(Debug)]
 pub(crate) struct Leaky {
     inner: Arc<dyn SearchBackend>,
-    to: Option<TenantSchema>,
+    fault: Option<Fault>,
+    /// Whether the fault is not there yet.
+    pub(crate) sound: AtomicBool,
     /// Documents that were asked for with their vectors.
     pub(crate) vectors_read: AtomicUsize,
 }
 
 impl Leaky {
     pub(crate) fn new(inner: Arc<dyn SearchBackend>, to: TenantSchema) -> Self {
-        Self { to: Some(to), ..Self::that_watches(inner) }
+        Self::with_fault(inner, Fault::AnswersWith(to))
+    }
+
+    pub(crate) fn with_fault(inner: Arc<dyn SearchBackend>, fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::that_watches(inner) }
+    }
+
+    fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref().filter(|_| !self.sound.load(Ordering::SeqCst))
     }
 
     /// Without the bug.
     pub(crate) fn that_watches(inner: Arc<dyn SearchBackend>) -> Self {
-        Self { inner, to: None, vectors_read: AtomicUsize::new(0) }
+        Self { inner, fault: None, sound: AtomicBool::new(false), vectors_read: AtomicUsize::new(0) }
     }
 }
 
 #[async_trait]
 impl SearchBackend for Leaky {
     async fn search(&self, query: BackendQuery) -> Result<BackendHits> {
-        let own = self.inner.search(query.clone()).await?;
-        let Some(to) = self.to.clone() else { return Ok(own) };
-        let mut other = query;
-        other.schema = to;
-        let stolen = self.inner.search(other).await?;
-        let hits = own.hits.into_iter().chain(stolen.hits).collect();
-        Ok(BackendHits::new(hits, 2))
+        match self.fault() {
+            Some(Fault::AnswersWith(to)) if to.base() == query.schema.base() => {
+                let own = self.inner.search(query.clone()).await?;
+                let mut other = query;
+                other.schema = to.clone();
+                let stolen = self.inner.search(other).await?;
+                let hits = own.hits.into_iter().chain(stolen.hits).collect();
+                Ok(BackendHits::new(hits, 2))
+            }
+            Some(Fault::CachesWithoutTenant(cache)) => {
+                let key = format!("{} {} {:?} {:?}", query.schema.base(), query.strategy, query.text, query.filter);
+                if let Some(known) = cache.lock().unwrap().get(&key) {
+                    return Ok(known.clone());
+                }
+                let found = self.inner.search(query).await?;
+                cache.lock().unwrap().insert(key, found.clone());
+                Ok(found)
+            }
+            _ => self.inner.search(query).await,
+        }
     }
 }
 
@@ -88,15 +131,32 @@ impl DocumentStore for Leaky {
     }
     async fn get(&self, request: GetRequest) -> Result<Vec<Option<OwnedDocument>>> {
         self.vectors_read.fetch_add(if request.vectors { request.ids.len() } else { 0 }, Ordering::SeqCst);
-        self.inner.get(request).await
+        let mut found = self.inner.get(request.clone()).await?;
+        if let Some(Fault::FindsIdsOf(other)) = self.fault()
+            && other.base() == request.schema.base()
+        {
+            let stolen = self.inner.get(GetRequest::new(other.clone(), request.ids)).await?;
+            found.iter_mut().zip(stolen).for_each(|(slot, other)| *slot = slot.take().or(other));
+        }
+        Ok(found)
     }
     async fn delete(&self, request: DeleteRequest) -> Result<u64> {
         self.inner.delete(request).await
     }
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
-        self.inner.visit(request).await
+        match self.inner.visit(request.clone()).await {
+            Err(_) if matches!(self.fault(), Some(Fault::TakesAnyContinuation)) => {
+                self.inner.visit(request.with_continuation(None)).await
+            }
+            answer => answer,
+        }
     }
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
-        self.inner.count(schema, filter).await
+        match self.fault() {
+            Some(Fault::TellsOf(other)) if schema.tenant() != other => {
+                Err(Error::invalid(format!("the documents are those of {other}")))
+            }
+            _ => self.inner.count(schema, filter).await,
+        }
     }
 }

@@ -1,89 +1,23 @@
 //! The surfaces of this crate: where documents, memories, transcripts, configuration and the rest are kept.
 
-use crate::{
-    ingestion::KeptTranscripts,
-    schemas::{MEMORY_BASE, SchemaManager},
-    tenants::Gate,
-};
+mod config;
+mod documents;
+mod telemetry;
+
+pub use config::ConfigSurface;
+pub use documents::SchemaSurface;
+pub use telemetry::TelemetrySurface;
+
+use crate::{ingestion::KeptTranscripts, tenants::Gate};
 use async_trait::async_trait;
-use cogniverse_foundation::{ConfigManager, Recorded, TelemetryConfig, telemetry::TelemetryManager};
 use cogniverse_sdk::{
-    ConfigOwner, DeployedSchema, Error, ErrorKind, Inventory, ProjectName, Remains, Result, Retention, SearchBackend,
-    SurfaceErasure, TelemetryProvider, TenantId, TenantSurface, telemetry_provider::Settle,
+    Caller, CallerId, ErrorKind, Inventory, Operation, Remains, Result, Retention, Role, SurfaceErasure, TenantId,
+    TenantSurface,
+    isolation::{Attack, Canary, Planting},
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// The number of entries that are read together.
 const PAGE: usize = 500;
-/// The time that a running export of spans is waited for.
-const EXPORT: Duration = Duration::from_secs(10);
-
-/// The documents of a tenant in its schemas, or its memories.
-#[derive(Debug, Clone)]
-pub struct SchemaSurface {
-    name: &'static str,
-    backend: Arc<dyn SearchBackend>,
-    schemas: SchemaManager,
-    memories: bool,
-}
-
-impl SchemaSurface {
-    /// Creates the surface `documents`: every schema but those of memories.
-    #[must_use]
-    pub fn documents(backend: Arc<dyn SearchBackend>, schemas: SchemaManager) -> Self {
-        Self { name: "documents", backend, schemas, memories: false }
-    }
-
-    /// Creates the surface `memories`: the memories and their histories.
-    #[must_use]
-    pub fn memories(backend: Arc<dyn SearchBackend>, schemas: SchemaManager) -> Self {
-        Self { name: "memories", backend, schemas, memories: true }
-    }
-
-    async fn deployed(&self, tenant: &TenantId) -> Result<Vec<DeployedSchema>> {
-        let all = self.schemas.list(tenant).await?;
-        let of_memories = |base: &str| base == MEMORY_BASE || base == crate::memory::STAGE_BASE;
-        Ok(all.into_iter().filter(|deployed| of_memories(deployed.schema.base().as_str()) == self.memories).collect())
-    }
-}
-
-#[async_trait]
-impl TenantSurface for SchemaSurface {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    async fn inventory(&self, tenant: &TenantId) -> Result<Inventory> {
-        let mut items = 0;
-        for deployed in self.deployed(tenant).await? {
-            items += self.backend.count(&deployed.schema, None).await?;
-        }
-        Ok(Inventory::of(items))
-    }
-
-    async fn erase(&self, tenant: &TenantId) -> Result<SurfaceErasure> {
-        let (mut erased, mut dropped) = (0, false);
-        for deployed in self.deployed(tenant).await? {
-            // Of a schema that cannot be read the documents are not counted, and it goes all the same.
-            let held = self.backend.count(&deployed.schema, None).await;
-            match self.schemas.drop_schema(tenant, deployed.schema.base()).await {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            (erased, dropped) = (erased + held.unwrap_or_default(), true);
-        }
-        self.backend.finish_drops(tenant).await?;
-        let kept = self.backend.kept_after_drop().filter(|_| dropped);
-        Ok(match kept {
-            Some(kept) => SurfaceErasure::of(erased).with_retained(kept),
-            None => SurfaceErasure::of(erased),
-        })
-    }
-
-    async fn remains(&self, tenant: &TenantId) -> Result<Remains> {
-        Ok(Remains::Items(self.deployed(tenant).await?.len() as u64))
-    }
-}
 
 /// The transcripts that are kept so that no video is transcribed twice.
 #[derive(Debug, Clone)]
@@ -117,53 +51,35 @@ impl TenantSurface for TranscriptSurface {
     async fn remains(&self, tenant: &TenantId) -> Result<Remains> {
         Ok(Remains::Items(self.0.size_of(tenant).await?.0))
     }
-}
 
-/// The configuration of a tenant and its history. It comes last, as the other surfaces read it.
-#[derive(Debug, Clone)]
-pub struct ConfigSurface(ConfigManager);
-
-impl ConfigSurface {
-    /// Creates the surface of a configuration.
-    #[must_use]
-    pub fn new(config: ConfigManager) -> Self {
-        Self(config)
-    }
-
-    async fn versions(&self, tenant: &TenantId) -> Result<u64> {
-        let owner = ConfigOwner::Tenant(tenant.clone());
-        let (mut versions, mut after) = (0, None);
-        loop {
-            let page = self.0.store().export(&owner, after, PAGE).await?;
-            versions += page.entries.len() as u64;
-            after = page.next;
-            if after.is_none() {
-                return Ok(versions);
-            }
+    async fn plant(&self, canary: &Canary) -> Result<Planting> {
+        if let Some(word) = self.0.canary(&canary.tenant).await? {
+            canary.may_replace(&word)?;
         }
-    }
-}
-
-#[async_trait]
-impl TenantSurface for ConfigSurface {
-    fn name(&self) -> &'static str {
-        "configuration"
+        self.0.plant(&canary.tenant, &canary.word).await?;
+        Ok(Planting::Planted)
     }
 
-    fn comes_last(&self) -> bool {
-        true
+    async fn attack(&self, attacker: &TenantId, canary: &Canary) -> Result<Vec<Attack>> {
+        let own = self.0.canary(&canary.tenant).await?;
+        if own.as_deref() != Some(&*canary.word) {
+            return Ok(vec![Attack::failed(
+                "read",
+                "the owner does not find the canary either, so this shows nothing",
+            )]);
+        }
+        Ok(vec![match self.0.canary(attacker).await {
+            Ok(found) => Attack::of(
+                "read",
+                found.as_deref() != Some(&*canary.word),
+                format!("{} transcripts by the same video", usize::from(found.is_some())),
+            ),
+            Err(error) => Attack::refused("read", &error, canary),
+        }])
     }
 
-    async fn inventory(&self, tenant: &TenantId) -> Result<Inventory> {
-        Ok(Inventory::of(self.versions(tenant).await?))
-    }
-
-    async fn erase(&self, tenant: &TenantId) -> Result<SurfaceErasure> {
-        Ok(SurfaceErasure::of(self.0.erase_tenant(tenant).await?))
-    }
-
-    async fn remains(&self, tenant: &TenantId) -> Result<Remains> {
-        Ok(Remains::Items(self.versions(tenant).await?))
+    async fn remove_canaries(&self, tenant: &TenantId) -> Result<u64> {
+        self.0.remove_canary(tenant).await.map(u64::from)
     }
 }
 
@@ -203,6 +119,34 @@ impl TenantSurface for AccessSurface {
     async fn remains(&self, tenant: &TenantId) -> Result<Remains> {
         Ok(Remains::Items(self.0.accesses().list(tenant).await?.len() as u64))
     }
+
+    /// Nothing is planted: a share would be in the audit log for good.
+    async fn plant(&self, _canary: &Canary) -> Result<Planting> {
+        Ok(Planting::Planted)
+    }
+
+    async fn attack(&self, attacker: &TenantId, canary: &Canary) -> Result<Vec<Attack>> {
+        let mut attempts = Vec::new();
+        for role in [Role::Reader, Role::Member, Role::Admin] {
+            let caller = Caller::new(CallerId::parse("isolation-check")?).with_tenant(attacker.clone()).with_role(role);
+            let mut allowed = Vec::new();
+            for operation in Operation::ALL {
+                if self.0.policy().allows(&caller, &canary.tenant, operation).await? {
+                    allowed.push(operation.as_str());
+                }
+            }
+            let evidence = match allowed.is_empty() {
+                true => format!("0 of {} operations are allowed", Operation::ALL.len()),
+                false => format!("allowed: {}", allowed.join(", ")),
+            };
+            attempts.push(Attack::of(format!("policy:{role}"), allowed.is_empty(), evidence));
+        }
+        let shared = self.0.accesses().list(attacker).await?;
+        let others = shared.iter().filter(|access| access.tenant != *attacker).count();
+        let evidence = format!("{others} of {} shared accesses are the other tenant's", shared.len());
+        attempts.push(Attack::of("shared", others == 0, evidence));
+        Ok(attempts)
+    }
 }
 
 /// The caches of this process that are registered with a gate.
@@ -236,6 +180,11 @@ impl TenantSurface for CacheSurface {
     async fn remains(&self, tenant: &TenantId) -> Result<Remains> {
         Ok(Remains::Items(self.0.cached(tenant)))
     }
+
+    async fn plant(&self, _canary: &Canary) -> Result<Planting> {
+        let reason = "a cache shows no entry; the searches and reads of the other surfaces, by the owner and then by the other, go through those of the backend";
+        Ok(Planting::NotChecked(reason.to_owned()))
+    }
 }
 
 /// The audit log, which outlives the tenant on purpose.
@@ -268,104 +217,20 @@ impl TenantSurface for AuditSurface {
     async fn remains(&self, _tenant: &TenantId) -> Result<Remains> {
         Ok(Remains::Items(0))
     }
-}
 
-/// The spans of a tenant: those waiting in this process, and every project that its configuration ever named.
-#[derive(Debug, Clone)]
-pub struct TelemetrySurface {
-    telemetry: TelemetryManager,
-    config: ConfigManager,
-    provider: Option<Arc<dyn TelemetryProvider>>,
-    settle: Settle,
-}
-
-impl TelemetrySurface {
-    /// Creates the surface of a pipeline. Without a provider, projects can neither be erased nor checked.
-    #[must_use]
-    pub fn new(
-        telemetry: TelemetryManager,
-        config: ConfigManager,
-        provider: Option<Arc<dyn TelemetryProvider>>,
-    ) -> Self {
-        Self { telemetry, config, provider, settle: Settle::new() }
+    /// Nothing is planted, as an entry stays for good: what was done to the tenant names it.
+    async fn plant(&self, _canary: &Canary) -> Result<Planting> {
+        Ok(Planting::Planted)
     }
 
-    /// Sets how long an erased project must stay absent.
-    #[must_use]
-    pub fn with_settle(mut self, settle: Settle) -> Self {
-        self.settle = settle;
-        self
-    }
-
-    /// Returns every project that the tenant had, by its configuration's history.
-    async fn projects(&self, tenant: &TenantId) -> Result<BTreeSet<ProjectName>> {
-        let mut names = BTreeSet::from([TelemetryConfig::new().project_name(tenant)]);
-        let mut before = None;
-        loop {
-            let page = self.config.history::<TelemetryConfig>(tenant, before, PAGE).await?;
-            for entry in page.entries {
-                match entry.recorded {
-                    Recorded::Value(config) => drop(names.insert(config.project_name(tenant))),
-                    Recorded::Unreadable(reason) => {
-                        let message = format!(
-                            "version {} of the telemetry configuration cannot be read, and with it the name of a project: {reason}",
-                            entry.version
-                        );
-                        return Err(Error::new(ErrorKind::Corrupt, message));
-                    }
-                    _ => {}
-                }
+    async fn attack(&self, attacker: &TenantId, canary: &Canary) -> Result<Vec<Attack>> {
+        Ok(vec![match self.0.audit().read(attacker, 0, PAGE).await {
+            Ok(page) => {
+                let others = page.entries.iter().filter(|entry| entry.tenant != *attacker).count();
+                let evidence = format!("{others} of {} entries are the other tenant's", page.entries.len());
+                Attack::of("read", others == 0, evidence)
             }
-            before = page.next;
-            if before.is_none() {
-                break;
-            }
-        }
-        names.into_iter().map(|name| Ok(ProjectName::parse(name)?)).collect()
-    }
-}
-
-#[async_trait]
-impl TenantSurface for TelemetrySurface {
-    fn name(&self) -> &'static str {
-        "telemetry"
-    }
-
-    async fn inventory(&self, tenant: &TenantId) -> Result<Inventory> {
-        let Some(provider) = &self.provider else { return Ok(Inventory::of(0)) };
-        let mut found = 0;
-        for project in self.projects(tenant).await? {
-            found += u64::from(provider.find_project(&project).await?.is_some());
-        }
-        Ok(Inventory::of(found))
-    }
-
-    async fn erase(&self, tenant: &TenantId) -> Result<SurfaceErasure> {
-        let (telemetry, closed) = (self.telemetry.clone(), tenant.clone());
-        cogniverse_foundation::worker::blocking(move || telemetry.close_tenant(&closed, EXPORT)).await?;
-        let Some(provider) = &self.provider else { return Ok(SurfaceErasure::of(0)) };
-        let mut spans = 0;
-        for project in self.projects(tenant).await? {
-            let receipt = provider.erase_project(&project, self.settle).await?;
-            spans += receipt.spans_before;
-        }
-        Ok(SurfaceErasure::of(spans))
-    }
-
-    async fn remains(&self, tenant: &TenantId) -> Result<Remains> {
-        let Some(provider) = &self.provider else {
-            return Ok(match self.telemetry.is_enabled() {
-                false => Remains::Items(0),
-                true => Remains::Unknown(
-                    "spans were exported and no provider of traces is set; erase the tenant's projects where they are"
-                        .to_owned(),
-                ),
-            });
-        };
-        let mut left = 0;
-        for project in self.projects(tenant).await? {
-            left += u64::from(provider.find_project(&project).await?.is_some());
-        }
-        Ok(Remains::Items(left))
+            Err(error) => Attack::refused("read", &error, canary),
+        }])
     }
 }

@@ -347,6 +347,10 @@ impl Gate {
         self.inner.caches.read().iter().for_each(|cache| cache.forget_tenant(tenant));
     }
 
+    pub(crate) fn policy(&self) -> &Arc<dyn AccessPolicy> {
+        &self.inner.policy
+    }
+
     pub(crate) fn accesses(&self) -> &SharedAccesses {
         &self.inner.accesses
     }

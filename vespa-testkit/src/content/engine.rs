@@ -11,7 +11,8 @@ use super::{
 };
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendQuery, DocumentId, DocumentStore, Matrix, SchemaName, SchemaStore, SearchBackend, TenantId, TenantSchema,
+    BackendQuery, DocumentId, DocumentStore, ErrorCode, Matrix, SchemaName, SchemaStore, SearchBackend, TenantId,
+    TenantSchema,
     document_store::{DeleteRequest, PutRequest},
     schema_store::{DeployRequest, SchemaDeployment},
 };
@@ -157,7 +158,11 @@ impl Engine {
             let Some(vectors) = vectors(part, strategy) else { return Ok(Some(BTreeMap::new())) };
             query = query.with_vectors(vectors);
         }
-        let found = backend.search(query).await.map_err(message)?;
+        let found = match backend.search(query).await {
+            // Vespa's own reductions of an empty tensor are 0, which is what a match without a score gets.
+            Err(error) if error.code() == ErrorCode::SegmentsWithoutVectors => return Ok(Some(BTreeMap::new())),
+            found => found.map_err(message)?,
+        };
         Ok(Some(found.hits.into_iter().map(|hit| (hit.document.id.as_str().to_owned(), hit.score)).collect()))
     }
 }

@@ -16,6 +16,9 @@ pub struct KeptTranscripts {
     folder: PathBuf,
 }
 
+/// The digest and the key of a transcript that is planted to check the isolation of tenants.
+const CANARY: &str = "canary";
+
 /// The format of a file, which matches `.json` transcripts beside videos.
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -75,6 +78,34 @@ impl KeptTranscripts {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok((0, 0)),
                 sum => sum.map_err(|e| unusable(&folder, e)),
             }
+        })
+        .await
+    }
+
+    /// Keeps a word where a transcript of a video that nobody has would be.
+    pub(crate) async fn plant(&self, tenant: &TenantId, word: &str) -> Result<()> {
+        let said = Transcription::from_parts([(0.0, 1.0, word.to_owned())])?;
+        self.write(tenant, CANARY, CANARY, &said).await
+    }
+
+    /// Returns the word that was planted.
+    pub(crate) async fn canary(&self, tenant: &TenantId) -> Result<Option<String>> {
+        let found = self.read(tenant, CANARY, CANARY).await?;
+        Ok(found.and_then(|said| said.cues.into_iter().next()).map(|cue| cue.text))
+    }
+
+    /// Removes the word that was planted, and the tenant's folder where nothing else is in it.
+    pub(crate) async fn remove_canary(&self, tenant: &TenantId) -> Result<bool> {
+        let (path, folder) = (self.path(tenant, CANARY, CANARY), self.folder_of(tenant));
+        blocking(move || {
+            let removed = match fs::remove_file(&path) {
+                Ok(()) => true,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+                Err(e) => return Err(unusable(&path, e)),
+            };
+            // It stays where transcripts are in it, or where a video is being transcribed.
+            let _ = fs::remove_dir(&folder);
+            Ok(removed)
         })
         .await
     }

@@ -1,0 +1,173 @@
+//! The check that tenants are apart: every surface is planted with canaries of one tenant and attacked from another.
+
+mod hidden;
+mod report;
+
+pub use hidden::HiddenCanaries;
+pub use report::{IsolationCheck, IsolationReport, UncheckedSurface};
+
+use crate::{failpoint, tenants::Gate};
+use cogniverse_sdk::{
+    Error, ErrorCode, Operation, Result, TenantId, TenantSurface,
+    isolation::{Attack, Canary, Planting},
+};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::Mutex;
+
+/// The number of tenants read at once.
+const PAGE: usize = 500;
+/// The number of tenants up to which each is attacked from each.
+const EACH_FROM_EACH: usize = 12;
+/// The time without an end after which a check must have died.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Checks the isolation of tenants on what is stored. Cheap to clone; clones take turns.
+#[derive(Debug, Clone)]
+pub struct IsolationVerifier {
+    gate: Gate,
+    surfaces: Arc<Vec<Arc<dyn TenantSurface>>>,
+    lease: Duration,
+    turn: Arc<Mutex<()>>,
+}
+
+impl IsolationVerifier {
+    /// Creates a verifier of all surfaces of a service.
+    #[must_use]
+    pub fn new(gate: Gate, surfaces: Vec<Arc<dyn TenantSurface>>) -> Self {
+        Self { gate, surfaces: Arc::new(surfaces), lease: LEASE, turn: Arc::default() }
+    }
+
+    /// Sets the age from which the canary of another process may be replaced (default 60 s). Zero where no other process can
+    /// use the backend.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Returns the same verifier for the caller of a gate.
+    #[must_use]
+    pub fn for_caller(&self, gate: Gate) -> Self {
+        Self { gate, ..self.clone() }
+    }
+
+    /// Plants canaries of each of two tenants in every surface, and tries to reach them from the other. What is planted is
+    /// removed, and what a check that died has left with it.
+    ///
+    /// Users meet no canary, and no quota counts one. A surface that cannot be checked, and a check that could not be made, are
+    /// in the report.
+    ///
+    /// # Errors
+    /// `InvalidInput` for one tenant twice; `NotFound` for a tenant that does not exist; those of [`Gate::permit`] for
+    /// administering both; any error of the store of tenants' records.
+    pub async fn verify(&self, a: &TenantId, b: &TenantId) -> Result<IsolationReport> {
+        if a == b {
+            return Err(Error::invalid("a tenant is not isolated from itself; give two tenants"));
+        }
+        for tenant in [a, b] {
+            self.gate.permit(tenant, Operation::Administer).await?;
+            let record = self.gate.registry().get(tenant).await?;
+            if !record.state.exists() {
+                let message = format!("tenant \"{tenant}\" is {}; check tenants that exist", record.state);
+                return Err(Error::of(ErrorCode::FailedPrecondition, message));
+            }
+        }
+        let _turn = self.turn.lock().await;
+        let mut report = IsolationReport::begun(self.gate.clock().now());
+        for (owner, attacker) in [(a, b), (b, a)] {
+            self.attack(owner, &[attacker.clone()], &mut report).await;
+        }
+        report.ended_at = self.gate.clock().now();
+        Ok(report)
+    }
+
+    /// Does the same with all tenants that exist. Up to 12 are each attacked from each. Of more, each is attacked from the
+    /// next by id, as it is similar names that a backend could mix up.
+    ///
+    /// # Errors
+    /// Those of [`IsolationVerifier::verify`]; `FailedPrecondition` where there are fewer than two tenants.
+    pub async fn verify_all(&self) -> Result<IsolationReport> {
+        let (mut tenants, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.gate.registry().list(after, PAGE).await?;
+            tenants.extend(page.tenants.into_iter().filter(|record| record.state.exists()).map(|record| record.tenant));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if tenants.len() < 2 {
+            let message = "there are fewer than two tenants; create another to check them against each other";
+            return Err(Error::of(ErrorCode::FailedPrecondition, message));
+        }
+        for tenant in &tenants {
+            self.gate.permit(tenant, Operation::Administer).await?;
+        }
+        let _turn = self.turn.lock().await;
+        let mut report = IsolationReport::begun(self.gate.clock().now());
+        for (place, owner) in tenants.iter().enumerate() {
+            let attackers: Vec<TenantId> = match tenants.len() {
+                ..=EACH_FROM_EACH => tenants.iter().filter(|other| *other != owner).cloned().collect(),
+                count => tenants.iter().cycle().skip(place + 1).take(1.min(count)).cloned().collect(),
+            };
+            self.attack(owner, &attackers, &mut report).await;
+        }
+        report.ended_at = self.gate.clock().now();
+        Ok(report)
+    }
+
+    /// Plants a canary of one tenant, lets the others attack it, and removes it whatever comes of that.
+    async fn attack(&self, owner: &TenantId, attackers: &[TenantId], report: &mut IsolationReport) {
+        let random = || u128::from(RandomState::new().hash_one(std::process::id()));
+        let canary = Canary::new(owner.clone(), self.gate.clock().now(), random() << 64 | random(), self.lease);
+        let mut planted = Vec::new();
+        for surface in self.surfaces.iter() {
+            match surface.plant(&canary).await {
+                Ok(Planting::Planted) => planted.push(surface),
+                Ok(Planting::NotChecked(reason)) => report.leave_out(surface.name(), reason),
+                Ok(_) => report.leave_out(surface.name(), "the surface gave an answer of another release".to_owned()),
+                Err(error) => {
+                    // Part of it may be planted.
+                    let evidence = format!("the canary could not be planted: {}", error.chain());
+                    report.add(surface.name(), owner, owner, Attack::failed("plant", evidence));
+                    if error.code() != ErrorCode::Conflict {
+                        self.remove(surface, owner, report).await;
+                    }
+                }
+            }
+            failpoint::reach("isolation.planted");
+        }
+        for attacker in attackers {
+            for surface in &planted {
+                match surface.attack(attacker, &canary).await {
+                    Ok(attempts) if attempts.is_empty() => {
+                        let nothing = Attack::failed("attack", "the surface made no attempt");
+                        report.add(surface.name(), owner, attacker, nothing);
+                    }
+                    Ok(attempts) => {
+                        attempts.into_iter().for_each(|attempt| report.add(surface.name(), owner, attacker, attempt));
+                    }
+                    Err(error) => {
+                        let evidence = format!("the attack could not be made: {}", error.chain());
+                        report.add(surface.name(), owner, attacker, Attack::failed("attack", evidence));
+                    }
+                }
+            }
+        }
+        failpoint::reach("isolation.attacked");
+        for surface in planted {
+            self.remove(surface, owner, report).await;
+        }
+    }
+
+    async fn remove(&self, surface: &Arc<dyn TenantSurface>, owner: &TenantId, report: &mut IsolationReport) {
+        if let Err(error) = surface.remove_canaries(owner).await {
+            let evidence = format!("the canary is left until the next check: {}", error.chain());
+            report.add(surface.name(), owner, owner, Attack::failed("remove", evidence));
+        }
+    }
+}
