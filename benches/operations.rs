@@ -1,7 +1,7 @@
-//! What the operation of tenants costs: quotas, and a neighbour that floods the backend.
+//! What the operation of tenants costs: quotas, a neighbour that floods the backend, the check of isolation, and health.
 //!
 //! `COGNIVERSE_BENCH_SEGMENTS` sets the segments of each tenant beside a flood (default 5,000), `COGNIVERSE_BENCH_SEARCHES` the
-//! searches that are timed (default 300).
+//! searches that are timed (default 300), and `COGNIVERSE_BENCH_TENANTS` the tenants whose health is asked (default 10,000).
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench stops where its tenants cannot be made")]
 
@@ -128,5 +128,33 @@ fn flood(_: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, quotas, flood);
+/// Two tenants attacked from each other on every surface, and the health of many tenants.
+fn looks(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let folder = TempDir::new().unwrap();
+    let count = number("COGNIVERSE_BENCH_TENANTS", 10_000);
+    let c = runtime.block_on(async {
+        let c = Cogniverse::builder().data_dir(folder.path()).open().await.unwrap();
+        for name in ["acme", "globex"] {
+            let profile = ProfileName::parse(PROFILE).unwrap();
+            c.create(NewTenant::new(tenant(name), Template::Startup).with_profile(profile)).await.unwrap();
+        }
+        for place in 2..count {
+            c.create_tenant(&tenant(&format!("tenant_{place:06}")), Template::Startup).await.unwrap();
+        }
+        c
+    });
+    let mut group = criterion.benchmark_group("operations");
+    group.sample_size(10);
+    group.bench_function("isolation of two tenants", |b| {
+        b.iter(|| {
+            let report = runtime.block_on(c.verify_isolation(&tenant("acme"), &tenant("globex"))).unwrap();
+            assert!(report.isolated, "{report}");
+        });
+    });
+    group.bench_function("health of all tenants", |b| b.iter(|| runtime.block_on(c.operator().health())));
+    group.finish();
+}
+
+criterion_group!(benches, quotas, flood, looks);
 criterion_main!(benches);

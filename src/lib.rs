@@ -106,6 +106,11 @@ struct DoctorGuide;
 #[doc = include_str!("../docs/health.md")]
 struct HealthGuide;
 
+/// `docs/isolation.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/isolation.md")]
+struct IsolationGuide;
+
 /// `docs/quotas.md`, whose code is compiled by the doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/quotas.md")]

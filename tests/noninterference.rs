@@ -75,7 +75,7 @@ async fn call(backend: &EmbeddedBackend, tenant: &str, kind: u64, random: &mut R
         }
         60..=69 => format!("{:?}", backend.count(&schema, Some(&filter)).await.unwrap()),
         _ => {
-            let by_words = kind % 2 == 0;
+            let by_words = kind.is_multiple_of(2);
             let strategy = fixture::strategy(if by_words { "bm25_only" } else { "phased" });
             let query = BackendQuery::new(schema, strategy)
                 .with_text(color)

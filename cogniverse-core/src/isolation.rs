@@ -79,7 +79,7 @@ impl IsolationVerifier {
         let _turn = self.turn.lock().await;
         let mut report = IsolationReport::begun(self.gate.clock().now());
         for (owner, attacker) in [(a, b), (b, a)] {
-            self.attack(owner, &[attacker.clone()], &mut report).await;
+            self.attack(owner, std::slice::from_ref(attacker), &mut report).await;
         }
         report.ended_at = self.gate.clock().now();
         Ok(report)

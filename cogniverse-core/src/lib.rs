@@ -25,6 +25,7 @@
 //! | [`quotas`] | what tenants use of their quotas, and its limits |
 //! | [`fairness`] | the order in which tenants are served by the backend |
 //! | [`doctor`] | everything that can be wrong with a tenant |
+//! | [`isolation`] | the check that tenants are apart, on what is stored |
 //! | [`health`] | the health of the whole service, and its changes as events |
 //! | [`memory`] | memories of agents |
 
