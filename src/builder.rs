@@ -3,20 +3,21 @@
 use crate::cogniverse::{Cogniverse, Parts};
 use cogniverse_agents::VideoSearchAgent;
 use cogniverse_core::{
+    backup::{BackupService, BackupSurface},
     doctor::Doctor,
     fairness::{FairBackend, FairScheduler, FairnessConfig},
     guarded_backend::{GuardedBackend, LeakPolicy},
     health::{ConfigProbe, HealthService},
     ingestion::{Ffmpeg, Ingestor, KeptTranscripts, Speech},
     isolation::{HiddenCanaries, IsolationVerifier},
-    lifecycle::{
-        AccessSurface, AuditSurface, CacheSurface, ConfigSurface, SchemaSurface, TelemetrySurface, TenantLifecycle,
-        TranscriptSurface,
-    },
+    lifecycle::TenantLifecycle,
     memory::MemoryService,
     models::ModelRegistry,
     quotas::{OnQuotaStoreUnavailable, QuotaBackend, QuotaSurface, Quotas},
     schemas::{EmbeddedSchemaLoader, SchemaManager, WithShippedSchemas},
+    surfaces::{
+        AccessSurface, AuditSurface, CacheSurface, ConfigSurface, SchemaSurface, TelemetrySurface, TranscriptSurface,
+    },
     tenants::{Gate, TenantCache, TenantRegistry},
 };
 use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig, EmbeddedFiles};
@@ -25,9 +26,9 @@ use cogniverse_foundation::{
     worker,
 };
 use cogniverse_sdk::{
-    AccessPolicy, AuditLog, Clock, ConfigStore, HealthProbe, LanguageModel, LanguageModelProvider, QueryEncoder,
-    QuotaStore, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TelemetryProvider, TenantId,
-    TenantSurface, TextEmbedder, Transcriber, telemetry_provider::Settle,
+    AccessPolicy, AuditLog, BackupKeys, Clock, ConfigStore, HealthProbe, LanguageModel, LanguageModelProvider,
+    QueryEncoder, QuotaStore, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TelemetryProvider,
+    TenantId, TenantSurface, TextEmbedder, Transcriber, telemetry_provider::Settle,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -72,6 +73,7 @@ pub struct CogniverseBuilder {
     on_quota_store_unavailable: OnQuotaStoreUnavailable,
     fairness: Option<FairnessConfig>,
     health_probes: Vec<Arc<dyn HealthProbe>>,
+    backup_keys: Option<Arc<dyn BackupKeys>>,
 }
 
 impl Cogniverse {
@@ -307,6 +309,14 @@ impl CogniverseBuilder {
         self
     }
 
+    /// Sets the keys with which tenants' backups are encrypted, and which an erasure destroys (default: none; backups are in
+    /// plain).
+    #[must_use]
+    pub fn backup_keys(mut self, keys: Arc<dyn BackupKeys>) -> Self {
+        self.backup_keys = Some(keys);
+        self
+    }
+
     /// Opens the stores and connects the parts.
     ///
     /// # Errors
@@ -433,6 +443,7 @@ impl CogniverseBuilder {
         ];
         surfaces.extend(files);
         surfaces.extend(self.surfaces);
+        surfaces.push(Arc::new(BackupSurface::new(self.backup_keys.clone())));
         surfaces.push(Arc::new(QuotaSurface::new(quotas.clone())));
         surfaces.push(Arc::new(AccessSurface::new(gate.clone())));
         surfaces.push(Arc::new(CacheSurface::new(gate.clone())));
@@ -455,7 +466,15 @@ impl CogniverseBuilder {
             lifecycle = lifecycle.with_lease(Duration::ZERO);
             isolation = isolation.with_lease(Duration::ZERO);
         }
+        let mut backups = BackupService::new(gate.clone(), Arc::clone(&dyn_backend), lifecycle.clone());
+        if let Some(keys) = self.backup_keys {
+            backups = backups.with_keys(keys);
+        }
+        if is_exclusive {
+            backups = backups.with_lease(Duration::ZERO);
+        }
         let parts = Arc::new(Parts {
+            backups,
             backend,
             dyn_backend,
             telemetry,

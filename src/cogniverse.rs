@@ -2,6 +2,7 @@
 
 use cogniverse_agents::{SearchRequest, SearchResponse, VideoSearchAgent};
 use cogniverse_core::{
+    backup::BackupService,
     doctor::Doctor,
     fairness::FairScheduler,
     guarded_backend::GuardedBackend,
@@ -49,6 +50,7 @@ pub(crate) struct Parts {
     pub(crate) doctor: Doctor,
     pub(crate) health: HealthService,
     pub(crate) isolation: IsolationVerifier,
+    pub(crate) backups: BackupService,
 }
 
 impl Cogniverse {
@@ -84,6 +86,12 @@ impl Cogniverse {
     /// `Unavailable` where a store cannot be written.
     pub async fn close(&self) -> Result<()> {
         self.parts.quotas.flush().await
+    }
+
+    /// Returns the backups of tenants: making, listing, verifying and restoring them.
+    #[must_use]
+    pub fn backups(&self) -> BackupService {
+        self.parts.backups.for_caller(self.gate.clone())
     }
 
     /// Returns the search agent, which serves all tenants and profiles.

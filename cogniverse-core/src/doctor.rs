@@ -68,6 +68,7 @@ impl Doctor {
             findings.extend(checks::of_config(&self.config, tenant).await);
             findings.extend(checks::of_schemas(&self.config, &self.schemas, &self.encoders, tenant).await);
             findings.extend(checks::of_quotas(&self.quotas, tenant).await);
+            findings.push(checks::of_backup(&self.gate, tenant).await);
         }
         findings.extend(checks::of_surfaces(&self.surfaces, &record).await);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

@@ -1,4 +1,4 @@
-//! What every wrapper of a backend hands on unchanged.
+//! The calls that every wrapper of a backend forwards unchanged.
 
 /// Implements [`cogniverse_sdk::SchemaStore`] for a wrapper with a field `inner`, by the methods of its backend.
 macro_rules! forward_schema_store {

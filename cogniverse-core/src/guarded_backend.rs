@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use cogniverse_sdk::{
     AuditEvent, AuditLog, BackendHits, BackendQuery, Caller, DeployedSchema, DocumentStore, Error, ErrorCode,
     FeedReport, Filter, OwnedDocument, Result, Retention, Retry, SchemaStore, SearchBackend, TenantId, TenantSchema,
+    TenantSnapshot, Timestamp,
     document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
     schema_store::{DeployReport, DeployRequest},
 };
@@ -76,6 +77,14 @@ impl GuardedBackend {
     #[must_use]
     pub fn to_dyn(&self) -> Arc<dyn SearchBackend> {
         Arc::new(self.clone())
+    }
+
+    /// Returns a page without the documents of other schemas.
+    async fn own(&self, schema: &TenantSchema, mut page: VisitPage) -> Result<VisitPage> {
+        let before = page.documents.len();
+        page.documents.retain(|document| document.schema == *schema);
+        self.report(schema, before - page.documents.len()).await?;
+        Ok(page)
     }
 
     /// Counts, logs and records what was dropped, and fails where the policy says so.
@@ -159,15 +168,20 @@ impl DocumentStore for GuardedBackend {
 
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
         let schema = request.schema.clone();
-        let mut page = self.inner.visit(request).await?;
-        let before = page.documents.len();
-        page.documents.retain(|document| document.schema == schema);
-        self.report(&schema, before - page.documents.len()).await?;
-        Ok(page)
+        let page = self.inner.visit(request).await?;
+        self.own(&schema, page).await
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
         self.inner.count(schema, filter).await
+    }
+
+    async fn snapshot(&self, tenant: &TenantId) -> Result<Option<Arc<dyn TenantSnapshot>>> {
+        let Some(inner) = self.inner.snapshot(tenant).await? else { return Ok(None) };
+        match inner.schemas().iter().all(|deployed| deployed.schema.tenant() == tenant) {
+            true => Ok(Some(Arc::new(GuardedSnapshot { inner, guard: self.clone() }))),
+            false => Err(of_another(tenant)),
+        }
     }
 }
 
@@ -187,8 +201,7 @@ impl SchemaStore for GuardedBackend {
         match found.iter().all(|deployed| deployed.schema.tenant() == tenant) {
             true => Ok(found),
             // Whoever erases or drops by such a list would take another tenant's.
-            false => Err(Error::of(ErrorCode::IsolationViolation, "the backend listed schemas of another tenant")
-                .with_context("tenant", tenant)),
+            false => Err(of_another(tenant)),
         }
     }
 
@@ -216,4 +229,33 @@ impl SchemaStore for GuardedBackend {
     fn kept_after_drop(&self) -> Option<Retention> {
         self.inner.kept_after_drop()
     }
+}
+
+/// A snapshot whose documents are verified.
+#[derive(Debug)]
+struct GuardedSnapshot {
+    inner: Arc<dyn TenantSnapshot>,
+    guard: GuardedBackend,
+}
+
+#[async_trait]
+impl TenantSnapshot for GuardedSnapshot {
+    fn taken_at(&self) -> Timestamp {
+        self.inner.taken_at()
+    }
+
+    fn schemas(&self) -> &[DeployedSchema] {
+        self.inner.schemas()
+    }
+
+    async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
+        let schema = request.schema.clone();
+        let page = self.inner.visit(request).await?;
+        self.guard.own(&schema, page).await
+    }
+}
+
+fn of_another(tenant: &TenantId) -> Error {
+    Error::of(ErrorCode::IsolationViolation, "the backend listed schemas of another tenant")
+        .with_context("tenant", tenant)
 }

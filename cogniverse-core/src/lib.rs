@@ -25,10 +25,13 @@
 //! | [`quotas`] | what tenants use of their quotas, and its limits |
 //! | [`fairness`] | the order in which tenants are served by the backend |
 //! | [`doctor`] | everything that can be wrong with a tenant |
+//! | [`backup`] | backups of a tenant, and their restore |
+//! | [`surfaces`] | what is kept of tenants, as erasure, backup and isolation see it |
 //! | [`isolation`] | the check that tenants are apart, on what is stored |
 //! | [`health`] | the health of the whole service, and its changes as events |
 //! | [`memory`] | memories of agents |
 
+pub mod backup;
 pub mod doctor;
 #[doc(hidden)]
 pub mod failpoint;
@@ -44,6 +47,7 @@ pub mod memory;
 pub mod models;
 pub mod quotas;
 pub mod schemas;
+pub mod surfaces;
 pub mod tenants;
 pub mod text;
 pub mod transcript;

@@ -10,15 +10,14 @@
 
 mod create;
 mod erase;
+mod journal;
 mod moves;
-mod surfaces;
+mod restore;
 
 pub use create::NewTenant;
 pub use erase::{ErasurePlan, ErasureSweep, PlannedSurface};
 pub use moves::{Suspend, Suspension};
-pub use surfaces::{
-    AccessSurface, AuditSurface, CacheSurface, ConfigSurface, SchemaSurface, TelemetrySurface, TranscriptSurface,
-};
+pub(crate) use restore::RestoreTurn;
 
 use crate::{memory::MemoryService, schemas::SchemaManager, tenants::Gate};
 use cogniverse_foundation::{ConfigManager, telemetry::TelemetryManager};

@@ -9,6 +9,7 @@ use crate::{
     layout::Layout,
     open_stores::OpenStores,
     record::Verification,
+    snapshot::EmbeddedSnapshot,
     tenant_store::{FILE, TenantStore},
 };
 use async_trait::async_trait;
@@ -193,6 +194,32 @@ impl EmbeddedBackend {
     pub async fn size_of(&self, tenant: &TenantId) -> Result<(u64, u64)> {
         let folder = self.inner.folder.tenant(tenant);
         blocking(move || size_of(&folder)).await
+    }
+
+    /// Reads all schemas of a tenant at one moment: every writer waits for the short time in which the transactions that
+    /// read begin.
+    pub(crate) async fn take_snapshot(&self, tenant: &TenantId) -> Result<EmbeddedSnapshot> {
+        let mut deployed = self.list_schemas(tenant).await?;
+        deployed.sort_by(|a, b| a.schema.cmp(&b.schema));
+        let mut stores = Vec::with_capacity(deployed.len());
+        for deployed in &deployed {
+            stores.push(self.inner.open(&deployed.schema, None).await.map_err(|e| e.with_operation("snapshot"))?);
+        }
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            // Nothing is deployed and dropped while the writers are stopped, each in the order of its schema.
+            let _deploying = inner.deploying.lock();
+            let paused: Vec<_> = stores.iter().map(|store| store.pause()).collect();
+            let taken_at = inner.clock.now();
+            let mut parts = Vec::with_capacity(stores.len());
+            for store in &stores {
+                store.check_not_dropped()?;
+                parts.push((Arc::clone(store), Mutex::new(store.freeze()?)));
+            }
+            drop(paused);
+            Ok(EmbeddedSnapshot::new(taken_at, deployed, parts))
+        })
+        .await
     }
 
     /// Returns the folder of a tenant.

@@ -5,16 +5,16 @@ use async_trait::async_trait;
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
     Document, DocumentOutcome, DocumentStore, Error, ErrorCode, ErrorKind, FeedReport, FieldName, Filter,
-    OwnedDocument, Result, TenantSchema,
+    OwnedDocument, Result, TenantId, TenantSchema, TenantSnapshot,
     document_store::{
         DeleteRequest, DeleteTarget, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
     },
     schema::FieldType,
 };
-use std::collections::BinaryHeap;
+use std::{collections::BinaryHeap, sync::Arc};
 
 /// The largest page of a visit.
-const MAX_PAGE: usize = 1000;
+pub(crate) const MAX_PAGE: usize = 1000;
 
 #[async_trait]
 impl DocumentStore for EmbeddedBackend {
@@ -68,6 +68,10 @@ impl DocumentStore for EmbeddedBackend {
             }
         })
         .await
+    }
+
+    async fn snapshot(&self, tenant: &TenantId) -> Result<Option<Arc<dyn TenantSnapshot>>> {
+        self.take_snapshot(tenant).await.map(|snapshot| Some(Arc::new(snapshot) as _))
     }
 }
 

@@ -57,4 +57,8 @@ impl TenantSurface for EmbeddedFiles {
         let evidence = if apart { "each has a folder of its own" } else { "one folder lies in the other" };
         Ok(vec![Attack::of("folder", apart, evidence)])
     }
+
+    fn not_carried(&self) -> Option<String> {
+        Some("the files are those of documents and memories, which are carried as such".to_owned())
+    }
 }

@@ -46,6 +46,7 @@ mod rank;
 mod record;
 mod returned;
 mod search;
+mod snapshot;
 mod tenant_store;
 mod tensor_cells;
 

@@ -170,6 +170,21 @@ impl TenantStore {
         }
     }
 
+    /// Keeps writers out until the guard is dropped. Blocking.
+    pub(crate) fn pause(&self) -> parking_lot::MutexGuard<'_, Connection> {
+        self.writer.lock()
+    }
+
+    /// Opens a connection whose transaction reads the file as it is now, for as long as it lives. Blocking.
+    pub(crate) fn freeze(&self) -> Result<Connection> {
+        self.record.check_file()?;
+        let connection = self.connect()?;
+        connection.execute_batch("BEGIN").map_err(self.record.sqlite())?;
+        // The first read fixes the moment.
+        self.record.moment(&connection)?;
+        Ok(connection)
+    }
+
     /// Returns a consistent view of index and record. Blocking.
     ///
     /// A writer commits before it publishes the new snapshot, so that the record is briefly one write ahead. A reader

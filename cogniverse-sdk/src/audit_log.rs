@@ -88,6 +88,11 @@ pub enum AuditEvent {
         /// The number of hits or documents.
         count: u64,
     },
+    /// A backup was made.
+    BackedUp {
+        /// The id of the backup.
+        backup: String,
+    },
     /// The tenant was erased; the last entry of its generation.
     Erased {
         /// The number of items erased, per surface.

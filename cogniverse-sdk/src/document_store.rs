@@ -1,11 +1,11 @@
 //! Storing, reading and visiting documents.
 
 use crate::{
-    Document, DocumentId, Error, FieldName, Filter, Listing, OwnedDocument, PageCursor, Result, TenantSchema,
-    document::Fields,
+    Document, DocumentId, Error, FieldName, Filter, Listing, OwnedDocument, PageCursor, Result, TenantId, TenantSchema,
+    TenantSnapshot, document::Fields,
 };
 use async_trait::async_trait;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// A request to store documents; each replaces an existing one of the same id.
 #[derive(Debug, Clone, PartialEq)]
@@ -335,6 +335,12 @@ pub trait DocumentStore: fmt::Debug + Send + Sync + 'static {
 
     /// Counts all documents, or those that match a filter.
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64>;
+
+    /// Takes a snapshot of a tenant's documents in all of its schemas at one moment; `None` where the backend cannot (the
+    /// default). A wrapper hands it on as it does visits.
+    async fn snapshot(&self, _tenant: &TenantId) -> Result<Option<Arc<dyn TenantSnapshot>>> {
+        Ok(None)
+    }
 }
 
 const _: fn(&dyn DocumentStore) = |_| {};
@@ -342,7 +348,7 @@ const _: fn(&dyn DocumentStore) = |_| {};
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SchemaName, TenantId};
+    use crate::SchemaName;
 
     /// A cursor as the first release with this form wrote it.
     #[test]

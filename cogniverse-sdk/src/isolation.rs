@@ -121,7 +121,7 @@ pub struct Attack {
     pub name: String,
     /// Whether nothing was reached, and the attempt would have reached it if it could.
     pub ok: bool,
-    /// What was seen. It names no document and no text of a tenant.
+    /// The observation. It names no document and no text of a tenant.
     pub evidence: String,
 }
 

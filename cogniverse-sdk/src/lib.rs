@@ -33,6 +33,7 @@
 
 pub mod access;
 pub mod audit_log;
+pub mod backup;
 pub mod clock;
 pub mod config_store;
 #[cfg(feature = "contract")]
@@ -68,6 +69,7 @@ pub mod transcriber;
 
 pub use access::{AccessPolicy, Caller, CallerId, Operation, Role, SameTenant};
 pub use audit_log::{AuditEntry, AuditEvent, AuditLog, AuditPage, AuditVerification};
+pub use backup::{BackupKey, BackupKeys, BackupRecord, BackupTarget, Export, ExportPage, Import, TenantSnapshot};
 pub use clock::{Clock, ManualClock, SystemClock, deadline_after, deadline_in};
 pub use config_store::{ConfigEntry, ConfigKey, ConfigOrigin, ConfigOwner, ConfigScope, ConfigStore, Expected};
 pub use document::{Document, FieldValue, OwnedDocument};

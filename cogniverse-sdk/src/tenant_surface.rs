@@ -1,7 +1,7 @@
 //! The role of whatever keeps something of a tenant.
 
 use crate::{
-    Result, TenantId, Timestamp,
+    BackupRecord, Error, ErrorKind, Export, ExportPage, Import, Result, TenantId, Timestamp,
     isolation::{Attack, Canary, Planting},
 };
 use async_trait::async_trait;
@@ -94,8 +94,8 @@ pub enum Remains {
 
 /// Whatever keeps something of a tenant: documents, memories, configuration, transcripts, traces, caches.
 ///
-/// All surfaces are registered in one list, which serves dry runs, erasure and its receipt, the doctor and the check of the
-/// isolation of tenants.
+/// All surfaces are registered in one list, which serves dry runs, erasure and its receipt, the doctor, backups and the
+/// check of the isolation of tenants.
 ///
 /// # Contract
 /// - `erase` removes everything of exactly this tenant and nothing of another. It can be interrupted at any point and
@@ -124,6 +124,23 @@ pub trait TenantSurface: fmt::Debug + Send + Sync + 'static {
 
     /// Checks on the read path whether anything of a tenant is left, apart from what `erase` retained on purpose.
     async fn remains(&self, tenant: &TenantId) -> Result<Remains>;
+
+    /// Returns why nothing of the surface is in a backup; `None` where [`TenantSurface::export`] and
+    /// [`TenantSurface::import`] carry it.
+    fn not_carried(&self) -> Option<String> {
+        Some("the surface has no export".to_owned())
+    }
+
+    /// Reads a page of everything that the surface has of a tenant, from the place where the page before it ended. The same
+    /// content gives the same records in the same order.
+    async fn export(&self, _export: &Export, _after: Option<&str>) -> Result<ExportPage> {
+        Err(Error::new(ErrorKind::Unsupported, format!("\"{}\" has no export", self.name())))
+    }
+
+    /// Stores what was exported. Records come in their order; some may come again after a crash, and change nothing then.
+    async fn import(&self, _import: &Import, _records: Vec<BackupRecord>) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, format!("\"{}\" has no import", self.name())))
+    }
 
     /// Plants a canary among what the surface holds of its tenant, where no user meets it, or says why the surface cannot be
     /// checked (the default).

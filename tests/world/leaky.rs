@@ -7,7 +7,7 @@ use cogniverse::{
     Error, Filter, Result,
     sdk::{
         BackendHits, BackendQuery, DeployedSchema, DocumentStore, FeedReport, OwnedDocument, Retention, SchemaStore,
-        SearchBackend, TenantId, TenantSchema,
+        SearchBackend, TenantId, TenantSchema, TenantSnapshot,
         document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
         schema_store::{DeployReport, DeployRequest},
     },
@@ -158,5 +158,9 @@ impl DocumentStore for Leaky {
             }
             _ => self.inner.count(schema, filter).await,
         }
+    }
+
+    async fn snapshot(&self, tenant: &TenantId) -> Result<Option<Arc<dyn TenantSnapshot>>> {
+        self.inner.snapshot(tenant).await
     }
 }

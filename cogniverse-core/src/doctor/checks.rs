@@ -2,10 +2,11 @@
 
 use super::finding::Finding;
 use crate::{
+    backup,
     ingestion::check_fit,
     quotas::QuotaBackend,
     schemas::{MEMORY_BASE, STAGE_BASE, Schema, SchemaHealth, SchemaManager},
-    tenants::{TenantRecord, TenantState},
+    tenants::{Gate, TenantRecord, TenantState},
 };
 use cogniverse_foundation::{
     ConfigManager, ConfigSection, ConfigSnapshot, QuotaConfig, ResolvedProfile, RoutingConfig, Source, SystemConfig,
@@ -29,6 +30,21 @@ fn unreadable(what: &str, error: &Error) -> Finding {
         format!("{what} cannot be read: {}", error.chain()),
         "see the cause; nothing is known of it until then",
     )
+}
+
+/// The last backup that this service made, and whether it was verified since.
+pub(super) async fn of_backup(gate: &Gate, tenant: &TenantId) -> Finding {
+    match backup::last_of(gate, tenant).await {
+        Ok(None) => Finding::info("backup_never", "no backup was ever made"),
+        Ok(Some(last)) => {
+            let verified = match last.verified_at {
+                Some(at) => format!("verified at {at}"),
+                None => "not verified since".to_owned(),
+            };
+            Finding::info("backup_last", format!("{} of {} in {}, {verified}", last.backup, last.at, last.location))
+        }
+        Err(error) => unreadable("the last backup", &error),
+    }
 }
 
 /// The record: what is unfinished, suspended or over.

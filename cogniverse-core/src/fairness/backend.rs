@@ -4,7 +4,8 @@ use super::scheduler::{FairScheduler, Kind, Place};
 use crate::forward::forward_schema_store;
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    BackendHits, BackendQuery, DocumentStore, FeedReport, Filter, OwnedDocument, Result, SearchBackend, TenantSchema,
+    BackendHits, BackendQuery, DocumentStore, FeedReport, Filter, OwnedDocument, Result, SearchBackend, TenantId,
+    TenantSchema, TenantSnapshot,
     document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
 };
 use std::{sync::Arc, time::Duration};
@@ -78,6 +79,10 @@ impl DocumentStore for FairBackend {
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
         let _place = self.place(schema, Kind::Read, 1, None).await?;
         self.inner.count(schema, filter).await
+    }
+
+    async fn snapshot(&self, tenant: &TenantId) -> Result<Option<Arc<dyn TenantSnapshot>>> {
+        self.inner.snapshot(tenant).await
     }
 }
 

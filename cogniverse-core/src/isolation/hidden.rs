@@ -3,8 +3,8 @@
 use crate::{forward::forward_schema_store, memory, schemas::MEMORY_BASE};
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    BackendHits, BackendQuery, DocumentStore, Error, ErrorCode, FeedReport, Filter, OwnedDocument, Result,
-    SearchBackend, TenantSchema,
+    BackendHits, BackendQuery, DeployedSchema, DocumentStore, Error, ErrorCode, FeedReport, Filter, OwnedDocument,
+    Result, SearchBackend, TenantId, TenantSchema, TenantSnapshot, Timestamp,
     document_store::{DeleteRequest, DocumentOutcome, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
     isolation::Canary,
     schema::{FieldType, Indexing},
@@ -99,9 +99,7 @@ impl DocumentStore for HiddenCanaries {
     }
 
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
-        let mut page = self.inner.visit(request).await?;
-        page.documents.retain(|document| !Canary::is_reserved(&document.id));
-        Ok(page)
+        self.inner.visit(request).await.map(without_canaries)
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
@@ -121,6 +119,36 @@ impl DocumentStore for HiddenCanaries {
             None => Ok(self.inner.count(schema, filter).await?.saturating_sub(planted.len() as u64)),
         }
     }
+
+    async fn snapshot(&self, tenant: &TenantId) -> Result<Option<Arc<dyn TenantSnapshot>>> {
+        Ok(self.inner.snapshot(tenant).await?.map(|inner| Arc::new(HiddenSnapshot { inner }) as _))
+    }
 }
 
 forward_schema_store!(HiddenCanaries);
+
+/// A snapshot without its canaries.
+#[derive(Debug)]
+struct HiddenSnapshot {
+    inner: Arc<dyn TenantSnapshot>,
+}
+
+#[async_trait]
+impl TenantSnapshot for HiddenSnapshot {
+    fn taken_at(&self) -> Timestamp {
+        self.inner.taken_at()
+    }
+
+    fn schemas(&self) -> &[DeployedSchema] {
+        self.inner.schemas()
+    }
+
+    async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
+        self.inner.visit(request).await.map(without_canaries)
+    }
+}
+
+fn without_canaries(mut page: VisitPage) -> VisitPage {
+    page.documents.retain(|document| !Canary::is_reserved(&document.id));
+    page
+}

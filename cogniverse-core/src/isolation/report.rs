@@ -1,4 +1,4 @@
-//! What a check of isolation found.
+//! The report of a check of isolation.
 
 use cogniverse_sdk::{TenantId, Timestamp, isolation::Attack};
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct IsolationCheck {
     pub to: TenantId,
     /// Whether nothing was reached, by an attempt that would have reached something if it could.
     pub ok: bool,
-    /// What was seen. It holds no text of a tenant.
+    /// The observation. It holds no text of a tenant.
     pub evidence: String,
 }
 

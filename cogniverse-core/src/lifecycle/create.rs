@@ -102,9 +102,9 @@ impl TenantLifecycle {
             return Err(Error::of(ErrorCode::TextEmbedderMissing, message));
         }
         let bases = self.bases(&new).await?;
-        let (record, version) = match self.begin(&new).await? {
+        let (record, version) = match self.begin(&new.tenant, new.digest()?).await? {
             Begun::Done(record) => return Ok(record),
-            Begun::Going(record, version) => (record, version),
+            Begun::New(record, version) | Begun::Going(record, version) => (record, version),
         };
         failpoint::reach("create.recorded");
         self.configure(&new, &wanted).await?;
@@ -143,10 +143,9 @@ impl TenantLifecycle {
         Ok(bases)
     }
 
-    /// Writes the record of a creation that begins, or finds the one that goes on.
-    async fn begin(&self, new: &NewTenant) -> Result<Begun> {
-        let tenant = &new.tenant;
-        let digest = Some(new.digest()?);
+    /// Writes the record of a creation that begins, or finds the one of the same origin that goes on.
+    pub(super) async fn begin(&self, tenant: &TenantId, origin: String) -> Result<Begun> {
+        let digest = Some(origin);
         let (generation, expected) = match self.gate.registry().find(tenant).await? {
             None => (1, Expected::Absent),
             Some(FoundTenant { record, version, .. }) => match record.state {
@@ -170,7 +169,7 @@ impl TenantLifecycle {
         let mut record = TenantRecord::provisioning(tenant.clone(), generation, self.gate.clock().now());
         record.creation = digest;
         match self.gate.registry().put(&record, expected).await {
-            Ok(version) => Ok(Begun::Going(record, version)),
+            Ok(version) => Ok(Begun::New(record, version)),
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 let found = self.gate.registry().find(tenant).await?;
                 match found.filter(|found| found.record.creation == record.creation) {
@@ -204,7 +203,7 @@ impl TenantLifecycle {
     }
 
     /// Writes the record that makes a tenant active.
-    async fn finish(&self, active: TenantRecord, version: u64) -> Result<TenantRecord> {
+    pub(super) async fn finish(&self, active: TenantRecord, version: u64) -> Result<TenantRecord> {
         match self.gate.registry().put(&active, Expected::Version(version)).await {
             Ok(version) => {
                 failpoint::reach("create.active");
@@ -282,7 +281,9 @@ impl TenantLifecycle {
     }
 }
 
-enum Begun {
+pub(super) enum Begun {
+    /// The creation begins, with this record and version.
+    New(TenantRecord, u64),
     /// The creation goes on, from this record and version.
     Going(TenantRecord, u64),
     /// The tenant is active by this input already.

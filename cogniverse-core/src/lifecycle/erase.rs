@@ -2,21 +2,17 @@
 
 use super::{
     TenantLifecycle,
+    journal::Journal,
     moves::{is_over, require},
 };
 use crate::failpoint;
 use crate::tenants::{ErasureReceipt, FoundTenant, SurfaceReceipt, TenantRecord, TenantState};
-use cogniverse_sdk::{AuditEvent, Error, ErrorCode, ErrorKind, Expected, Operation, Remains, Result, Retry, TenantId};
+use cogniverse_sdk::{AuditEvent, Error, ErrorCode, ErrorKind, Operation, Remains, Result, Retry, TenantId};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 /// The time that an erasure waits for calls in flight before it touches anything.
 const LANDING: Duration = Duration::from_secs(10);
-/// The interval of the signs of life.
-const HEARTBEAT: Duration = Duration::from_secs(2);
-/// The interval at which another process's signs of life are looked for.
-const LOOK: Duration = Duration::from_millis(100);
-
 /// The plan of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -53,12 +49,6 @@ pub struct ErasureSweep {
     pub receipts: Vec<(TenantId, ErasureReceipt)>,
     /// The tenants whose erasure could not go on, each with the reason.
     pub failed: Vec<(TenantId, String)>,
-}
-
-/// The record of the tenant that is being erased, as this call last wrote it.
-struct Journal {
-    record: TenantRecord,
-    version: u64,
 }
 
 impl TenantLifecycle {
@@ -148,11 +138,9 @@ impl TenantLifecycle {
     async fn begin_erasure(&self, found: FoundTenant) -> Result<Journal> {
         let FoundTenant { mut record, version, .. } = found;
         if record.state == TenantState::Erasing {
-            let (mut record, version) = self.take_over(record, version).await?;
-            record.heartbeat = Some(record.heartbeat.unwrap_or_default().wrapping_add(1));
-            let version = self.gate.registry().put(&record, Expected::Version(version)).await.map_err(running)?;
-            self.gate.apply(&record);
-            return Ok(Journal { record, version });
+            let journal = self.take_over(record, version, is_running).await?;
+            self.gate.apply(&journal.record);
+            return Ok(journal);
         }
         require(&record, &[TenantState::Suspended, TenantState::Provisioning], "erased")?;
         let (from, now) = (record.state, self.gate.clock().now());
@@ -167,41 +155,7 @@ impl TenantLifecycle {
             ..record
         };
         let FoundTenant { record, version, .. } = self.put(record, Some(from), version, "erase").await?;
-        Ok(Journal { record, version })
-    }
-
-    /// Waits until the erasure shows no sign of life for the time of the lease.
-    async fn take_over(&self, record: TenantRecord, version: u64) -> Result<(TenantRecord, u64)> {
-        let since = tokio::time::Instant::now();
-        while since.elapsed() < self.lease {
-            tokio::time::sleep(LOOK.min(self.lease)).await;
-            if self.found(&record.tenant).await?.version != version {
-                return Err(is_running());
-            }
-        }
-        Ok((record, version))
-    }
-
-    /// Gives signs of life; returns only with the error that ends them.
-    async fn beat(&self, journal: &Mutex<Journal>) -> Error {
-        loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            let mut journal = journal.lock().await;
-            let written = self.write(&mut journal, |record| {
-                record.heartbeat = Some(record.heartbeat.unwrap_or_default().wrapping_add(1));
-            });
-            if let Err(error) = written.await {
-                return error;
-            }
-        }
-    }
-
-    async fn write(&self, journal: &mut Journal, change: impl FnOnce(&mut TenantRecord)) -> Result<()> {
-        let mut next = journal.record.clone();
-        change(&mut next);
-        let version = self.gate.registry().put(&next, Expected::Version(journal.version)).await.map_err(running)?;
-        *journal = Journal { record: next, version };
-        Ok(())
+        Ok(Journal { record, version, running: is_running })
     }
 
     async fn erase_surfaces(&self, tenant: &TenantId, journal: &Mutex<Journal>) -> Result<ErasureReceipt> {
@@ -300,10 +254,6 @@ fn entry_of<'r>(record: &'r mut TenantRecord, name: &str) -> &'r mut SurfaceRece
     });
     #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
     &mut receipt.surfaces[place]
-}
-
-fn running(error: Error) -> Error {
-    if error.kind() == ErrorKind::Conflict { is_running().with_source(error) } else { error }
 }
 
 fn is_running() -> Error {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use cogniverse_sdk::{
     BackendHits, BackendQuery, DeployedSchema, Document, DocumentId, DocumentOutcome, DocumentStore, Error, ErrorKind,
     FeedReport, Filter, OutcomeStatus, OwnedDocument, Quota, Result, Retention, SchemaStore, SearchBackend, TenantId,
-    TenantSchema,
+    TenantSchema, TenantSnapshot,
     document_store::{DeleteRequest, DeleteTarget, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
     schema_store::{DeployReport, DeployRequest},
 };
@@ -392,6 +392,10 @@ impl DocumentStore for QuotaBackend {
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
         self.inner.count(schema, filter).await
+    }
+
+    async fn snapshot(&self, tenant: &TenantId) -> Result<Option<Arc<dyn TenantSnapshot>>> {
+        self.inner.snapshot(tenant).await
     }
 }
 

@@ -30,7 +30,7 @@ impl QuotaSurface {
         Ok(leases.into_iter().filter(|lease| Canary::is_word(&lease.holder)).collect())
     }
 
-    /// Changes the leases of calls at one moment, whoever else does meanwhile.
+    /// Changes the leases of calls at one moment, also while other processes do.
     async fn change(&self, tenant: &TenantId, change: impl Fn(&mut Vec<QuotaLease>)) -> Result<()> {
         for _ in 0..ATTEMPTS {
             let found = self.0.store().get(tenant, Quota::ConcurrentRequests).await?;
@@ -97,5 +97,9 @@ impl TenantSurface for QuotaSurface {
             self.change(tenant, |leases| leases.retain(|lease| !Canary::is_word(&lease.holder))).await?;
         }
         Ok(planted)
+    }
+
+    fn not_carried(&self) -> Option<String> {
+        Some("documents are counted again where they are restored, and calls are counted from the start".to_owned())
     }
 }

@@ -197,6 +197,13 @@ impl SchemaManager {
         })
     }
 
+    /// Deploys schemas of a tenant as they are in a backup, whatever the base schemas of their names are now.
+    pub(crate) async fn deploy_as(&self, tenant: &TenantId, request: DeployRequest) -> Result<()> {
+        let schemas = request.deployments.iter().map(|deployment| deployment.schema.base().clone()).collect();
+        self.backend.deploy(request).await?;
+        self.recorder.record(tenant, AuditEvent::SchemasDeployed { schemas }).await
+    }
+
     /// Drops one schema of a tenant with all its documents.
     ///
     /// # Errors

@@ -77,6 +77,9 @@ pub struct TenantRecord {
     /// Counts the signs of life of the call that erases the tenant, so that another call can tell whether it died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<u64>,
+    /// The number of parts of a backup that are stored while the tenant is being restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_parts: Option<u64>,
 }
 
 fn first() -> u64 {
@@ -98,6 +101,7 @@ impl TenantRecord {
             creation: None,
             erasure: None,
             heartbeat: None,
+            restored_parts: None,
         }
     }
 

@@ -22,7 +22,9 @@ impl ConfigExport {
     /// The format that this release writes, and the only one that it reads.
     pub const FORMAT: u32 = 1;
 
-    pub(crate) fn new(tenant: TenantId, exported_at: Timestamp, entries: Vec<ConfigEntry>) -> Self {
+    /// Creates an export from the entries of one tenant, by key and then oldest first.
+    #[must_use]
+    pub fn new(tenant: TenantId, exported_at: Timestamp, entries: Vec<ConfigEntry>) -> Self {
         Self { format: Self::FORMAT, tenant, exported_at, entries }
     }
 }

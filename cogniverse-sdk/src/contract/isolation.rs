@@ -66,7 +66,7 @@ pub async fn a_tenant_without_the_schema_reaches_nothing(backend: &dyn SearchBac
     Outcome::Ran
 }
 
-/// What is planted is removed, and nothing else is.
+/// The planted canaries are removed, and nothing else is.
 pub async fn canaries_are_removed(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, &["acme", "globex"]).await;
     attack(backend, "acme", "globex").await;

@@ -225,6 +225,22 @@ error_codes! {
     /// Another deployment of schemas is under way.
     DeploymentConflict = "deployment_conflict": Conflict, 409, Passing,
         "Another change of the service is under way. Try again later.";
+    /// There is no backup of this id in the target.
+    BackupUnknown = "backup_unknown": NotFound, 404, Lasting, "The backup does not exist.";
+    /// A backup is not as it was written.
+    BackupDamaged = "backup_damaged": Corrupt, 500, Lasting, "The backup is damaged.";
+    /// A backup was written by a newer release.
+    BackupNewer = "backup_newer": Unsupported, 501, Lasting, "The backup is of a newer release.";
+    /// The key of an encrypted backup is not here.
+    BackupKeyMissing = "backup_key_missing": FailedPrecondition, 409, Lasting, "The backup cannot be read any more.";
+    /// A key does not open what it should.
+    BackupKeyWrong = "backup_key_wrong": FailedPrecondition, 500, Lasting, "The service is not set up correctly.";
+    /// The tenant of a backup was erased since.
+    BackupOfErased = "backup_of_erased": FailedPrecondition, 409, Lasting, "This account was removed.";
+    /// Another process makes a backup of the tenant.
+    BackupRunning = "backup_running": Conflict, 409, Passing, "A backup of this account is being made already.";
+    /// Another process restores the tenant.
+    RestoreRunning = "restore_running": Conflict, 409, Passing, "This account is being restored already.";
     /// A backend answered documents of another tenant, which were not shown.
     IsolationViolation = "isolation_violation": Unexpected, 500, Lasting, "The service failed unexpectedly.";
 }

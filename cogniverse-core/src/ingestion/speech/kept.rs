@@ -19,6 +19,12 @@ pub struct KeptTranscripts {
 /// The digest and the key of a transcript that is planted to check the isolation of tenants.
 const CANARY: &str = "canary";
 
+/// Returns whether a name is that of a transcript, and not of something that leads elsewhere or was left by a write.
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    name.ends_with(".json") && !name.starts_with('.') && name.bytes().all(plain)
+}
+
 /// The format of a file, which matches `.json` transcripts beside videos.
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -80,6 +86,51 @@ impl KeptTranscripts {
             }
         })
         .await
+    }
+
+    /// Returns the names of a tenant's files after a name, in order, without what is planted to check isolation.
+    pub(crate) async fn names_after(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<String>> {
+        let (folder, after) = (self.folder_of(tenant), after.to_owned());
+        blocking(move || {
+            let mut names = Vec::new();
+            let mut list = || -> std::io::Result<()> {
+                for entry in fs::read_dir(&folder)? {
+                    let name = entry?.file_name().to_string_lossy().into_owned();
+                    if is_name(&name) && name > after && !name.starts_with(CANARY) {
+                        names.push(name);
+                    }
+                }
+                Ok(())
+            };
+            match list() {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&folder, e)),
+                _ => {}
+            }
+            names.sort_unstable();
+            names.truncate(limit);
+            Ok(names)
+        })
+        .await
+    }
+
+    /// Reads a file; `None` where it is not there.
+    pub(crate) async fn read_file(&self, tenant: &TenantId, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.folder_of(tenant).join(name);
+        blocking(move || match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(unusable(&path, e)),
+        })
+        .await
+    }
+
+    /// Writes a file that [`KeptTranscripts::read_file`] read.
+    pub(crate) async fn write_file(&self, tenant: &TenantId, name: &str, bytes: Vec<u8>) -> Result<()> {
+        if !is_name(name) {
+            return Err(Error::invalid(format!("{name:?} is no name of a transcript")));
+        }
+        let path = self.folder_of(tenant).join(name);
+        blocking(move || replace(&path, &bytes).map_err(|e| unusable(&path, e))).await
     }
 
     /// Keeps a word where a transcript of a video that nobody has would be.

@@ -1,10 +1,12 @@
 //! The surface of a tenant's configuration.
 
 use super::PAGE;
+use crate::backup::LAST_SERVICE;
 use async_trait::async_trait;
-use cogniverse_foundation::ConfigManager;
+use cogniverse_foundation::{ConfigExport, ConfigManager};
 use cogniverse_sdk::{
-    ConfigEntry, ConfigOwner, Inventory, Remains, Result, SurfaceErasure, TenantId, TenantSurface,
+    BackupRecord, ConfigEntry, ConfigOwner, Error, ErrorCode, Export, ExportPage, Import, Inventory, PageCursor,
+    Remains, Result, SurfaceErasure, TenantId, TenantSurface, Timestamp,
     config_store::{ConfigPage, ListConfig},
     isolation::{Attack, Canary, Planting},
 };
@@ -91,5 +93,39 @@ impl TenantSurface for ConfigSurface {
             },
         });
         Ok(attempts)
+    }
+
+    fn not_carried(&self) -> Option<String> {
+        None
+    }
+
+    async fn export(&self, export: &Export, after: Option<&str>) -> Result<ExportPage> {
+        let owner = ConfigOwner::Tenant(export.tenant.clone());
+        let page = self.0.store().export(&owner, after.map(PageCursor::from_text), PAGE).await?;
+        // What is known of backups is no part of one.
+        let carried = page.entries.into_iter().filter(|entry| entry.key.service != LAST_SERVICE);
+        let records = carried.map(|entry| {
+            let head = serde_json::to_value(&entry);
+            let head = head.map_err(|e| Error::unexpected("a configuration cannot be written").with_source(e))?;
+            Ok(BackupRecord::new(head, Vec::new()))
+        });
+        let records = records.collect::<Result<Vec<_>>>()?;
+        let items = records.len() as u64;
+        Ok(ExportPage::new(records, items, page.next.map(|next| next.as_str().to_owned())))
+    }
+
+    async fn import(&self, import: &Import, records: Vec<BackupRecord>) -> Result<()> {
+        let entries = records.into_iter().map(|record| {
+            serde_json::from_value(record.head).map_err(|e| {
+                Error::of(ErrorCode::BackupDamaged, "a configuration of the backup cannot be read; use another backup")
+                    .with_source(cogniverse_sdk::json_problem(&e))
+            })
+        });
+        let entries = entries.collect::<Result<Vec<ConfigEntry>>>()?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let exported = ConfigExport::new(import.from.clone(), Timestamp::UNIX_EPOCH, entries);
+        self.0.import_tenant(exported, &import.tenant).await.map(drop)
     }
 }

@@ -125,4 +125,8 @@ impl TenantSurface for TelemetrySurface {
             format!("{shared} of {} projects, of now and before, are shared with the other tenant", own.len());
         Ok(vec![Attack::of("project", shared == 0, evidence)])
     }
+
+    fn not_carried(&self) -> Option<String> {
+        Some("traces are the record of one deployment and stay where they were sent".to_owned())
+    }
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod documents;
+mod records;
 mod telemetry;
 
 pub use config::ConfigSurface;
@@ -11,13 +12,15 @@ pub use telemetry::TelemetrySurface;
 use crate::{ingestion::KeptTranscripts, tenants::Gate};
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    Caller, CallerId, ErrorKind, Inventory, Operation, Remains, Result, Retention, Role, SurfaceErasure, TenantId,
-    TenantSurface,
+    BackupRecord, Caller, CallerId, Error, ErrorCode, ErrorKind, Export, ExportPage, Import, Inventory, Operation,
+    Remains, Result, Retention, Role, SurfaceErasure, TenantId, TenantSurface,
     isolation::{Attack, Canary, Planting},
 };
 
 /// The number of entries that are read together.
 const PAGE: usize = 500;
+/// The number of transcripts that are read together: of an hour each, some megabytes.
+const TRANSCRIPTS: usize = 16;
 
 /// The transcripts that are kept so that no video is transcribed twice.
 #[derive(Debug, Clone)]
@@ -80,6 +83,34 @@ impl TenantSurface for TranscriptSurface {
 
     async fn remove_canaries(&self, tenant: &TenantId) -> Result<u64> {
         self.0.remove_canary(tenant).await.map(u64::from)
+    }
+
+    fn not_carried(&self) -> Option<String> {
+        None
+    }
+
+    async fn export(&self, export: &Export, after: Option<&str>) -> Result<ExportPage> {
+        let names = self.0.names_after(&export.tenant, after.unwrap_or_default(), TRANSCRIPTS).await?;
+        let next = names.last().filter(|_| names.len() == TRANSCRIPTS).cloned();
+        let mut records = Vec::with_capacity(names.len());
+        for name in names {
+            // One that is gone meanwhile was replaced or removed, as a cache may be.
+            if let Some(bytes) = self.0.read_file(&export.tenant, &name).await? {
+                records.push(BackupRecord::new(serde_json::json!({ "transcript": name }), bytes));
+            }
+        }
+        let items = records.len() as u64;
+        Ok(ExportPage::new(records, items, next))
+    }
+
+    async fn import(&self, import: &Import, records: Vec<BackupRecord>) -> Result<()> {
+        for record in records {
+            let name = record.head.get("transcript").and_then(|name| name.as_str()).ok_or_else(|| {
+                Error::of(ErrorCode::BackupDamaged, "a transcript of the backup has no name; use another backup")
+            })?;
+            self.0.write_file(&import.tenant, name, record.body).await?;
+        }
+        Ok(())
     }
 }
 
@@ -147,6 +178,10 @@ impl TenantSurface for AccessSurface {
         attempts.push(Attack::of("shared", others == 0, evidence));
         Ok(attempts)
     }
+
+    fn not_carried(&self) -> Option<String> {
+        Some("who may read a tenant is decided anew where it is restored".to_owned())
+    }
 }
 
 /// The caches of this process that are registered with a gate.
@@ -184,6 +219,10 @@ impl TenantSurface for CacheSurface {
     async fn plant(&self, _canary: &Canary) -> Result<Planting> {
         let reason = "a cache shows no entry; the searches and reads of the other surfaces, by the owner and then by the other, go through those of the backend";
         Ok(Planting::NotChecked(reason.to_owned()))
+    }
+
+    fn not_carried(&self) -> Option<String> {
+        Some("caches fill themselves".to_owned())
     }
 }
 
@@ -232,5 +271,9 @@ impl TenantSurface for AuditSurface {
             }
             Err(error) => Attack::refused("read", &error, canary),
         }])
+    }
+
+    fn not_carried(&self) -> Option<String> {
+        Some("the log is the record of one deployment, in which the restore has an entry".to_owned())
     }
 }

@@ -1,0 +1,740 @@
+//! Making, listing and verifying backups.
+
+use super::{
+    frame,
+    manifest::{
+        BackupManifest, Consistency, Encryption, FORMAT, MANIFEST, PROGRESS, Part, Progress, SurfaceShare, to_json,
+    },
+    seal::{self, damaged, sha256},
+};
+use crate::{
+    failpoint,
+    lifecycle::TenantLifecycle,
+    tenants::{Gate, TenantRecord, TenantState},
+    worker::blocking,
+};
+use cogniverse_sdk::{
+    AuditEvent, BackupKey, BackupKeys, BackupRecord, BackupTarget, ConfigKey, ConfigScope, Error, ErrorCode, ErrorKind,
+    Export, Operation, Result, Retry, SearchBackend, TenantId, TenantSnapshot, TenantSurface, Timestamp,
+    config_store::PutConfig,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+
+/// The content of a part from which it is stored.
+const PART: usize = 8 << 20;
+/// The number of attempts at a moment at which nothing of the configuration is changed.
+const ATTEMPTS: usize = 10;
+/// The age of the last sign of life from which an unfinished backup is taken over.
+const LEASE: Duration = Duration::from_secs(60);
+/// The service under which a tenant's last backup is in its configuration. It is in no backup itself.
+pub(crate) const LAST_SERVICE: &str = "backup";
+const LAST_KEY: &str = "last";
+
+/// The progress of a backup or a restore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupProgress {
+    /// The surface whose records were moved last.
+    pub surface: String,
+    /// The number of parts that are stored.
+    pub parts: u64,
+    /// The number of bytes in them, before compression.
+    pub content_bytes: u64,
+}
+
+/// A listener to the progress of backups.
+pub type OnProgress = Arc<dyn Fn(&BackupProgress) + Send + Sync>;
+
+/// How a backup is made.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct CreateBackup {
+    /// Whether it is encrypted with the tenant's key (default: where the service has keys).
+    pub encrypt: Option<bool>,
+    /// The listener to its progress.
+    pub on_progress: Option<OnProgress>,
+    /// The size of a part's content in bytes from which it is stored (default 8 MiB). A few of them are in memory at once.
+    pub part_bytes: Option<usize>,
+}
+
+impl CreateBackup {
+    /// Creates the default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether it is encrypted with the tenant's key.
+    #[must_use]
+    pub fn encrypted(mut self, encrypt: bool) -> Self {
+        self.encrypt = Some(encrypt);
+        self
+    }
+
+    /// Sets the size of a part's content in bytes from which it is stored.
+    #[must_use]
+    pub fn with_part_bytes(mut self, bytes: usize) -> Self {
+        self.part_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets the listener to its progress.
+    #[must_use]
+    pub fn on_progress(mut self, listener: OnProgress) -> Self {
+        self.on_progress = Some(listener);
+        self
+    }
+}
+
+impl fmt::Debug for CreateBackup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateBackup").field("encrypt", &self.encrypt).finish_non_exhaustive()
+    }
+}
+
+/// A backup in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ListedBackup {
+    /// The id.
+    pub backup: String,
+    /// Its manifest; `None` where it is unfinished or cannot be read.
+    pub manifest: Option<BackupManifest>,
+    /// Why there is none.
+    pub problem: Option<String>,
+}
+
+/// The result of verifying a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BackupVerification {
+    /// The manifest.
+    pub manifest: BackupManifest,
+    /// What is wrong, by part; empty for a backup that can be restored.
+    pub problems: Vec<String>,
+    /// Whether the content of the parts was read: that of an encrypted backup is not where its key is not here.
+    pub content_read: bool,
+}
+
+impl BackupVerification {
+    /// Returns whether nothing is wrong.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// The last backup of a tenant, as its configuration tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LastBackup {
+    /// The id.
+    pub backup: String,
+    /// The target.
+    pub location: String,
+    /// The time at which it was ended.
+    pub at: Timestamp,
+    /// The time at which it was last verified; `None` where it never was.
+    pub verified_at: Option<Timestamp>,
+}
+
+/// Backups of tenants. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct BackupService {
+    pub(super) gate: Gate,
+    pub(super) backend: Arc<dyn SearchBackend>,
+    pub(super) lifecycle: TenantLifecycle,
+    pub(super) keys: Option<Arc<dyn BackupKeys>>,
+    lease: Duration,
+}
+
+impl BackupService {
+    /// Creates a service over the surfaces of a lifecycle.
+    #[must_use]
+    pub fn new(gate: Gate, backend: Arc<dyn SearchBackend>, lifecycle: TenantLifecycle) -> Self {
+        Self { gate, backend, lifecycle, keys: None, lease: LEASE }
+    }
+
+    /// Sets the keys with which backups are encrypted.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<dyn BackupKeys>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Sets the age of the last sign of life from which an unfinished backup is taken over (default 60 s). Zero where no
+    /// other process makes backups.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Returns the same service for the caller of a gate.
+    #[must_use]
+    pub fn for_caller(&self, gate: Gate) -> Self {
+        Self { lifecycle: self.lifecycle.for_caller(gate.clone()), gate, ..self.clone() }
+    }
+
+    /// Makes a backup of an active or suspended tenant while it is served. Memory is bounded by a few parts of 8 MiB.
+    ///
+    /// One that was interrupted is continued by calling this again with the same target: parts that are stored are not
+    /// stored again. Where the backend can show one moment it is read anew, else from where it ended.
+    ///
+    /// # Errors
+    /// `NotFound`; `FailedPrecondition` for a tenant in another state, and for one that is erased meanwhile; any error of the
+    /// surfaces and the target; those of [`Gate::permit`].
+    pub async fn create(
+        &self,
+        tenant: &TenantId,
+        target: &Arc<dyn BackupTarget>,
+        options: CreateBackup,
+    ) -> Result<BackupManifest> {
+        self.gate.permit(tenant, Operation::Administer).await?;
+        let record = self.gate.registry().get(tenant).await?;
+        require_kept(&record)?;
+        let key = match (options.encrypt, &self.keys) {
+            (Some(false), _) | (None, None) => None,
+            (_, Some(keys)) => Some(keys.current(tenant).await?),
+            (Some(true), None) => {
+                let message = "the service has no keys of backups; give the builder backup_keys";
+                return Err(Error::of(ErrorCode::FailedPrecondition, message));
+            }
+        };
+        let moment = self.moment(tenant).await?;
+        let encryption =
+            key.as_ref().map(|key| Encryption { algorithm: "XChaCha20-Poly1305".to_owned(), key: key.name.clone() });
+        let found = self.unfinished(&record, target, &encryption).await?;
+        let (backup, mut progress) = match found {
+            Some((backup, known)) if moment.snapshot.is_none() => (backup, known),
+            Some((backup, _)) => (backup, self.fresh(&record, encryption)),
+            None => (self.name(tenant)?, self.fresh(&record, encryption)),
+        };
+        let existing = target.list(&format!("{backup}/parts/")).await?.into_iter().collect();
+        let mut writer = Writer {
+            target: Arc::clone(target),
+            backup: backup.clone(),
+            bound: format!("{backup} {tenant} {}", record.generation),
+            key,
+            content: Vec::new(),
+            records: 0,
+            pending: None,
+            existing,
+            on_progress: options.on_progress,
+            part_bytes: options.part_bytes.unwrap_or(PART),
+        };
+        writer.note(&progress, self.gate.clock().now()).await?;
+        for surface in self.lifecycle.surfaces() {
+            if progress.surfaces.iter().any(|share| share.name == surface.name())
+                && progress.surface.as_deref() != Some(surface.name())
+            {
+                continue;
+            }
+            self.export(surface, &record, &moment, &mut writer, &mut progress).await?;
+        }
+        writer.settle(&mut progress, self.gate.clock().now()).await?;
+        self.require_unchanged(&record).await?;
+        let now = self.gate.clock().now();
+        let consistency = match (&moment.snapshot, moment.disturbed) {
+            (Some(snapshot), false) => Consistency::Snapshot { at: snapshot.taken_at() },
+            (Some(_), true) => Consistency::Window {
+                from: progress.began_at,
+                to: now,
+                reason: "the documents are of one moment, and the configuration was changed around it".to_owned(),
+            },
+            (None, _) => Consistency::Window {
+                from: progress.began_at,
+                to: now,
+                reason: "the backend cannot show one moment".to_owned(),
+            },
+        };
+        let manifest = BackupManifest {
+            format: FORMAT,
+            backup: backup.clone(),
+            tenant: tenant.clone(),
+            generation: record.generation,
+            began_at: progress.began_at,
+            ended_at: now,
+            consistency,
+            encryption: progress.encryption,
+            surfaces: progress.surfaces,
+            parts: progress.parts,
+            sha256: String::new(),
+        };
+        let manifest = manifest.sealed()?;
+        failpoint::reach("backup.read");
+        target.put(&format!("{backup}/{MANIFEST}"), manifest.to_bytes()?).await?;
+        failpoint::reach("backup.written");
+        // What an attempt before this one stored and this one did not need.
+        let used: BTreeSet<String> = manifest.parts.iter().map(|part| part.path(&backup)).collect();
+        for path in target.list(&format!("{backup}/parts/")).await?.iter().filter(|path| !used.contains(*path)) {
+            target.remove(path).await?;
+        }
+        target.remove(&format!("{backup}/{PROGRESS}")).await?;
+        let last = LastBackup { backup, location: target.location(), at: manifest.ended_at, verified_at: None };
+        self.remember(tenant, &last).await?;
+        self.gate.record(tenant, AuditEvent::BackedUp { backup: last.backup }).await?;
+        failpoint::reach("backup.recorded");
+        Ok(manifest)
+    }
+
+    /// Lists the backups in a target, by tenant and time, unfinished and unreadable ones too.
+    ///
+    /// # Errors
+    /// Any error of the target; those of [`Gate::permit`] leave a tenant's backups out.
+    pub async fn list(&self, target: &Arc<dyn BackupTarget>) -> Result<Vec<ListedBackup>> {
+        let mut found: BTreeMap<String, bool> = BTreeMap::new();
+        for path in target.list("").await? {
+            let Some((backup, file)) = path.rsplit_once('/') else { continue };
+            match file {
+                MANIFEST => drop(found.insert(backup.to_owned(), true)),
+                PROGRESS => drop(found.entry(backup.to_owned()).or_insert(false)),
+                _ => {}
+            }
+        }
+        let mut listed = Vec::with_capacity(found.len());
+        for (backup, is_finished) in found {
+            if !is_finished {
+                if self.gate.caller().is_embedder() {
+                    let problem = Some("it is unfinished; make a backup of the tenant again to finish it".to_owned());
+                    listed.push(ListedBackup { backup, manifest: None, problem });
+                }
+                continue;
+            }
+            match read_manifest(target, &backup).await {
+                Ok(manifest) => {
+                    if self.gate.permit(&manifest.tenant, Operation::Administer).await.is_ok() {
+                        listed.push(ListedBackup { backup, manifest: Some(manifest), problem: None });
+                    }
+                }
+                Err(error) if matches!(error.code(), ErrorCode::BackupDamaged | ErrorCode::BackupNewer) => {
+                    if self.gate.caller().is_embedder() {
+                        listed.push(ListedBackup { backup, manifest: None, problem: Some(error.chain()) });
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Reads a whole backup and checks it: the sum of each part, that it opens with its key, and every record in it. Nothing
+    /// is restored.
+    ///
+    /// # Errors
+    /// `NotFound` for a backup that is not there; `backup_damaged` and `backup_newer` for its manifest; any error of the
+    /// target. Damage of a part is part of the answer.
+    pub async fn verify(&self, target: &Arc<dyn BackupTarget>, backup: &str) -> Result<BackupVerification> {
+        let manifest = read_manifest(target, backup).await?;
+        self.gate.permit(&manifest.tenant, Operation::Administer).await?;
+        let (key, without_key) = match self.key_of(&manifest).await {
+            Ok(key) => (key, false),
+            Err(error) if error.code() == ErrorCode::BackupKeyMissing => (None, true),
+            Err(error) => return Err(error),
+        };
+        let mut problems = Vec::new();
+        let mut records: BTreeMap<&str, u64> = BTreeMap::new();
+        for part in &manifest.parts {
+            let read = match without_key {
+                true => read_stored(target, &manifest, part).await.map(|_| Vec::new()),
+                false => read_part(target, &manifest, part, key.as_ref()).await,
+            };
+            match read {
+                Ok(read) => *records.entry(&part.surface).or_default() += read.len() as u64,
+                Err(error) if matches!(error.code(), ErrorCode::BackupDamaged | ErrorCode::BackupKeyWrong) => {
+                    problems.push(format!("part {}: {}", part.number, error.chain()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if problems.is_empty() && !without_key {
+            for share in &manifest.surfaces {
+                let found = records.get(&*share.name).copied().unwrap_or_default();
+                if found < share.items {
+                    problems.push(format!("{}: {found} records for {} items", share.name, share.items));
+                }
+            }
+        }
+        if problems.is_empty() {
+            self.mark_verified(&manifest).await?;
+        }
+        Ok(BackupVerification { manifest, problems, content_read: !without_key })
+    }
+
+    /// Returns the last backup of a tenant that this service made; `None` where there was none.
+    ///
+    /// # Errors
+    /// Any error of the configuration store; `Corrupt` where what it tells cannot be read.
+    pub async fn last(&self, tenant: &TenantId) -> Result<Option<LastBackup>> {
+        last_of(&self.gate, tenant).await
+    }
+
+    async fn mark_verified(&self, manifest: &BackupManifest) -> Result<()> {
+        match self.last(&manifest.tenant).await? {
+            Some(last) if last.backup == manifest.backup => {
+                let verified_at = Some(self.gate.clock().now());
+                self.remember(&manifest.tenant, &LastBackup { verified_at, ..last }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn remember(&self, tenant: &TenantId, last: &LastBackup) -> Result<()> {
+        let value = serde_json::to_value(last)
+            .map_err(|e| Error::unexpected("the last backup cannot be written").with_source(e))?;
+        self.gate.registry().store().put(PutConfig::new(last_key(tenant), value)).await.map(drop)
+    }
+
+    /// Returns the key that a backup needs.
+    pub(super) async fn key_of(&self, manifest: &BackupManifest) -> Result<Option<BackupKey>> {
+        let Some(encryption) = &manifest.encryption else { return Ok(None) };
+        let missing = |why: &str| {
+            let name = &encryption.key;
+            Error::of(ErrorCode::BackupKeyMissing, format!("the backup is encrypted with the key {name}, and {why}"))
+        };
+        let Some(keys) = &self.keys else {
+            return Err(missing("the service has no keys of backups; give the builder backup_keys"));
+        };
+        match keys.find(&manifest.tenant, &encryption.key).await? {
+            Some(key) => Ok(Some(key)),
+            None => Err(missing(
+                "it is not here: it was destroyed as the tenant was erased, or its folder must be put back",
+            )),
+        }
+    }
+
+    fn fresh(&self, record: &TenantRecord, encryption: Option<Encryption>) -> Progress {
+        let began_at = self.gate.clock().now();
+        Progress {
+            format: FORMAT,
+            generation: record.generation,
+            began_at,
+            alive_at: began_at,
+            encryption,
+            surfaces: Vec::new(),
+            parts: Vec::new(),
+            surface: None,
+            next: None,
+        }
+    }
+
+    /// Returns an id that no other backup has, and that sorts by time.
+    fn name(&self, tenant: &TenantId) -> Result<String> {
+        let now = self.gate.clock().now().to_string();
+        let stamp: String = now.chars().take(19).filter(|c| c.is_ascii_alphanumeric()).collect();
+        let random: String = seal::random()?.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("{}/{stamp}Z-{random}", tenant.file_name()))
+    }
+
+    /// Returns the newest unfinished backup of the tenant that can be continued.
+    async fn unfinished(
+        &self,
+        record: &TenantRecord,
+        target: &Arc<dyn BackupTarget>,
+        encryption: &Option<Encryption>,
+    ) -> Result<Option<(String, Progress)>> {
+        let paths = target.list(&format!("{}/", record.tenant.file_name())).await?;
+        let finished: BTreeSet<&str> = paths.iter().filter_map(|path| path.strip_suffix("/manifest.json")).collect();
+        let mut begun: Vec<&str> = paths.iter().filter_map(|path| path.strip_suffix("/progress.json")).collect();
+        begun.retain(|backup| !finished.contains(backup));
+        begun.sort_unstable();
+        let Some(backup) = begun.last() else { return Ok(None) };
+        let Some(bytes) = target.get(&format!("{backup}/{PROGRESS}")).await? else { return Ok(None) };
+        let Ok(progress) = serde_json::from_slice::<Progress>(&bytes) else { return Ok(None) };
+        if progress.format != FORMAT || progress.generation != record.generation || progress.encryption != *encryption {
+            return Ok(None);
+        }
+        let age = self.gate.clock().now().duration_since(progress.alive_at).unsigned_abs();
+        if age < self.lease {
+            let message = "another backup of the tenant is being made in this target, or its process died a moment ago";
+            let left = self.lease.saturating_sub(age);
+            return Err(Error::of(ErrorCode::BackupRunning, message).with_retry(Retry::After(Some(left))));
+        }
+        Ok(Some(((*backup).to_owned(), progress)))
+    }
+
+    /// Takes the documents of one moment, and the configuration of the same where nobody changes it around that moment.
+    async fn moment(&self, tenant: &TenantId) -> Result<Moment> {
+        let lasting = || self.lifecycle.surfaces().iter().filter(|surface| surface.comes_last());
+        for attempt in 1..=ATTEMPTS {
+            let mut before = BTreeMap::new();
+            for surface in lasting() {
+                before.insert(surface.name(), export_all(surface, tenant).await?);
+            }
+            let Some(snapshot) = self.backend.snapshot(tenant).await? else {
+                return Ok(Moment { snapshot: None, read: BTreeMap::new(), disturbed: false });
+            };
+            let mut after = BTreeMap::new();
+            for surface in lasting() {
+                after.insert(surface.name(), export_all(surface, tenant).await?);
+            }
+            if before == after || attempt == ATTEMPTS {
+                let disturbed = before != after;
+                return Ok(Moment { snapshot: Some(snapshot), read: after, disturbed });
+            }
+        }
+        Err(Error::unexpected("no moment was taken"))
+    }
+
+    async fn export(
+        &self,
+        surface: &Arc<dyn TenantSurface>,
+        record: &TenantRecord,
+        moment: &Moment,
+        writer: &mut Writer,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let name = surface.name();
+        if let Some(reason) = surface.not_carried() {
+            progress.surfaces.push(SurfaceShare { name: name.to_owned(), items: 0, not_carried: Some(reason) });
+            return Ok(());
+        }
+        let mut after = match progress.surface.take().filter(|known| known == name) {
+            Some(_) => progress.next.take(),
+            None => {
+                progress.surfaces.push(SurfaceShare { name: name.to_owned(), items: 0, not_carried: None });
+                None
+            }
+        };
+        if let Some((records, items)) = moment.read.get(name) {
+            for record in records {
+                writer.push(record)?;
+                if writer.content.len() >= writer.part_bytes {
+                    writer.store(name, None, progress, self.gate.clock().now()).await?;
+                }
+            }
+            count(progress, *items);
+            writer.store(name, None, progress, self.gate.clock().now()).await?;
+            return Ok(());
+        }
+        let export = Export::new(record.tenant.clone(), moment.snapshot.clone());
+        loop {
+            let page = surface.export(&export, after.as_deref()).await?;
+            for record in &page.records {
+                writer.push(record)?;
+            }
+            count(progress, page.items);
+            after = page.next;
+            if writer.content.len() >= writer.part_bytes || after.is_none() {
+                self.require_unchanged(record).await?;
+                writer.store(name, after.clone(), progress, self.gate.clock().now()).await?;
+            }
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Fails where the tenant is no longer the one whose backup was begun.
+    async fn require_unchanged(&self, begun: &TenantRecord) -> Result<()> {
+        let now = self.gate.registry().get(&begun.tenant).await?;
+        if now.generation != begun.generation {
+            let message = "the tenant was erased and created again while its backup was being made; make another";
+            return Err(Error::of(ErrorCode::FailedPrecondition, message));
+        }
+        require_kept(&now)
+    }
+}
+
+/// Adds to the items of the surface that is being read.
+fn count(progress: &mut Progress, items: u64) {
+    if let Some(share) = progress.surfaces.last_mut() {
+        share.items += items;
+    }
+}
+
+fn require_kept(record: &TenantRecord) -> Result<()> {
+    match record.state {
+        TenantState::Active | TenantState::Suspended => Ok(()),
+        // Its text is that of a tenant that never was.
+        _ => record.require_active(),
+    }
+}
+
+/// The documents of one moment, and what was read around it.
+struct Moment {
+    snapshot: Option<Arc<dyn TenantSnapshot>>,
+    read: BTreeMap<&'static str, (Vec<BackupRecord>, u64)>,
+    /// Whether what was read was being changed.
+    disturbed: bool,
+}
+
+async fn export_all(surface: &Arc<dyn TenantSurface>, tenant: &TenantId) -> Result<(Vec<BackupRecord>, u64)> {
+    let export = Export::new(tenant.clone(), None);
+    let (mut records, mut items, mut after) = (Vec::new(), 0, None::<String>);
+    if surface.not_carried().is_some() {
+        return Ok((records, items));
+    }
+    loop {
+        let page = surface.export(&export, after.as_deref()).await?;
+        records.extend(page.records);
+        items += page.items;
+        after = page.next;
+        if after.is_none() {
+            return Ok((records, items));
+        }
+    }
+}
+
+fn last_key(tenant: &TenantId) -> ConfigKey {
+    ConfigKey::tenant(tenant, ConfigScope::Backend, LAST_SERVICE, LAST_KEY)
+}
+
+pub(crate) async fn last_of(gate: &Gate, tenant: &TenantId) -> Result<Option<LastBackup>> {
+    let found = gate.registry().store().get(&last_key(tenant), None).await?;
+    let Some(value) = found.and_then(|entry| entry.value) else { return Ok(None) };
+    serde_json::from_value(value).map(Some).map_err(|e| {
+        Error::new(ErrorKind::Corrupt, "what is known of the tenant's last backup cannot be read; make another")
+            .with_source(cogniverse_sdk::json_problem(&e))
+    })
+}
+
+/// Reads the manifest of a backup.
+pub(super) async fn read_manifest(target: &Arc<dyn BackupTarget>, backup: &str) -> Result<BackupManifest> {
+    let path = format!("{backup}/{MANIFEST}");
+    let bytes = target.get(&path).await?.ok_or_else(|| {
+        let message = format!("there is no backup \"{backup}\" in {}; list those that there are", target.location());
+        Error::of(ErrorCode::BackupUnknown, message)
+    })?;
+    let manifest = BackupManifest::read(&bytes)?;
+    match manifest.backup == backup {
+        true => Ok(manifest),
+        false => Err(damaged("the manifest is that of another backup")),
+    }
+}
+
+/// Reads a part as it is stored.
+pub(super) async fn read_stored(
+    target: &Arc<dyn BackupTarget>,
+    manifest: &BackupManifest,
+    part: &Part,
+) -> Result<Vec<u8>> {
+    let stored = target.get(&part.path(&manifest.backup)).await?;
+    let stored = stored.ok_or_else(|| damaged(&format!("part {} is missing", part.number)))?;
+    let expected = part.sha256.clone();
+    let (stored, sum) = blocking(move || {
+        let sum = sha256(&stored);
+        Ok((stored, sum))
+    })
+    .await?;
+    match sum == expected {
+        true => Ok(stored),
+        false => Err(damaged(&format!("part {} is not as it was written", part.number))),
+    }
+}
+
+/// Reads the records of a part.
+pub(super) async fn read_part(
+    target: &Arc<dyn BackupTarget>,
+    manifest: &BackupManifest,
+    part: &Part,
+    key: Option<&BackupKey>,
+) -> Result<Vec<BackupRecord>> {
+    let stored = read_stored(target, manifest, part).await?;
+    let bound = format!("{} {} {} {}", manifest.backup, manifest.tenant, manifest.generation, part.number);
+    let (key, part) = (key.cloned(), part.clone());
+    blocking(move || {
+        let records = frame::read(&seal::open(&stored, key.as_ref(), &bound, part.content_bytes)?)?;
+        match records.len() as u64 == part.records {
+            true => Ok(records),
+            false => Err(damaged(&format!("part {} has {} records of {}", part.number, records.len(), part.records))),
+        }
+    })
+    .await
+}
+
+/// Where a part ends: what a later attempt begins with.
+struct Mark {
+    surface: String,
+    next: Option<String>,
+    surfaces: Vec<SurfaceShare>,
+}
+
+/// Makes parts of records, and stores each while the next is being read.
+struct Writer {
+    target: Arc<dyn BackupTarget>,
+    backup: String,
+    bound: String,
+    key: Option<BackupKey>,
+    content: Vec<u8>,
+    records: u64,
+    pending: Option<(JoinHandle<Result<Part>>, Mark)>,
+    existing: BTreeSet<String>,
+    on_progress: Option<OnProgress>,
+    part_bytes: usize,
+}
+
+impl Writer {
+    fn push(&mut self, record: &BackupRecord) -> Result<()> {
+        frame::write(&mut self.content, record)?;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Stores what was pushed as a part, after which `next` follows in the surface.
+    async fn store(
+        &mut self,
+        surface: &str,
+        next: Option<String>,
+        progress: &mut Progress,
+        now: Timestamp,
+    ) -> Result<()> {
+        if self.records == 0 {
+            return Ok(());
+        }
+        self.settle(progress, now).await?;
+        let number = progress.parts.len() as u64 + 1;
+        let content = std::mem::take(&mut self.content);
+        let records = std::mem::take(&mut self.records);
+        let (target, backup, key) = (Arc::clone(&self.target), self.backup.clone(), self.key.clone());
+        let (bound, existing) = (format!("{} {number}", self.bound), self.existing.clone());
+        let of = surface.to_owned();
+        let stored = tokio::spawn(async move {
+            let content_bytes = content.len() as u64;
+            let (bytes, sum) = blocking(move || {
+                let bytes = seal::seal(&content, key.as_ref(), &bound)?;
+                let sum = sha256(&bytes);
+                Ok((bytes, sum))
+            })
+            .await?;
+            let part = Part { number, surface: of, records, content_bytes, bytes: bytes.len() as u64, sha256: sum };
+            let path = part.path(&backup);
+            if !existing.contains(&path) {
+                target.put(&path, bytes).await?;
+            }
+            Ok(part)
+        });
+        let mark = Mark { surface: surface.to_owned(), next, surfaces: progress.surfaces.clone() };
+        self.pending = Some((stored, mark));
+        Ok(())
+    }
+
+    /// Waits until the part before is stored, and says so.
+    async fn settle(&mut self, progress: &mut Progress, now: Timestamp) -> Result<()> {
+        let Some((stored, Mark { surface, next, surfaces })) = self.pending.take() else { return Ok(()) };
+        let part = stored.await.map_err(|e| Error::unexpected("storing a part ended early").with_source(e))??;
+        failpoint::reach("backup.part");
+        progress.parts.push(part);
+        // As it was when this part ended: what was read since is read again.
+        let known = Progress { surface: next.as_ref().map(|_| surface.clone()), next, surfaces, ..progress.clone() };
+        self.note(&known, now).await?;
+        failpoint::reach("backup.noted");
+        if let Some(listener) = &self.on_progress {
+            let content_bytes = progress.parts.iter().map(|part| part.content_bytes).sum();
+            listener(&BackupProgress { surface, parts: progress.parts.len() as u64, content_bytes });
+        }
+        Ok(())
+    }
+
+    async fn note(&self, progress: &Progress, now: Timestamp) -> Result<()> {
+        let progress = Progress { alive_at: now, ..progress.clone() };
+        self.target.put(&format!("{}/{PROGRESS}", self.backup), to_json(&progress)?).await
+    }
+}
