@@ -40,6 +40,8 @@ pub use cogniverse_foundation as config;
 pub use cogniverse_foundation::{Template, telemetry};
 #[cfg(feature = "http-models")]
 pub use cogniverse_model_servers as model_servers;
+#[cfg(feature = "object-store")]
+pub use cogniverse_object_store as object_store;
 #[cfg(feature = "ollama")]
 pub use cogniverse_ollama as ollama;
 #[cfg(feature = "openai")]
@@ -95,6 +97,11 @@ struct MemoryGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/tenants.md")]
 struct TenantsGuide;
+
+/// `docs/backup.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/backup.md")]
+struct BackupGuide;
 
 /// `docs/doctor.md`, whose code is compiled by the doc tests.
 #[cfg(doctest)]

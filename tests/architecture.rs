@@ -46,6 +46,7 @@ fn layers_point_down() {
         ("cogniverse-http", &["cogniverse-sdk"]),
         ("cogniverse-encoders", &["cogniverse-sdk"]),
         ("cogniverse-model-servers", &["cogniverse-sdk", "cogniverse-http"]),
+        ("cogniverse-object-store", &["cogniverse-sdk"]),
         ("cogniverse-ollama", &["cogniverse-sdk", "cogniverse-http"]),
         ("cogniverse-openai", &["cogniverse-sdk", "cogniverse-http"]),
         ("cogniverse-otlp", &["cogniverse-sdk", "cogniverse-http", "cogniverse-foundation"]),

@@ -10,15 +10,16 @@ mod folder;
 mod frame;
 mod keys;
 mod manifest;
+mod read;
 mod restore;
 mod seal;
 mod service;
+mod writer;
 
 pub use folder::FolderTarget;
 pub use keys::{BackupSurface, FolderKeys, OperatorKey};
 pub use manifest::{BackupManifest, Consistency, Encryption, Part, SurfaceShare};
 pub use restore::{RestoreBackup, RestoreReport};
-pub use service::{
-    BackupProgress, BackupService, BackupVerification, CreateBackup, LastBackup, ListedBackup, OnProgress,
-};
+pub use service::{BackupService, BackupVerification, CreateBackup, LastBackup, ListedBackup};
 pub(crate) use service::{LAST_SERVICE, last_of};
+pub use writer::{BackupProgress, OnProgress};

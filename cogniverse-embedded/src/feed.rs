@@ -1,6 +1,8 @@
 //! `DocumentStore`: storing, reading, deleting and visiting documents of one tenant schema.
 
-use crate::{backend::EmbeddedBackend, index::Snapshot, record::StoredDocument, tenant_store::TenantStore};
+use crate::{
+    backend::EmbeddedBackend, index::Snapshot, record::StoredDocument, snapshot::MAX_PAGE, tenant_store::TenantStore,
+};
 use async_trait::async_trait;
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{
@@ -12,9 +14,6 @@ use cogniverse_sdk::{
     schema::FieldType,
 };
 use std::{collections::BinaryHeap, sync::Arc};
-
-/// The largest page of a visit.
-pub(crate) const MAX_PAGE: usize = 1000;
 
 #[async_trait]
 impl DocumentStore for EmbeddedBackend {

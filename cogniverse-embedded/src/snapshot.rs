@@ -1,6 +1,6 @@
 //! The documents of a tenant at one moment.
 
-use crate::{feed::MAX_PAGE, tenant_store::TenantStore};
+use crate::tenant_store::TenantStore;
 use async_trait::async_trait;
 use cogniverse_core::worker::blocking;
 use cogniverse_sdk::{
@@ -10,6 +10,9 @@ use cogniverse_sdk::{
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::{fmt, sync::Arc};
+
+/// The largest page of a visit.
+pub(crate) const MAX_PAGE: usize = 1000;
 
 /// A store, and the connection whose transaction reads it at the moment.
 type Frozen = (Arc<TenantStore>, Mutex<Connection>);

@@ -1,27 +1,9 @@
 //! The roles of a backup: where it is put, the keys it is encrypted with, and what is read for it.
 
-use crate::{
-    DeployedSchema, Error, ErrorCode, Result, TenantId, document_store::VisitPage, document_store::VisitRequest,
-};
+use crate::{Error, ErrorCode, Result, TenantId, TenantSnapshot};
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde_json::Value;
 use std::{fmt, sync::Arc};
-
-/// The documents of a tenant at one moment, in all of its schemas. What is written later is not in it.
-///
-/// It costs the backend something as long as it lives, such as a log that cannot be emptied.
-#[async_trait]
-pub trait TenantSnapshot: fmt::Debug + Send + Sync + 'static {
-    /// Returns the moment.
-    fn taken_at(&self) -> Timestamp;
-
-    /// Returns the schemas that were deployed then.
-    fn schemas(&self) -> &[DeployedSchema];
-
-    /// Visits the documents of a schema, as [`crate::DocumentStore::visit`]. A filter need not be supported.
-    async fn visit(&self, request: VisitRequest) -> Result<VisitPage>;
-}
 
 /// One thing in a backup: JSON that says what it is, and bytes where it has some.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,7 +173,7 @@ pub fn check_path(path: &str) -> Result<()> {
     }
 }
 
-const _: fn(&dyn BackupTarget, &dyn BackupKeys, &dyn TenantSnapshot) = |_, _, _| {};
+const _: fn(&dyn BackupTarget, &dyn BackupKeys) = |_, _| {};
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 pub mod access_policy;
 pub mod audit_log;
+pub mod backup_target;
 pub mod config_store;
 pub mod document_store;
 pub mod encoder;

@@ -1,8 +1,8 @@
 //! Storing, reading and visiting documents.
 
 use crate::{
-    Document, DocumentId, Error, FieldName, Filter, Listing, OwnedDocument, PageCursor, Result, TenantId, TenantSchema,
-    TenantSnapshot, document::Fields,
+    DeployedSchema, Document, DocumentId, Error, FieldName, Filter, Listing, OwnedDocument, PageCursor, Result,
+    TenantId, TenantSchema, Timestamp, document::Fields,
 };
 use async_trait::async_trait;
 use std::{fmt, sync::Arc};
@@ -343,7 +343,22 @@ pub trait DocumentStore: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-const _: fn(&dyn DocumentStore) = |_| {};
+/// The documents of a tenant at one moment, in all of its schemas. What is written later is not in it.
+///
+/// It costs the backend something as long as it lives, such as a log that cannot be emptied.
+#[async_trait]
+pub trait TenantSnapshot: fmt::Debug + Send + Sync + 'static {
+    /// Returns the moment.
+    fn taken_at(&self) -> Timestamp;
+
+    /// Returns the schemas that were deployed then.
+    fn schemas(&self) -> &[DeployedSchema];
+
+    /// Visits the documents of a schema, as [`DocumentStore::visit`]. A filter need not be supported.
+    async fn visit(&self, request: VisitRequest) -> Result<VisitPage>;
+}
+
+const _: fn(&dyn DocumentStore, &dyn TenantSnapshot) = |_, _| {};
 
 #[cfg(test)]
 mod tests {

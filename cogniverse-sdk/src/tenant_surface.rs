@@ -1,7 +1,7 @@
 //! The role of whatever keeps something of a tenant.
 
 use crate::{
-    BackupRecord, Error, ErrorKind, Export, ExportPage, Import, Result, TenantId, Timestamp,
+    BackupRecord, Error, ErrorKind, Export, ExportPage, Import, Result, Retention, TenantId,
     isolation::{Attack, Canary, Planting},
 };
 use async_trait::async_trait;
@@ -30,30 +30,6 @@ impl Inventory {
     pub fn with_bytes(mut self, bytes: u64) -> Self {
         self.bytes = Some(bytes);
         self
-    }
-}
-
-/// A part that an erasure keeps on purpose, and until when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Retention {
-    /// The time after which it is gone; `None` where it stays.
-    pub until: Option<Timestamp>,
-    /// The part that is kept, and why.
-    pub reason: String,
-}
-
-impl Retention {
-    /// Creates a retention without an end.
-    #[must_use]
-    pub fn for_good(reason: impl Into<String>) -> Self {
-        Self { until: None, reason: reason.into() }
-    }
-
-    /// Creates a retention with an end.
-    #[must_use]
-    pub fn until(until: Timestamp, reason: impl Into<String>) -> Self {
-        Self { until: Some(until), reason: reason.into() }
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use cogniverse::{
     Cogniverse, CogniverseBuilder, IngestReport, IngestRequest, ProgressEvent, ProgressSink, SearchRequest,
+    backup::{FolderKeys, OperatorKey},
     config::ConfigSection,
     sdk::{QueryEncoder, SegmentEncoder},
     telemetry::{TelemetryManager, TelemetrySettings},
@@ -85,6 +86,9 @@ pub(crate) struct Common {
     /// Its API key
     #[arg(global = true, long, value_name = "KEY", env = "COGNIVERSE_PHOENIX_API_KEY", hide_env_values = true)]
     pub(crate) phoenix_api_key: Option<String>,
+    /// A file with the operator's key of backups: 64 hexadecimal digits. Tenants' keys lie in the data folder, in backup-keys
+    #[arg(global = true, long, value_name = "FILE", env = "COGNIVERSE_BACKUP_KEY")]
+    pub(crate) backup_key: Option<PathBuf>,
 }
 
 impl Common {
@@ -100,7 +104,12 @@ impl Common {
 
     /// The data folder and the telemetry of the flags.
     pub(crate) fn builder(&self) -> Result<CogniverseBuilder> {
-        let builder = Cogniverse::builder().data_dir(&self.data_dir).telemetry(self.telemetry()?);
+        let mut builder = Cogniverse::builder().data_dir(&self.data_dir).telemetry(self.telemetry()?);
+        if let Some(file) = &self.backup_key {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let keys = FolderKeys::new(self.data_dir.join("backup-keys"), OperatorKey::parse(&text)?);
+            builder = builder.backup_keys(Arc::new(keys));
+        }
         // An erasure reaches the traces where they are.
         Ok(match self.phoenix()? {
             Some(phoenix) => builder.telemetry_provider(Arc::new(phoenix)),

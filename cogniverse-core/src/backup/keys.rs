@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use cogniverse_sdk::{
     BackupKey, BackupKeys, Error, ErrorCode, ErrorKind, Inventory, Remains, Result, Retention, SurfaceErasure,
     TenantId, TenantSurface,
+    isolation::{Attack, Canary, Planting},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -32,7 +33,7 @@ impl OperatorKey {
     /// `InvalidInput` for anything else. The error does not show it.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong =
-            || Error::invalid("the operator's key is not 64 hexadecimal digits; make one by `openssl rand -hex 32`");
+            || Error::invalid("the operator's key is not 64 hexadecimal digits; make one by OperatorKey::generate");
         let digits = text.trim();
         if digits.len() != 64 || !digits.is_ascii() {
             return Err(wrong());
@@ -43,6 +44,16 @@ impl OperatorKey {
             *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
         }
         Ok(Self(bytes))
+    }
+}
+
+impl OperatorKey {
+    /// Returns the text of a new key, as [`OperatorKey::parse`] reads it. It is a secret.
+    ///
+    /// # Errors
+    /// `Unexpected` where the machine gives no random numbers.
+    pub fn generate() -> Result<String> {
+        Ok(hex(&seal::random()?))
     }
 }
 
@@ -242,6 +253,25 @@ impl TenantSurface for BackupSurface {
 
     async fn remains(&self, tenant: &TenantId) -> Result<Remains> {
         Ok(Remains::Items(self.count(tenant).await?))
+    }
+
+    /// Nothing is planted: the key that is there is what is looked for.
+    async fn plant(&self, canary: &Canary) -> Result<Planting> {
+        Ok(match self.count(&canary.tenant).await? {
+            0 => Planting::NotChecked(
+                "the tenant has no key of backups, and those in plain lie where they were put".to_owned(),
+            ),
+            _ => Planting::Planted,
+        })
+    }
+
+    async fn attack(&self, attacker: &TenantId, canary: &Canary) -> Result<Vec<Attack>> {
+        let Some(keys) = &self.keys else { return Ok(Vec::new()) };
+        let own = keys.current(&canary.tenant).await?;
+        Ok(vec![match keys.find(attacker, &own.name).await {
+            Ok(found) => Attack::of("key:name", found.is_none(), "a key by the name of the other tenant's"),
+            Err(error) => Attack::refused("key:name", &error, canary),
+        }])
     }
 
     fn not_carried(&self) -> Option<String> {

@@ -11,7 +11,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// The name of the state of a backup that is being made.
 pub(super) const PROGRESS: &str = "progress.json";
 
-/// How far the parts of a backup show one moment.
+/// The extent to which the parts of a backup show one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -27,7 +27,7 @@ pub enum Consistency {
         from: Timestamp,
         /// The time at which it ended.
         to: Timestamp,
-        /// Why there is no moment.
+        /// The reason why there is no moment.
         reason: String,
     },
 }
@@ -40,7 +40,7 @@ pub struct SurfaceShare {
     pub name: String,
     /// The number of items in the backup.
     pub items: u64,
-    /// Why nothing of it is in the backup; `None` where it is.
+    /// The reason why nothing of it is in the backup; `None` where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_carried: Option<String>,
 }
@@ -98,7 +98,7 @@ pub struct BackupManifest {
     pub began_at: Timestamp,
     /// The time at which it was ended.
     pub ended_at: Timestamp,
-    /// How far it shows one moment.
+    /// The extent to which it shows one moment.
     pub consistency: Consistency,
     /// The encryption; `None` for a backup in plain.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,9 @@
 
 use super::{
     manifest::BackupManifest,
-    service::{BackupProgress, BackupService, OnProgress, read_manifest, read_part},
+    read::{read_manifest, read_part},
+    service::BackupService,
+    writer::{BackupProgress, OnProgress},
 };
 use crate::{failpoint, tenants::TenantRecord};
 use cogniverse_sdk::{
@@ -20,7 +22,7 @@ pub struct RestoreBackup {
     pub backup: String,
     /// The tenant to restore to, which must not exist; `None` for the backup's own.
     pub into: Option<TenantId>,
-    /// Why a tenant that was erased is brought back; `None` refuses it.
+    /// The reason to bring back a tenant that was erased; `None` refuses it.
     pub although_erased: Option<String>,
     /// The listener to the progress.
     pub on_progress: Option<OnProgress>,

@@ -1,17 +1,15 @@
 //! Making, listing and verifying backups.
 
 use super::{
-    frame,
-    manifest::{
-        BackupManifest, Consistency, Encryption, FORMAT, MANIFEST, PROGRESS, Part, Progress, SurfaceShare, to_json,
-    },
-    seal::{self, damaged, sha256},
+    manifest::{BackupManifest, Consistency, Encryption, FORMAT, MANIFEST, PROGRESS, Progress, SurfaceShare},
+    read::{read_manifest, read_part, read_stored},
+    seal,
+    writer::{OnProgress, Writer},
 };
 use crate::{
     failpoint,
     lifecycle::TenantLifecycle,
     tenants::{Gate, TenantRecord, TenantState},
-    worker::blocking,
 };
 use cogniverse_sdk::{
     AuditEvent, BackupKey, BackupKeys, BackupRecord, BackupTarget, ConfigKey, ConfigScope, Error, ErrorCode, ErrorKind,
@@ -25,7 +23,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::task::JoinHandle;
 
 /// The content of a part from which it is stored.
 const PART: usize = 8 << 20;
@@ -37,22 +34,7 @@ const LEASE: Duration = Duration::from_secs(60);
 pub(crate) const LAST_SERVICE: &str = "backup";
 const LAST_KEY: &str = "last";
 
-/// The progress of a backup or a restore.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BackupProgress {
-    /// The surface whose records were moved last.
-    pub surface: String,
-    /// The number of parts that are stored.
-    pub parts: u64,
-    /// The number of bytes in them, before compression.
-    pub content_bytes: u64,
-}
-
-/// A listener to the progress of backups.
-pub type OnProgress = Arc<dyn Fn(&BackupProgress) + Send + Sync>;
-
-/// How a backup is made.
+/// The settings of a backup.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct CreateBackup {
@@ -107,7 +89,7 @@ pub struct ListedBackup {
     pub backup: String,
     /// Its manifest; `None` where it is unfinished or cannot be read.
     pub manifest: Option<BackupManifest>,
-    /// Why there is none.
+    /// The reason why there is none.
     pub problem: Option<String>,
 }
 
@@ -117,7 +99,7 @@ pub struct ListedBackup {
 pub struct BackupVerification {
     /// The manifest.
     pub manifest: BackupManifest,
-    /// What is wrong, by part; empty for a backup that can be restored.
+    /// The faults, by part; empty for a backup that can be restored.
     pub problems: Vec<String>,
     /// Whether the content of the parts was read: that of an encrypted backup is not where its key is not here.
     pub content_read: bool,
@@ -594,147 +576,4 @@ pub(crate) async fn last_of(gate: &Gate, tenant: &TenantId) -> Result<Option<Las
         Error::new(ErrorKind::Corrupt, "what is known of the tenant's last backup cannot be read; make another")
             .with_source(cogniverse_sdk::json_problem(&e))
     })
-}
-
-/// Reads the manifest of a backup.
-pub(super) async fn read_manifest(target: &Arc<dyn BackupTarget>, backup: &str) -> Result<BackupManifest> {
-    let path = format!("{backup}/{MANIFEST}");
-    let bytes = target.get(&path).await?.ok_or_else(|| {
-        let message = format!("there is no backup \"{backup}\" in {}; list those that there are", target.location());
-        Error::of(ErrorCode::BackupUnknown, message)
-    })?;
-    let manifest = BackupManifest::read(&bytes)?;
-    match manifest.backup == backup {
-        true => Ok(manifest),
-        false => Err(damaged("the manifest is that of another backup")),
-    }
-}
-
-/// Reads a part as it is stored.
-pub(super) async fn read_stored(
-    target: &Arc<dyn BackupTarget>,
-    manifest: &BackupManifest,
-    part: &Part,
-) -> Result<Vec<u8>> {
-    let stored = target.get(&part.path(&manifest.backup)).await?;
-    let stored = stored.ok_or_else(|| damaged(&format!("part {} is missing", part.number)))?;
-    let expected = part.sha256.clone();
-    let (stored, sum) = blocking(move || {
-        let sum = sha256(&stored);
-        Ok((stored, sum))
-    })
-    .await?;
-    match sum == expected {
-        true => Ok(stored),
-        false => Err(damaged(&format!("part {} is not as it was written", part.number))),
-    }
-}
-
-/// Reads the records of a part.
-pub(super) async fn read_part(
-    target: &Arc<dyn BackupTarget>,
-    manifest: &BackupManifest,
-    part: &Part,
-    key: Option<&BackupKey>,
-) -> Result<Vec<BackupRecord>> {
-    let stored = read_stored(target, manifest, part).await?;
-    let bound = format!("{} {} {} {}", manifest.backup, manifest.tenant, manifest.generation, part.number);
-    let (key, part) = (key.cloned(), part.clone());
-    blocking(move || {
-        let records = frame::read(&seal::open(&stored, key.as_ref(), &bound, part.content_bytes)?)?;
-        match records.len() as u64 == part.records {
-            true => Ok(records),
-            false => Err(damaged(&format!("part {} has {} records of {}", part.number, records.len(), part.records))),
-        }
-    })
-    .await
-}
-
-/// Where a part ends: what a later attempt begins with.
-struct Mark {
-    surface: String,
-    next: Option<String>,
-    surfaces: Vec<SurfaceShare>,
-}
-
-/// Makes parts of records, and stores each while the next is being read.
-struct Writer {
-    target: Arc<dyn BackupTarget>,
-    backup: String,
-    bound: String,
-    key: Option<BackupKey>,
-    content: Vec<u8>,
-    records: u64,
-    pending: Option<(JoinHandle<Result<Part>>, Mark)>,
-    existing: BTreeSet<String>,
-    on_progress: Option<OnProgress>,
-    part_bytes: usize,
-}
-
-impl Writer {
-    fn push(&mut self, record: &BackupRecord) -> Result<()> {
-        frame::write(&mut self.content, record)?;
-        self.records += 1;
-        Ok(())
-    }
-
-    /// Stores what was pushed as a part, after which `next` follows in the surface.
-    async fn store(
-        &mut self,
-        surface: &str,
-        next: Option<String>,
-        progress: &mut Progress,
-        now: Timestamp,
-    ) -> Result<()> {
-        if self.records == 0 {
-            return Ok(());
-        }
-        self.settle(progress, now).await?;
-        let number = progress.parts.len() as u64 + 1;
-        let content = std::mem::take(&mut self.content);
-        let records = std::mem::take(&mut self.records);
-        let (target, backup, key) = (Arc::clone(&self.target), self.backup.clone(), self.key.clone());
-        let (bound, existing) = (format!("{} {number}", self.bound), self.existing.clone());
-        let of = surface.to_owned();
-        let stored = tokio::spawn(async move {
-            let content_bytes = content.len() as u64;
-            let (bytes, sum) = blocking(move || {
-                let bytes = seal::seal(&content, key.as_ref(), &bound)?;
-                let sum = sha256(&bytes);
-                Ok((bytes, sum))
-            })
-            .await?;
-            let part = Part { number, surface: of, records, content_bytes, bytes: bytes.len() as u64, sha256: sum };
-            let path = part.path(&backup);
-            if !existing.contains(&path) {
-                target.put(&path, bytes).await?;
-            }
-            Ok(part)
-        });
-        let mark = Mark { surface: surface.to_owned(), next, surfaces: progress.surfaces.clone() };
-        self.pending = Some((stored, mark));
-        Ok(())
-    }
-
-    /// Waits until the part before is stored, and says so.
-    async fn settle(&mut self, progress: &mut Progress, now: Timestamp) -> Result<()> {
-        let Some((stored, Mark { surface, next, surfaces })) = self.pending.take() else { return Ok(()) };
-        let part = stored.await.map_err(|e| Error::unexpected("storing a part ended early").with_source(e))??;
-        failpoint::reach("backup.part");
-        progress.parts.push(part);
-        // As it was when this part ended: what was read since is read again.
-        let known = Progress { surface: next.as_ref().map(|_| surface.clone()), next, surfaces, ..progress.clone() };
-        self.note(&known, now).await?;
-        failpoint::reach("backup.noted");
-        if let Some(listener) = &self.on_progress {
-            let content_bytes = progress.parts.iter().map(|part| part.content_bytes).sum();
-            listener(&BackupProgress { surface, parts: progress.parts.len() as u64, content_bytes });
-        }
-        Ok(())
-    }
-
-    async fn note(&self, progress: &Progress, now: Timestamp) -> Result<()> {
-        let progress = Progress { alive_at: now, ..progress.clone() };
-        self.target.put(&format!("{}/{PROGRESS}", self.backup), to_json(&progress)?).await
-    }
 }
