@@ -118,6 +118,11 @@ struct HealthGuide;
 #[doc = include_str!("../docs/isolation.md")]
 struct IsolationGuide;
 
+/// `docs/operations-guide.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "otlp", feature = "phoenix"))]
+#[doc = include_str!("../docs/operations-guide.md")]
+struct OperationsGuide;
+
 /// `docs/quotas.md`, whose code is compiled by the doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/quotas.md")]
