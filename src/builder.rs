@@ -7,7 +7,7 @@ use cogniverse_core::{
     doctor::Doctor,
     fairness::{FairBackend, FairScheduler, FairnessConfig},
     guarded_backend::{GuardedBackend, LeakPolicy},
-    health::{ConfigProbe, HealthService},
+    health::{ConfigProbe, HealthService, TelemetryProbe},
     ingestion::{Ffmpeg, Ingestor, KeptTranscripts, Speech},
     isolation::{HiddenCanaries, IsolationVerifier},
     lifecycle::TenantLifecycle,
@@ -377,6 +377,9 @@ impl CogniverseBuilder {
         let gate = gate.build();
         let mut files: Vec<Arc<dyn TenantSurface>> = Vec::new();
         let mut probes: Vec<Arc<dyn HealthProbe>> = vec![Arc::new(ConfigProbe::new(Arc::clone(config.store())))];
+        if telemetry.is_enabled() {
+            probes.push(Arc::new(TelemetryProbe::new(telemetry.clone())));
+        }
         let (backend, is_exclusive): (Arc<dyn SearchBackend>, bool) = match (self.backend, embedded) {
             (Some(backend), _) => (backend, false),
             (None, Some(embedded)) => {

@@ -13,8 +13,10 @@ use cogniverse::{
     encoders::HashEncoder,
     schemas::InMemorySchemaLoader,
     sdk::{
-        Caller, CallerId, ConfigKey, ConfigScope, ConfigStore, Inventory, Quota, Remains, Role, SchemaLoader,
-        SurfaceErasure, TenantSurface, VectorKind, config_store::PutConfig,
+        Caller, CallerId, ConfigKey, ConfigScope, ConfigStore, Expected, Inventory, Quota, Remains, Role, SchemaLoader,
+        SurfaceErasure, TenantSchema, TenantSurface, VectorKind,
+        config_store::PutConfig,
+        schema_store::{DeployRequest, SchemaDeployment},
     },
 };
 use std::{
@@ -173,6 +175,58 @@ async fn an_encoder_that_does_not_fit_and_a_schema_that_drifted_are_found() {
         };
         let found = c.diagnose(&tenant("acme")).await.unwrap();
         assert!(codes(&found, Severity::Warning).contains(&code), "{code}: {found}");
+    }
+}
+
+/// A record as a release or a crash may have left it.
+async fn record(c: &Cogniverse, name: &str, change: impl FnOnce(&mut serde_json::Value)) {
+    let tenants = c.operator().tenants();
+    let mut json = serde_json::to_value(tenants.get(&tenant("acme")).await.unwrap()).unwrap();
+    json["tenant"] = name.into();
+    change(&mut json);
+    tenants.put(&serde_json::from_value(json).unwrap(), Expected::Absent).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_crash_or_another_release_left_is_found() {
+    let world = World::with(&["acme"], |b| b).await;
+    let c = &world.cogniverse;
+    record(c, "half_made", |json| json["state"] = "provisioning".into()).await;
+    record(c, "half_gone", |json| json["state"] = "erasing".into()).await;
+    // A record without a configuration, as nothing but a store that was put back can leave it.
+    record(c, "bare", |_| ()).await;
+    for (name, code) in
+        [("half_made", "creation_unfinished"), ("half_gone", "erasure_unfinished"), ("bare", "config_missing")]
+    {
+        let found = examine(&world, name).await;
+        assert!(codes(&found, Severity::Error).contains(&code), "{name}: {found}");
+    }
+    // A profile of the tenant's own without its schema, and one that cannot be read, which hides no other.
+    let config = c.operator().config();
+    let frames = cogniverse::ProfileName::parse("video_colpali_smol500_mv_frame").unwrap();
+    let known = config.get_profile(&tenant("acme"), &frames).await.unwrap().config.value;
+    let mine = cogniverse::ProfileName::parse("mine").unwrap();
+    config.set_profile(&tenant("acme"), &mine, known).await.unwrap();
+    let found = examine(&world, "acme").await;
+    assert!(codes(&found, Severity::Warning).contains(&"profile_without_schema"), "{found}");
+    let mut key = c.operator().config().export_tenant(&tenant("acme")).await.unwrap();
+    let key = key.entries.drain(..).map(|entry| entry.key).find(|key| key.key.contains("mine")).unwrap();
+    let broken = ConfigKey { key: key.key.replace("mine", "broken"), ..key };
+    config.store().put(PutConfig::new(broken, serde_json::json!({"no": "profile"}))).await.unwrap();
+    let found = examine(&world, "acme").await;
+    assert!(found.findings.iter().any(|finding| finding.message.contains("profile broken")), "{found}");
+    assert!(codes(&found, Severity::Warning).contains(&"profile_without_schema"), "{found}");
+    // A stage of memories, and a schema whose base has another name now.
+    let shipped = cogniverse::schemas::EmbeddedSchemaLoader;
+    let base = shipped.load(&cogniverse::SchemaName::parse(TEXT).unwrap()).await.unwrap();
+    for (name, code) in [("agent_memories_reembed", "reembedding_unfinished"), ("old_videos", "schema_base_unknown")] {
+        let mut definition = (*base).clone();
+        definition.name = cogniverse::SchemaName::parse(name).unwrap();
+        let schema = TenantSchema::new(&tenant("acme"), &definition.name);
+        let deployment = SchemaDeployment { schema, definition: Arc::new(definition) };
+        c.operator().backend().deploy(DeployRequest::new(vec![deployment])).await.unwrap();
+        let found = examine(&world, "acme").await;
+        assert!(codes(&found, Severity::Warning).contains(&code), "{found}");
     }
 }
 

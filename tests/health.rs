@@ -170,6 +170,87 @@ async fn what_changes_is_told_to_every_watcher() {
     assert_eq!(next(&mut events).await, None, "it ends with its monitor");
 }
 
+mod parts {
+    use super::*;
+    use cogniverse::{
+        embedded::{EmbeddedBackend, EmbeddedConfig},
+        health::{ConfigProbe, TelemetryProbe},
+        telemetry::TelemetryManager,
+    };
+
+    mod embedded {
+        use super::*;
+        cogniverse_sdk::health_probe_contract! {
+            make: async {
+                let folder = tempfile::tempdir().unwrap();
+                let backend = EmbeddedBackend::open(EmbeddedConfig::new(folder.path())).await.unwrap();
+                (Arc::new(backend) as Arc<dyn HealthProbe>, folder)
+            }, skips: []
+        }
+    }
+    mod vespa {
+        use super::*;
+        cogniverse_sdk::health_probe_contract! {
+            make: async {
+                let server = TestServer::start().await.unwrap();
+                let backend = VespaBackend::new(VespaConfig::new(server.url(), server.config_url())).unwrap();
+                backend.config_store().await.unwrap();
+                (backend.probes().remove(0), server)
+            }, skips: []
+        }
+    }
+    mod configuration {
+        use super::*;
+        cogniverse_sdk::health_probe_contract! {
+            make: std::future::ready((
+                Arc::new(ConfigProbe::new(Arc::new(InMemoryConfigStore::new()))) as Arc<dyn HealthProbe>, ()
+            )), skips: []
+        }
+    }
+    mod telemetry {
+        use super::*;
+        cogniverse_sdk::health_probe_contract! {
+            make: std::future::ready((
+                Arc::new(TelemetryProbe::new(TelemetryManager::disabled())) as Arc<dyn HealthProbe>, ()
+            )), skips: []
+        }
+    }
+}
+
+/// A collector that takes nothing.
+#[derive(Debug)]
+struct Closed;
+
+impl cogniverse::telemetry::SpanExporter for Closed {
+    fn export(
+        &mut self,
+        _: &[cogniverse::telemetry::ScopeBatch],
+    ) -> std::result::Result<(), cogniverse::telemetry::ExportError> {
+        let error = Error::new(ErrorKind::Unavailable, "the collector is away");
+        Err(cogniverse::telemetry::ExportError::Retry { after: None, error })
+    }
+}
+
+#[tokio::test]
+async fn spans_that_nobody_takes_degrade_the_service() {
+    let settings = cogniverse::telemetry::TelemetrySettings::new();
+    let telemetry = cogniverse::telemetry::TelemetryManager::new(settings, Closed).unwrap();
+    let world = World::with(&["acme"], |b| b.telemetry(telemetry.clone())).await;
+    drop(telemetry.span("a look", &tenant("acme")));
+    let began = Instant::now();
+    loop {
+        let health = world.cogniverse.operator().health().await;
+        let part = health.parts.iter().find(|part| part.name == "telemetry").unwrap();
+        if let Some(error) = &part.error {
+            assert!(error.contains("the collector is away"), "{error}");
+            assert_eq!(health.status, HealthStatus::Degraded);
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{health:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn vespa_says_how_it_is() {
     let server = TestServer::start().await.unwrap();

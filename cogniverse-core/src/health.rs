@@ -12,6 +12,7 @@ use crate::{
     tenants::{Gate, TenantRecord, TenantState},
 };
 use async_trait::async_trait;
+use cogniverse_foundation::telemetry::TelemetryManager;
 use cogniverse_sdk::{
     ConfigKey, ConfigOwner, ConfigScope, ConfigStore, Error, ErrorCode, HealthProbe, Result, Timestamp,
 };
@@ -164,6 +165,42 @@ async fn parts(probes: &[Arc<dyn HealthProbe>], limit: Duration) -> Vec<PartHeal
         }));
     }
     parts
+}
+
+/// A probe of the pipeline of spans: whether the last export was taken. It sends nothing itself.
+#[derive(Debug)]
+pub struct TelemetryProbe(TelemetryManager);
+
+impl TelemetryProbe {
+    /// Creates the probe of a pipeline.
+    #[must_use]
+    pub fn new(telemetry: TelemetryManager) -> Self {
+        Self(telemetry)
+    }
+}
+
+#[async_trait]
+impl HealthProbe for TelemetryProbe {
+    fn name(&self) -> &str {
+        "telemetry"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn probe(&self) -> Result<String> {
+        let stats = self.0.stats();
+        match stats.last_error {
+            None => {
+                Ok(format!("{} spans exported, {} waiting, {} dropped", stats.exported, stats.queued, stats.dropped))
+            }
+            Some(error) => {
+                let message = format!("spans are not taken ({} wait): {error}", stats.queued);
+                Err(Error::of(ErrorCode::Unavailable, message))
+            }
+        }
+    }
 }
 
 /// A probe of a configuration store: it reads a value that nobody sets.

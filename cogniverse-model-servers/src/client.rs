@@ -39,6 +39,12 @@ impl Client {
         Ok(Self { http, config })
     }
 
+    /// Reads the answer of a path, of at most `most` bytes, as JSON.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str], most: usize) -> Result<T> {
+        let request = self.http.get(path.iter().copied()).with_max_answer_bytes(most);
+        self.http.within(self.config.timeout, &request, self.http.json(&request)).await
+    }
+
     /// Posts a body and reads the answer, of at most `most` bytes, as JSON. Models answer the same to the same, so every
     /// request may be repeated.
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &Body, most: usize) -> Result<T> {

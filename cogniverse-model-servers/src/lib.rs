@@ -19,6 +19,7 @@
 mod client;
 mod config;
 mod error;
+mod probe;
 mod transcription;
 mod vllm;
 

@@ -58,6 +58,10 @@ impl OpenAiTranscriber {
         Ok(Self { client: Client::new(server)?, info, model, max_bytes: MAX_BYTES })
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Says which revision of the model the server runs, so that transcripts of another are not taken for its own.
     #[must_use]
     pub fn with_revision(mut self, revision: &str) -> Self {

@@ -57,6 +57,15 @@ impl VllmEncoder {
         Ok(encoder)
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The name of the model, as the server has it.
+    pub(crate) fn model(&self) -> &str {
+        &self.config.model
+    }
+
     /// The vectors of each text. Each text is checked already.
     async fn texts(&self, texts: &[String]) -> Result<Vec<Matrix<f32>>> {
         let model = &self.config.model;

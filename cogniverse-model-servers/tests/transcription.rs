@@ -158,3 +158,32 @@ async fn invariant_09_every_shape_of_error_is_one() {
     assert!(OpenAiTranscriber::new(ServerConfig::new(&server.url), " ").is_err());
     assert_eq!(server.count(), 0);
 }
+
+mod health {
+    use super::*;
+    use cogniverse_sdk::HealthProbe;
+
+    fn listing(request: &Request, number: usize) -> Answer {
+        match request.path.as_str() {
+            "/v1/models" => Answer::json(&json!({"data": [{"id": "whisper-1"}]})),
+            _ => whisper(request, number),
+        }
+    }
+
+    cogniverse_sdk::health_probe_contract! {
+        make: async {
+            let server = Server::new(listing);
+            (Arc::new(transcriber(&server.url)) as Arc<dyn HealthProbe>, server)
+        }, skips: []
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_server_that_refuses_does_not_work() {
+        let of =
+            |status: &'static str| Server::new(move |_: &Request, _| Answer::new(status, "application/json", "{}"));
+        for status in ["401 Unauthorized", "404 Not Found", "500 Internal Server Error"] {
+            let server = of(status);
+            transcriber(&server.url).probe().await.unwrap_err();
+        }
+    }
+}

@@ -35,6 +35,9 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 
 /// What vLLM answers, the last first: the numbers tell the order.
 fn vllm(request: &Request, _: usize) -> Answer {
+    if request.path == "/v1/models" {
+        return Answer::json(&json!({"object": "list", "data": [{"id": "test/colqwen", "object": "model"}]}));
+    }
     assert_eq!(request.path, "/pooling");
     let asked = request.json();
     let texts: Vec<String> = match asked.get("input") {
@@ -248,4 +251,29 @@ async fn invariant_17_a_model_that_does_not_fit_is_refused_on_connecting() {
         );
     }
     assert!(!format!("{:?}", config("http://x")).contains("secret"));
+}
+
+mod health {
+    use super::*;
+    use cogniverse_sdk::{ErrorCode, HealthProbe};
+
+    cogniverse_sdk::health_probe_contract! {
+        make: async {
+            let server = Server::new(vllm);
+            (Arc::new(VllmEncoder::connect(config(&server.url)).await.unwrap()) as Arc<dyn HealthProbe>, server)
+        }, skips: []
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_server_that_serves_another_model_or_is_gone_does_not_work() {
+        let server = Server::new(|request, number| match request.path.as_str() {
+            "/v1/models" => Answer::json(&json!({"data": [{"id": "another/model"}]})),
+            _ => vllm(request, number),
+        });
+        let encoder = VllmEncoder::connect(config(&server.url)).await.unwrap();
+        let error = encoder.probe().await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ModelUnknown);
+        assert!(error.to_string().contains("another/model"), "{error}");
+        assert!(!encoder.is_required(), "words are found without it");
+    }
 }

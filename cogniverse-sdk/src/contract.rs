@@ -7,6 +7,7 @@ pub mod config_store;
 pub mod document_store;
 pub mod encoder;
 pub mod fixture;
+pub mod health_probe;
 pub mod isolation;
 pub mod language_model;
 pub mod memory_store;

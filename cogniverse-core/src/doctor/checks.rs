@@ -9,8 +9,8 @@ use crate::{
     tenants::{Gate, TenantRecord, TenantState},
 };
 use cogniverse_foundation::{
-    ConfigManager, ConfigSection, ConfigSnapshot, QuotaConfig, ResolvedProfile, RoutingConfig, Source, SystemConfig,
-    TelemetryConfig,
+    ConfigManager, ConfigSection, ConfigSnapshot, ProfileLevel, QuotaConfig, ResolvedProfile, RoutingConfig, Source,
+    SystemConfig, TelemetryConfig,
 };
 use cogniverse_sdk::{
     EncoderInfo, Error, ErrorCode, ErrorKind, Result, SchemaName, TenantId, TenantSurface, Timestamp,
@@ -155,13 +155,29 @@ pub(super) async fn of_schemas(
     for base in bases.iter().filter(|base| base.as_str() != STAGE_BASE) {
         findings.extend(of_schema(schemas, tenant, base).await);
     }
-    match profiles(config, tenant).await {
+    match config.snapshot(tenant).await {
         Err(error) => findings.push(unreadable("the profiles", &error)),
-        Ok(profiles) => {
+        Ok(snapshot) => {
+            let (profiles, broken) = snapshot.each_profile();
+            findings.extend(broken.map(|(name, error)| unreadable(&format!("profile {name}"), error)));
             for profile in profiles {
                 let base = &profile.config.value.schema;
-                let Some(found) = deployed.iter().find(|deployed| deployed.schema.base() == base) else { continue };
-                findings.extend(of_encoder(&profile, encoders, Schema::compile(Arc::clone(&found.definition))));
+                match deployed.iter().find(|deployed| deployed.schema.base() == base) {
+                    Some(found) => {
+                        let schema = Schema::compile(Arc::clone(&found.definition));
+                        findings.extend(of_encoder(profile, encoders, schema));
+                    }
+                    // Built-in profiles are there for whoever wants them; the tenant's own are wanted.
+                    None if profile.level == ProfileLevel::Tenant => findings.push(Finding::warning(
+                        "profile_without_schema",
+                        format!("profile {} of the tenant has no deployed schema: {base} is missing", profile.name),
+                        format!(
+                            "cargo run --example deploy_schemas -- --tenant-id {tenant} --profile {}",
+                            profile.name
+                        ),
+                    )),
+                    None => {}
+                }
             }
         }
     }
@@ -193,11 +209,6 @@ async fn of_schema(schemas: &SchemaManager, tenant: &TenantId, base: &SchemaName
         )),
         Err(error) => Some(unreadable(&format!("schema {base}"), &error)),
     }
-}
-
-async fn profiles(config: &ConfigManager, tenant: &TenantId) -> Result<Vec<ResolvedProfile>> {
-    let snapshot = config.snapshot(tenant).await?;
-    Ok(snapshot.profiles()?.cloned().collect())
 }
 
 fn of_encoder(

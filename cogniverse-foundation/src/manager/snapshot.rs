@@ -137,6 +137,13 @@ impl ConfigSnapshot {
             .with_context("tenant", &self.tenant))
     }
 
+    /// Returns every profile that can be read, ordered by name, and the error of each other one.
+    pub fn each_profile(
+        &self,
+    ) -> (impl Iterator<Item = &ResolvedProfile>, impl Iterator<Item = (&ProfileName, &Error)>) {
+        (self.profiles.values(), self.unreadable.iter())
+    }
+
     /// Returns every profile that applies to the tenant, ordered by name.
     ///
     /// # Errors
