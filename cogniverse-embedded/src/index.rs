@@ -7,6 +7,7 @@
 mod bits;
 mod block;
 mod columns;
+mod float_cache;
 mod floats;
 mod snapshot;
 mod terms;
@@ -14,6 +15,7 @@ mod terms;
 pub(crate) use bits::BitArena;
 pub(crate) use block::{Block, IndexedDocument};
 pub(crate) use columns::Columns;
-pub(crate) use floats::{FloatArena, FloatCache, FloatRows};
+pub(crate) use float_cache::{FloatCache, FloatSlot};
+pub(crate) use floats::{FloatArena, FloatRows};
 pub(crate) use snapshot::{BlockView, Snapshot};
 pub(crate) use terms::{DocumentTerms, TermIndex};

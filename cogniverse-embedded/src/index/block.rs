@@ -1,9 +1,9 @@
 //! Blocks: immutable runs of documents.
 
-use super::{BitArena, Columns, DocumentTerms, FloatArena, TermIndex};
+use super::{BitArena, Columns, DocumentTerms, FloatSlot, TermIndex};
 use crate::layout::Layout;
 use cogniverse_sdk::{DocumentId, document::Fields};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A document to be added to a block.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub(crate) struct Block {
     /// Whether there are vectors, by float tensor and document.
     has_floats: Vec<Vec<bool>>,
     /// The vectors of each float tensor, loaded when a search first needs all of them and the budget allows.
-    floats: Vec<OnceLock<Arc<FloatArena>>>,
+    floats: Vec<Arc<FloatSlot>>,
 }
 
 impl Block {
@@ -43,7 +43,7 @@ impl Block {
             texts: layout.texts.iter().map(|_| TermIndex::default()).collect(),
             bits: layout.bits.iter().map(BitArena::new).collect(),
             has_floats: layout.floats.iter().map(|_| Vec::new()).collect(),
-            floats: layout.floats.iter().map(|_| OnceLock::new()).collect(),
+            floats: layout.floats.iter().map(|_| Arc::default()).collect(),
         }
     }
 
@@ -130,7 +130,7 @@ impl Block {
         self.has_floats.get(field).and_then(|column| column.get(place)).copied().unwrap_or(false)
     }
 
-    pub(crate) fn floats(&self, field: usize) -> Option<&OnceLock<Arc<FloatArena>>> {
+    pub(crate) fn floats(&self, field: usize) -> Option<&Arc<FloatSlot>> {
         self.floats.get(field)
     }
 }

@@ -1,11 +1,8 @@
 //! Float vectors: on disk with the documents, and cached in memory within a budget.
 
+use super::float_cache::Reservation;
 use crate::layout::TensorField;
 use cogniverse_sdk::CellType;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
 
 /// The vectors of one float tensor field of a block.
 #[derive(Debug)]
@@ -16,7 +13,7 @@ pub(crate) struct FloatArena {
     /// The write at which it was loaded; documents deleted by then are missing.
     moment: i64,
     /// The reservation of its memory in the budget.
-    _reserved: Option<Reservation>,
+    reserved: Option<Reservation>,
 }
 
 /// Cells as stored: bfloat16 or float32.
@@ -48,12 +45,17 @@ impl FloatArena {
             CellType::BFloat16 => FloatCells::Half(Vec::new()),
             CellType::Float | CellType::Int8 => FloatCells::Full(Vec::new()),
         };
-        Self { cells, offsets: vec![0], moment, _reserved: None }
+        Self { cells, offsets: vec![0], moment, reserved: None }
     }
 
     pub(crate) fn reserved(mut self, reservation: Reservation) -> Self {
-        self._reserved = Some(reservation);
+        self.reserved = Some(reservation);
         self
+    }
+
+    /// Returns the bytes that are reserved for it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.reserved.as_ref().map_or(0, Reservation::bytes)
     }
 
     /// Returns whether every document alive at a write is included.
@@ -86,43 +88,5 @@ impl FloatArena {
             FloatCells::Half(cells) => FloatRows::Half(cells.get(range).unwrap_or_default()),
             FloatCells::Full(cells) => FloatRows::Full(cells.get(range).unwrap_or_default()),
         }
-    }
-}
-
-/// The memory budget for float vectors, shared by all schemas.
-#[derive(Debug, Clone)]
-pub(crate) struct FloatCache {
-    used: Arc<AtomicUsize>,
-    limit: usize,
-}
-
-impl FloatCache {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { used: Arc::default(), limit }
-    }
-
-    /// Reserves bytes until the reservation is dropped; `None` where the budget would be exceeded.
-    pub(crate) fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-            used.checked_add(bytes).filter(|sum| *sum <= self.limit)
-        });
-        taken.ok().map(|_| Reservation { used: Arc::clone(&self.used), bytes })
-    }
-
-    pub(crate) fn used(&self) -> usize {
-        self.used.load(Ordering::Acquire)
-    }
-}
-
-/// Reserved bytes of the budget.
-#[derive(Debug)]
-pub(crate) struct Reservation {
-    used: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }

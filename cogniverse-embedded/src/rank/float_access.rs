@@ -34,8 +34,9 @@ impl<'s> FloatAccess<'s> {
         mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
     ) -> Result<()> {
         let moment = self.moment.snapshot.moment();
-        let kept = view.block.floats(field).and_then(|slot| slot.get());
-        if let Some(arena) = kept.filter(|arena| arena.is_complete_at(moment)) {
+        let cache = self.moment.store.float_cache();
+        let kept = view.block.floats(field).and_then(|slot| slot.get(cache));
+        if let Some(arena) = kept.as_ref().filter(|arena| arena.is_complete_at(moment)) {
             return Self::from_arena(arena, places, each);
         }
         let tensor = self.tensor(field)?;
@@ -49,15 +50,15 @@ impl<'s> FloatAccess<'s> {
         // What was read later and is kept lacks documents of this moment: nothing can be kept in its place.
         let reservation = match kept {
             Some(_) => None,
-            None => store.float_cache().reserve(bytes + view.block.len() * 8),
+            None => cache.reserve(store.name().tenant(), bytes + view.block.len() * 8),
         };
         let Some(reservation) = reservation else {
             let per_document = bytes.div_ceil(view.block.len().max(1)).max(1);
             return self.in_pieces(view, field, places, (PIECE_BYTES / per_document).max(1), &mut each);
         };
         let mine = Arc::new(self.load(view, field, 0..view.block.len())?.reserved(reservation));
-        let kept = view.block.floats(field).map(|slot| slot.get_or_init(|| Arc::clone(&mine)));
-        Self::from_arena(kept.filter(|arena| arena.is_complete_at(moment)).unwrap_or(&mine), places, &mut each)
+        let kept = view.block.floats(field).map(|slot| slot.keep(cache, store.name().tenant(), &mine));
+        Self::from_arena(kept.as_ref().filter(|arena| arena.is_complete_at(moment)).unwrap_or(&mine), places, &mut each)
     }
 
     fn tensor(&self, field: usize) -> Result<&'s TensorField> {

@@ -1,0 +1,277 @@
+//! The memory for float vectors, shared by all tenants and divided fairly among those that search.
+//!
+//! A tenant keeps what it has as long as there is room. Where there is none, a tenant that holds less than another takes from
+//! it, until both hold as much; and what nobody asked for in a minute is free to be taken. A tenant never takes from itself: a
+//! scan of more than its share would drop each block just before it comes round again.
+
+use super::FloatArena;
+use cogniverse_sdk::TenantId;
+use parking_lot::{Mutex, RwLock};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// The time without a search after which vectors may be dropped for another tenant's, whoever holds more.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The place of a block for the vectors of one field, if they are kept.
+#[derive(Debug, Default)]
+pub(crate) struct FloatSlot {
+    arena: RwLock<Option<Arc<FloatArena>>>,
+    /// The milliseconds since the cache was made at which it was last asked for.
+    used_at: AtomicU64,
+}
+
+impl FloatSlot {
+    /// Returns the vectors that are kept.
+    pub(crate) fn get(&self, cache: &FloatCache) -> Option<Arc<FloatArena>> {
+        let found = self.arena.read().clone();
+        if found.is_some() {
+            self.used_at.store(cache.now(), Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// Keeps vectors, unless another search was faster, and returns those that are kept.
+    pub(crate) fn keep(
+        self: &Arc<Self>,
+        cache: &FloatCache,
+        tenant: &TenantId,
+        arena: &Arc<FloatArena>,
+    ) -> Arc<FloatArena> {
+        {
+            let mut slot = self.arena.write();
+            if let Some(known) = &*slot {
+                return Arc::clone(known);
+            }
+            *slot = Some(Arc::clone(arena));
+        }
+        self.used_at.store(cache.now(), Ordering::Relaxed);
+        let mut holders = cache.inner.holders.lock();
+        let holder = holders.entry(tenant.clone()).or_default();
+        holder.slots.retain(|slot| slot.strong_count() > 0);
+        holder.slots.push(Arc::downgrade(self));
+        Arc::clone(arena)
+    }
+}
+
+/// The budget, and who holds how much of it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct FloatCache {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    limit: usize,
+    used: AtomicUsize,
+    holders: Mutex<HashMap<TenantId, Holder>>,
+    began: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Holder {
+    bytes: usize,
+    slots: Vec<Weak<FloatSlot>>,
+}
+
+impl FloatCache {
+    pub(crate) fn new(limit: usize) -> Self {
+        let (used, holders) = (AtomicUsize::new(0), Mutex::default());
+        Self { inner: Arc::new(Inner { limit, used, holders, began: Instant::now() }) }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.inner.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Reserves bytes for a tenant until the reservation is dropped; `None` where there is no room for it. Room that a running
+    /// search still uses is there for the next call.
+    pub(crate) fn reserve(&self, tenant: &TenantId, bytes: usize) -> Option<Reservation> {
+        if bytes > self.inner.limit {
+            return None;
+        }
+        if let Some(reservation) = self.take(tenant, bytes) {
+            return Some(reservation);
+        }
+        self.make_room(tenant, bytes, u64::try_from(IDLE.as_millis()).unwrap_or(u64::MAX));
+        self.take(tenant, bytes)
+    }
+
+    fn take(&self, tenant: &TenantId, bytes: usize) -> Option<Reservation> {
+        let taken = self.inner.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+            used.checked_add(bytes).filter(|sum| *sum <= self.inner.limit)
+        });
+        taken.ok()?;
+        self.inner.holders.lock().entry(tenant.clone()).or_default().bytes += bytes;
+        Some(Reservation { cache: self.clone(), tenant: tenant.clone(), bytes })
+    }
+
+    /// Drops vectors of tenants that hold more than this one would, and those that are idle, the longest unused first.
+    fn make_room(&self, tenant: &TenantId, bytes: usize, idle: u64) {
+        let now = self.now();
+        // Dropped after the lock: a reservation that ends takes it.
+        let mut dropped = Vec::new();
+        {
+            let holders = self.inner.holders.lock();
+            let own = holders.get(tenant).map_or(0, |holder| holder.bytes).saturating_add(bytes);
+            let mut missing =
+                self.inner.used.load(Ordering::Acquire).saturating_add(bytes).saturating_sub(self.inner.limit);
+            let mut others: Vec<Victim> =
+                holders.iter().filter(|(other, _)| *other != tenant).map(|(_, holder)| Victim::of(holder)).collect();
+            while missing > 0 {
+                // The idle first, wherever they are; then those of the tenant that holds the most.
+                let mut oldest: Vec<&mut Victim> = others.iter_mut().filter(|other| !other.slots.is_empty()).collect();
+                oldest.sort_by_key(|other| other.oldest());
+                let is_idle = oldest.first().is_some_and(|other| now.saturating_sub(other.oldest()) >= idle);
+                let victim = match is_idle {
+                    true => oldest.into_iter().next(),
+                    false => oldest.into_iter().filter(|other| other.bytes > own).max_by_key(|other| other.bytes),
+                };
+                let Some(victim) = victim else { break };
+                let Some((_, slot)) = victim.slots.pop() else { break };
+                if let Some(arena) = slot.arena.write().take() {
+                    victim.bytes = victim.bytes.saturating_sub(arena.bytes());
+                    missing = missing.saturating_sub(arena.bytes());
+                    dropped.push(arena);
+                }
+            }
+        }
+        drop(dropped);
+    }
+
+    /// Returns the bytes that are reserved.
+    pub(crate) fn used(&self) -> usize {
+        self.inner.used.load(Ordering::Acquire)
+    }
+}
+
+/// A tenant whose vectors may be dropped.
+struct Victim {
+    bytes: usize,
+    /// The slots with the time of their last use, the longest unused last.
+    slots: Vec<(u64, Arc<FloatSlot>)>,
+}
+
+impl Victim {
+    fn of(holder: &Holder) -> Self {
+        let slots = holder.slots.iter().filter_map(Weak::upgrade);
+        let mut slots: Vec<_> = slots.map(|slot| (slot.used_at.load(Ordering::Relaxed), slot)).collect();
+        slots.sort_by_key(|(used_at, _)| std::cmp::Reverse(*used_at));
+        Self { bytes: holder.bytes, slots }
+    }
+
+    fn oldest(&self) -> u64 {
+        self.slots.last().map_or(u64::MAX, |(used_at, _)| *used_at)
+    }
+}
+
+/// Reserved bytes of the budget.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    cache: FloatCache,
+    tenant: TenantId,
+    bytes: usize,
+}
+
+impl Reservation {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.cache.inner.used.fetch_sub(self.bytes, Ordering::AcqRel);
+        let mut holders = self.cache.inner.holders.lock();
+        if let Some(holder) = holders.get_mut(&self.tenant) {
+            holder.bytes = holder.bytes.saturating_sub(self.bytes);
+            if holder.bytes == 0 {
+                holders.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::TensorField;
+    use cogniverse_sdk::{FieldName, TensorType};
+
+    fn tenant(name: &str) -> TenantId {
+        TenantId::parse(name).unwrap()
+    }
+
+    /// A slot of a block whose vectors take a number of bytes; kept where there is room.
+    fn keep(cache: &FloatCache, of: &str, bytes: usize) -> Option<Arc<FloatSlot>> {
+        let field = TensorField {
+            name: FieldName::parse("embedding").unwrap(),
+            tensor: TensorType::parse("tensor<float>(v[1])").unwrap(),
+        };
+        let reservation = cache.reserve(&tenant(of), bytes)?;
+        let slot = Arc::new(FloatSlot::default());
+        let arena = Arc::new(FloatArena::new(&field, 0).reserved(reservation));
+        slot.keep(cache, &tenant(of), &arena);
+        Some(slot)
+    }
+
+    fn held(cache: &FloatCache, slots: &[Option<Arc<FloatSlot>>]) -> usize {
+        slots.iter().flatten().filter(|slot| slot.get(cache).is_some()).count()
+    }
+
+    #[test]
+    fn whoever_came_first_gives_up_to_the_half() {
+        let cache = FloatCache::new(1_000);
+        let first: Vec<_> = (0..20).map(|_| keep(&cache, "first", 100)).collect();
+        assert_eq!((held(&cache, &first), cache.used()), (10, 1_000));
+        let second: Vec<_> = (0..20).map(|_| keep(&cache, "second", 100)).collect();
+        assert_eq!((held(&cache, &first), held(&cache, &second)), (5, 5));
+        // Neither takes from an equal, nor from itself.
+        let again: Vec<_> = (0..20).map(|_| keep(&cache, "first", 100)).collect();
+        assert_eq!((held(&cache, &first), held(&cache, &second), held(&cache, &again)), (5, 5, 0));
+        let third: Vec<_> = (0..20).map(|_| keep(&cache, "third", 100)).collect();
+        let shares = [held(&cache, &first), held(&cache, &second), held(&cache, &third)];
+        assert!(shares.iter().all(|share| (3..=4).contains(share)), "{shares:?}");
+        assert!(cache.used() <= 1_000);
+        drop((first, second, third, again));
+        assert_eq!(cache.used(), 0);
+        assert!(cache.inner.holders.lock().is_empty());
+    }
+
+    #[test]
+    fn the_idle_give_everything_and_the_longest_unused_first() {
+        let cache = FloatCache::new(300);
+        let first: Vec<_> = (0..3).map(|_| keep(&cache, "first", 100)).collect();
+        let place = |number: usize| first[number].as_ref().unwrap();
+        for (number, used_at) in [(0, 30), (1, 10), (2, 20)] {
+            place(number).used_at.store(used_at, Ordering::Relaxed);
+        }
+        let mine: Vec<_> = (0..2)
+            .map(|_| {
+                cache.make_room(&tenant("second"), 100, 0);
+                keep(&cache, "second", 100)
+            })
+            .collect();
+        assert_eq!(held(&cache, &mine), 2);
+        let left: Vec<bool> = (0..3).map(|number| place(number).get(&cache).is_some()).collect();
+        assert_eq!(left, [true, false, false]);
+    }
+
+    #[test]
+    fn what_a_search_still_reads_is_room_for_the_next() {
+        let cache = FloatCache::new(100);
+        let first = keep(&cache, "first", 100).unwrap();
+        let reading = first.get(&cache).unwrap();
+        assert!(keep(&cache, "second", 40).is_none());
+        assert_eq!(cache.used(), 100, "the budget is not exceeded");
+        drop(reading);
+        assert!(keep(&cache, "second", 40).is_some());
+        assert!(keep(&cache, "huge", 101).is_none());
+    }
+}
