@@ -4,7 +4,11 @@ use cogniverse_core::tenants::TenantCache;
 use cogniverse_sdk::{EncoderInfo, Error, ErrorCode, Matrix, QueryEncoder, Result, TenantId};
 use lru::LruCache;
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZeroUsize,
+    sync::Arc,
+};
 
 /// The number of queries whose vectors are cached, over all tenants.
 const CACHED_QUERIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
@@ -52,8 +56,25 @@ impl QueryEncoders {
                 format!("encoder {} promised vectors of {} cells and made {}", info.model, info.dims, rows.width()),
             ));
         }
-        self.cache.lock().put(key, Arc::clone(&rows));
+        let mut cache = self.cache.lock();
+        if cache.len() == cache.cap().get() && !cache.contains(&key) {
+            make_room(&mut cache);
+        }
+        cache.put(key, Arc::clone(&rows));
         Ok(rows)
+    }
+}
+
+/// Drops the longest unused entry of the tenant that has the most, so that one that asks for ever new things has but its share.
+fn make_room(cache: &mut LruCache<Key, Arc<Matrix<f32>>>) {
+    let mut counts: HashMap<&TenantId, usize> = HashMap::new();
+    for ((tenant, ..), _) in &*cache {
+        *counts.entry(tenant).or_default() += 1;
+    }
+    let largest = counts.into_iter().max_by_key(|(_, count)| *count).map(|(tenant, _)| tenant.clone());
+    let oldest = cache.iter().rev().map(|(key, _)| key).find(|(tenant, ..)| Some(tenant) == largest.as_ref()).cloned();
+    if let Some(oldest) = oldest {
+        cache.pop(&oldest);
     }
 }
 
@@ -105,6 +126,21 @@ mod tests {
 
     fn tenant() -> TenantId {
         TenantId::parse("acme").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_asks_for_ever_new_things_keeps_others_what_they_have() {
+        let encoders = QueryEncoders::new(BTreeMap::new());
+        let encoder = encoder("first", 1, VectorKind::Multi, rows(1, 1, 1.0));
+        let quiet = TenantId::parse("quiet").unwrap();
+        for number in 0..10 {
+            encoders.encode(&quiet, &encoder, &format!("mine {number}")).await.unwrap();
+        }
+        for number in 0..3 * CACHED_QUERIES.get() {
+            encoders.encode(&tenant(), &encoder, &format!("new {number}")).await.unwrap();
+        }
+        assert_eq!(encoders.holds(&quiet), 10);
+        assert_eq!(encoders.holds(&tenant()), CACHED_QUERIES.get() as u64 - 10);
     }
 
     #[tokio::test]

@@ -30,7 +30,8 @@ pub struct EmbeddedConfig {
     pub max_running_searches: usize,
     /// The largest number of waiting searches; others are refused as `RateLimited` (default 4,096).
     pub max_waiting_searches: usize,
-    /// The memory for float vectors over all schemas, in bytes; vectors beyond it are read from disk (default 1 GiB).
+    /// The memory for float vectors over all schemas, in bytes, which tenants share fairly; vectors beyond it are read from disk
+    /// (default 1 GiB).
     pub float_cache_bytes: usize,
     /// The longest that a call waits for a schema to open (default 60 s). The opening continues after that. A
     /// search's default timeout starts when the schema is open; an explicit one starts with the call.
