@@ -446,7 +446,7 @@ impl CogniverseBuilder {
         ];
         surfaces.extend(files);
         surfaces.extend(self.surfaces);
-        surfaces.push(Arc::new(BackupSurface::new(self.backup_keys.clone())));
+        surfaces.push(Arc::new(BackupSurface::new(self.backup_keys.clone(), gate.clone())));
         surfaces.push(Arc::new(QuotaSurface::new(quotas.clone())));
         surfaces.push(Arc::new(AccessSurface::new(gate.clone())));
         surfaces.push(Arc::new(CacheSurface::new(gate.clone())));

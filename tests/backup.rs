@@ -600,3 +600,186 @@ async fn invariant_15_a_kill_at_any_step_of_a_backup_and_a_restore_is_finished_b
     }
     let _: TenantId = tenant("acme");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_backups_of_a_tenant_at_once_are_both_whole() {
+    let keys = tempfile::tempdir().unwrap();
+    let folder = Arc::new(FolderKeys::new(keys.path(), OperatorKey::new([1; 32])));
+    let (world, place) =
+        (World::with(&["acme"], |b| with_models(b).backup_keys(folder)).await, tempfile::tempdir().unwrap());
+    fill(&world, "acme").await;
+    let target = target(place.path());
+    let (one, two) = (world.cogniverse.backups(), world.cogniverse.for_caller(Caller::embedder()).backups());
+    let acme = tenant("acme");
+    let (first, second) = tokio::join!(one.create(&acme, &target, small()), two.create(&acme, &target, small()));
+    for manifest in [first.unwrap(), second.unwrap()] {
+        assert!(one.verify(&target, &manifest.backup).await.unwrap().is_whole());
+    }
+    assert_eq!(one.list(&target).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_process_whose_backup_was_taken_over_leaves_it_alone() {
+    let (world, place) = (World::with(&["acme"], with_models).await, tempfile::tempdir().unwrap());
+    fill(&world, "acme").await;
+    // Another attempt writes its name down while the parts of this one are put.
+    #[derive(Debug)]
+    struct Taken(FolderTarget);
+    #[async_trait]
+    impl BackupTarget for Taken {
+        fn location(&self) -> String {
+            self.0.location()
+        }
+        async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+            if let Some((backup, _)) = path.split_once("/parts/00000002") {
+                let progress = format!("{backup}/progress.json");
+                let known = self.0.get(&progress).await?.unwrap();
+                let mut known: serde_json::Value = serde_json::from_slice(&known).unwrap();
+                known["attempt"] = "another".into();
+                self.0.put(&progress, known.to_string().into_bytes()).await?;
+            }
+            self.0.put(path, bytes).await
+        }
+        async fn get(&self, path: &str) -> Result<Option<Vec<u8>>> {
+            self.0.get(path).await
+        }
+        async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+            self.0.list(prefix).await
+        }
+        async fn remove(&self, path: &str) -> Result<()> {
+            self.0.remove(path).await
+        }
+    }
+    let taken: Arc<dyn BackupTarget> = Arc::new(Taken(FolderTarget::new(place.path())));
+    let error = world.cogniverse.backups().create(&tenant("acme"), &taken, small()).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::BackupRunning, "{error}");
+    assert!(taken.list("").await.unwrap().iter().all(|path| !path.ends_with("manifest.json")));
+}
+
+#[tokio::test]
+async fn a_restore_that_was_given_up_costs_no_key_and_is_no_erasure() {
+    let (keys, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = Arc::new(FolderKeys::new(keys.path(), OperatorKey::new([1; 32])));
+    let source = World::with(&["acme"], |b| with_models(b).backup_keys(folder.clone())).await;
+    fill(&source, "acme").await;
+    let target = target(place.path());
+    let manifest = source.cogniverse.backups().create(&tenant("acme"), &target, small()).await.unwrap();
+    let whole = source.cogniverse.backups().create(&tenant("acme"), &target, small()).await.unwrap();
+    // Another deployment with the keys put back.
+    let world = World::with(&[], |b| with_models(b).backup_keys(folder)).await;
+    let c = &world.cogniverse;
+    let last = manifest.parts.last().unwrap().path(&manifest.backup);
+    target.remove(&last).await.unwrap();
+    let error = c.backups().restore(&target, RestoreBackup::new(&*manifest.backup)).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::BackupDamaged);
+    assert_eq!(c.tenant(&tenant("acme")).await.unwrap().state, cogniverse::tenants::TenantState::Provisioning);
+    assert!(c.erase(&tenant("acme")).await.unwrap().is_complete());
+    c.backups().restore(&target, RestoreBackup::new(&*whole.backup)).await.unwrap();
+    assert_same(&content(&world, "acme").await, &content(&source, "acme").await);
+}
+
+#[tokio::test]
+async fn the_ledger_counts_generations_over_deployments_and_copies() {
+    let (world, place) = (World::with(&["acme"], with_models).await, tempfile::tempdir().unwrap());
+    let (c, target) = (&world.cogniverse, target(place.path()));
+    c.suspend(&tenant("acme"), Suspend::new("a test")).await.unwrap();
+    c.erase(&tenant("acme")).await.unwrap();
+    c.create_tenant(&tenant("acme"), Template::Startup).await.unwrap();
+    let manifest = c.backups().create(&tenant("acme"), &target, small()).await.unwrap();
+    assert_eq!(manifest.generation, 2);
+    let other = World::with(&[], with_models).await;
+    let c = &other.cogniverse;
+    for name in ["acme", "copy"] {
+        let request = || RestoreBackup::new(&*manifest.backup).into_tenant(tenant(name));
+        let report = c.backups().restore(&target, request()).await.unwrap();
+        assert_eq!(report.record.generation, if name == "acme" { 2 } else { 1 });
+        c.suspend(&tenant(name), Suspend::new("the contract ended")).await.unwrap();
+        if name == "copy" {
+            c.erase(&tenant(name)).await.unwrap();
+            let error = c.backups().restore(&target, request()).await.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::BackupOfErased, "what a copy had is erased with it");
+        }
+    }
+    c.erase(&tenant("acme")).await.unwrap();
+    let error = c.backups().restore(&target, RestoreBackup::new(&*manifest.backup)).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::BackupOfErased);
+    // What the operator knows of backups is gone with the tenant, and its id is free.
+    assert!(c.backups().last(&tenant("acme")).await.unwrap().is_none());
+    c.create_tenant(&tenant("acme"), Template::Startup).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_without_the_key_writes_a_backup_that_is_restored() {
+    let (keys, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = Arc::new(FolderKeys::new(keys.path(), OperatorKey::new([1; 32])));
+    let world = World::with(&["acme"], |b| with_models(b).backup_keys(folder)).await;
+    fill(&world, "acme").await;
+    let (c, target) = (&world.cogniverse, target(place.path()));
+    let manifest = c.backups().create(&tenant("acme"), &target, small()).await.unwrap();
+    // A forger drops the last part and makes the sums right.
+    let mut forged = manifest.clone();
+    forged.parts.pop();
+    forged.surfaces.iter_mut().for_each(|share| share.items = 0);
+    (forged.sha256, forged.seal) = (String::new(), None);
+    let digest = cogniverse_sum(&serde_json::to_vec(&forged).unwrap());
+    (forged.sha256, forged.seal) = (digest, manifest.seal.clone());
+    let path = format!("{}/manifest.json", manifest.backup);
+    target.put(&path, serde_json::to_vec(&forged).unwrap()).await.unwrap();
+    let request = || RestoreBackup::new(&*manifest.backup).into_tenant(tenant("copy"));
+    assert_eq!(c.backups().restore(&target, request()).await.unwrap_err().code(), ErrorCode::BackupDamaged);
+    // Or one in plain, where the tenant's are encrypted.
+    let plain = c.backups().create(&tenant("acme"), &target, small().encrypted(false)).await.unwrap();
+    let request = RestoreBackup::new(&*plain.backup).into_tenant(tenant("copy"));
+    let refused = c.backups().restore(&target, request.clone()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::FailedPrecondition);
+    c.backups().restore(&target, request.although_plain()).await.unwrap();
+}
+
+fn cogniverse_sum(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_waits_for_a_backup_and_ends_it() {
+    #[derive(Debug)]
+    struct Slow(FolderTarget);
+    #[async_trait]
+    impl BackupTarget for Slow {
+        fn location(&self) -> String {
+            self.0.location()
+        }
+        async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+            self.0.put(path, bytes).await
+        }
+        async fn get(&self, path: &str) -> Result<Option<Vec<u8>>> {
+            self.0.get(path).await
+        }
+        async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+            self.0.list(prefix).await
+        }
+        async fn remove(&self, path: &str) -> Result<()> {
+            self.0.remove(path).await
+        }
+    }
+    let (world, place) = (World::with(&["acme"], with_models).await, tempfile::tempdir().unwrap());
+    fill(&world, "acme").await;
+    let c = world.cogniverse.clone();
+    let slow: Arc<dyn BackupTarget> = Arc::new(Slow(FolderTarget::new(place.path())));
+    let making = tokio::spawn({
+        let (backups, slow) = (c.backups(), Arc::clone(&slow));
+        async move { backups.create(&tenant("acme"), &slow, small()).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    c.suspend(&tenant("acme"), Suspend::new("the contract ended")).await.unwrap();
+    let receipt = c.erase(&tenant("acme")).await.unwrap();
+    assert!(receipt.is_complete());
+    // It ended before anything was erased, with a backup or with an error, and nothing follows.
+    assert!(making.is_finished());
+    drop(making.await.unwrap());
+    let log = c.operator().audit().read(&tenant("acme"), 0, 1000).await.unwrap();
+    let last = serde_json::to_string(&log.entries.last().unwrap()).unwrap();
+    assert!(last.contains("erased"), "{last}");
+    c.create_tenant(&tenant("acme"), Template::Startup).await.unwrap();
+}

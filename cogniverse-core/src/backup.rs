@@ -20,6 +20,6 @@ pub use folder::FolderTarget;
 pub use keys::{BackupSurface, FolderKeys, OperatorKey};
 pub use manifest::{BackupManifest, Consistency, Encryption, Part, SurfaceShare};
 pub use restore::{RestoreBackup, RestoreReport};
+pub(crate) use service::last_of;
 pub use service::{BackupService, BackupVerification, CreateBackup, LastBackup, ListedBackup};
-pub(crate) use service::{LAST_SERVICE, last_of};
 pub use writer::{BackupProgress, OnProgress};

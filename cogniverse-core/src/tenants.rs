@@ -11,6 +11,7 @@ mod snapshot;
 
 pub use activity::InFlight;
 pub use cache::TenantCache;
+pub(crate) use gate::Attendance;
 pub use gate::{Gate, GateBuilder};
 pub use grant::TenantGrant;
 pub(crate) use record::unknown;

@@ -56,6 +56,9 @@ struct Inner {
     folder: DataFolder,
 }
 
+/// The number of attempts at a snapshot while schemas are being deployed and dropped.
+const SNAPSHOTS: usize = 20;
+
 /// The resources that the backend currently holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -199,27 +202,26 @@ impl EmbeddedBackend {
     /// Reads all schemas of a tenant at one moment: every writer waits for the short time in which the transactions that
     /// read begin.
     pub(crate) async fn take_snapshot(&self, tenant: &TenantId) -> Result<EmbeddedSnapshot> {
-        let mut deployed = self.list_schemas(tenant).await?;
-        deployed.sort_by(|a, b| a.schema.cmp(&b.schema));
-        let mut stores = Vec::with_capacity(deployed.len());
-        for deployed in &deployed {
-            stores.push(self.inner.open(&deployed.schema, None).await.map_err(|e| e.with_operation("snapshot"))?);
-        }
-        let inner = Arc::clone(&self.inner);
-        blocking(move || {
-            // Nothing is deployed and dropped while the writers are stopped, each in the order of its schema.
-            let _deploying = inner.deploying.lock();
-            let paused: Vec<_> = stores.iter().map(|store| store.pause()).collect();
-            let taken_at = inner.clock.now();
-            let mut parts = Vec::with_capacity(stores.len());
-            for store in &stores {
-                store.check_not_dropped()?;
-                parts.push((Arc::clone(store), Mutex::new(store.freeze()?)));
+        for _ in 0..SNAPSHOTS {
+            let mut deployed = self.list_schemas(tenant).await?;
+            deployed.sort_by(|a, b| a.schema.cmp(&b.schema));
+            let mut stores = Vec::with_capacity(deployed.len());
+            for deployed in &deployed {
+                match self.inner.open(&deployed.schema, None).await {
+                    Ok(store) => stores.push(store),
+                    // Dropped since it was listed.
+                    Err(error) if error.kind() == ErrorKind::NotFound => break,
+                    Err(error) => return Err(error.with_operation("snapshot")),
+                }
             }
-            drop(paused);
-            Ok(EmbeddedSnapshot::new(taken_at, deployed, parts))
-        })
-        .await
+            let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+            let taken = blocking(move || inner.freeze(&tenant, deployed, &stores)).await?;
+            if let Some(taken) = taken {
+                return Ok(taken);
+            }
+        }
+        let message = "the tenant's schemas are being deployed and dropped all the time; try again when that has ended";
+        Err(Error::new(ErrorKind::Unavailable, message).with_retry(Retry::After(None)))
     }
 
     /// Returns the folder of a tenant.
@@ -338,6 +340,35 @@ impl Inner {
             self.catalog.set_initialized(deployment.generation, store.store_name())?;
         }
         Ok(store)
+    }
+
+    /// Freezes opened stores at one moment; `None` where they are no longer all that the tenant has. Blocking.
+    fn freeze(
+        &self,
+        tenant: &TenantId,
+        deployed: Vec<DeployedSchema>,
+        stores: &[Arc<TenantStore>],
+    ) -> Result<Option<EmbeddedSnapshot>> {
+        // Nothing is deployed and dropped from here on.
+        let _deploying = self.deploying.lock();
+        let now = self.catalog.list(tenant)?;
+        let mut now: Vec<DeployedSchema> = now.into_iter().map(|deployment| deployment.deployed).collect();
+        now.sort_by(|a, b| a.schema.cmp(&b.schema));
+        let is_open = |store: &Arc<TenantStore>| {
+            self.stores.opened(store.name()).is_some_and(|opened| Arc::ptr_eq(&opened, store))
+        };
+        if now != deployed || stores.len() != deployed.len() || !stores.iter().all(is_open) {
+            return Ok(None);
+        }
+        // Each writer stops, in the order of the schemas.
+        let paused: Vec<_> = stores.iter().map(|store| store.pause()).collect();
+        let taken_at = self.clock.now();
+        let mut frozen = Vec::with_capacity(stores.len());
+        for store in stores {
+            frozen.push((Arc::clone(store), Mutex::new(store.freeze()?)));
+        }
+        drop(paused);
+        Ok(Some(EmbeddedSnapshot::new(taken_at, deployed, frozen)))
     }
 
     /// Compares each deployment with the catalog and returns its effect.

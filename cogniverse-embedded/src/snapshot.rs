@@ -1,6 +1,6 @@
 //! The documents of a tenant at one moment.
 
-use crate::tenant_store::TenantStore;
+use crate::tenant_store::{Frozen, TenantStore};
 use async_trait::async_trait;
 use cogniverse_core::worker::blocking;
 use cogniverse_sdk::{
@@ -8,24 +8,23 @@ use cogniverse_sdk::{
     document_store::{VisitPage, VisitRequest},
 };
 use parking_lot::Mutex;
-use rusqlite::Connection;
 use std::{fmt, sync::Arc};
 
 /// The largest page of a visit.
 pub(crate) const MAX_PAGE: usize = 1000;
 
 /// A store, and the connection whose transaction reads it at the moment.
-type Frozen = (Arc<TenantStore>, Mutex<Connection>);
+type Part = (Arc<TenantStore>, Mutex<Frozen>);
 
 /// A snapshot of every schema of a tenant: a read transaction each, which began while no writer was at work.
 pub(crate) struct EmbeddedSnapshot {
     taken_at: Timestamp,
     schemas: Vec<DeployedSchema>,
-    stores: Arc<Vec<Frozen>>,
+    stores: Arc<Vec<Part>>,
 }
 
 impl EmbeddedSnapshot {
-    pub(crate) fn new(taken_at: Timestamp, schemas: Vec<DeployedSchema>, stores: Vec<Frozen>) -> Self {
+    pub(crate) fn new(taken_at: Timestamp, schemas: Vec<DeployedSchema>, stores: Vec<Part>) -> Self {
         Self { taken_at, schemas, stores: Arc::new(stores) }
     }
 }

@@ -18,7 +18,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -52,6 +52,8 @@ pub(crate) struct TenantStore {
     /// The log size at which it is truncated next.
     log_limit: AtomicU64,
     dropped: AtomicBool,
+    /// The number of snapshots that are open, during which the log cannot be emptied.
+    frozen: AtomicUsize,
 }
 
 impl TenantStore {
@@ -92,6 +94,7 @@ impl TenantStore {
             others,
             log_limit: AtomicU64::new(MAX_LOG),
             dropped: AtomicBool::new(false),
+            frozen: AtomicUsize::new(0),
         })
     }
 
@@ -176,13 +179,14 @@ impl TenantStore {
     }
 
     /// Opens a connection whose transaction reads the file as it is now, for as long as it lives. Blocking.
-    pub(crate) fn freeze(&self) -> Result<Connection> {
+    pub(crate) fn freeze(self: &Arc<Self>) -> Result<Frozen> {
         self.record.check_file()?;
         let connection = self.connect()?;
         connection.execute_batch("BEGIN").map_err(self.record.sqlite())?;
         // The first read fixes the moment.
         self.record.moment(&connection)?;
-        Ok(connection)
+        self.frozen.fetch_add(1, Ordering::AcqRel);
+        Ok(Frozen { store: Arc::clone(self), connection })
     }
 
     /// Returns a consistent view of index and record. Blocking.
@@ -239,7 +243,8 @@ impl TenantStore {
     /// never leave: beyond a size, this waits for the running ones. The write is stored whatever the outcome.
     fn bound_log(&self, writer: &Connection) {
         let size = self.record.log_bytes();
-        if size < self.log_limit.load(Ordering::Relaxed) {
+        // A snapshot keeps the log for longer than a writer may wait.
+        if size < self.log_limit.load(Ordering::Relaxed) || self.frozen.load(Ordering::Acquire) > 0 {
             return;
         }
         // Where a search holds it for longer than that, the next try is due when as much again was written.
@@ -289,6 +294,26 @@ impl TenantStore {
                 .with_context("reason", "it was dropped during this call"));
         }
         Ok(())
+    }
+}
+
+/// A connection that reads a store as it was at a moment.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    store: Arc<TenantStore>,
+    connection: Connection,
+}
+
+impl std::ops::Deref for Frozen {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.store.frozen.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -74,7 +74,7 @@ impl BackupTarget for ObjectStoreTarget {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         // A prefix of an object store is one of whole parts of a path.
-        let folder = prefix.rsplit_once('/').map(|(folder, _)| Path::from(folder));
+        let folder = prefix.rsplit_once('/').map(|(folder, _)| self.path(folder)).transpose()?;
         let found = self.store.list(folder.as_ref());
         let found = found.map_ok(|object| object.location.to_string()).try_collect::<Vec<_>>().await;
         let mut paths = match found {

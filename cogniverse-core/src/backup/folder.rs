@@ -54,10 +54,7 @@ impl BackupTarget for FolderTarget {
         let (folder, prefix) = (self.folder.clone(), prefix.to_owned());
         blocking(move || {
             let mut found = Vec::new();
-            match below(&folder, &folder, &mut found) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                walked => walked.map_err(|e| unusable(&folder, e))?,
-            }
+            below(&folder, &folder, &mut found).map_err(|e| unusable(&folder, e))?;
             found.retain(|path| path.starts_with(&prefix));
             Ok(found)
         })
@@ -77,19 +74,45 @@ impl BackupTarget for FolderTarget {
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    make_folder(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
+    sync(folder)
+}
+
+/// Makes a folder and those above it, each durable in the one above.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().unwrap_or(Path::new("."));
+    make_folder(above)?;
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => sync(if above.as_os_str().is_empty() { Path::new(".") } else { above }),
+    }
+}
+
+/// Makes the names in a folder durable, where the system can.
+fn sync(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     fs::File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
     Ok(())
 }
 
 /// Lists the files of a folder, without what a write that broke off has left. Links are not followed.
 fn below(root: &Path, folder: &Path, found: &mut Vec<String>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // It was never made, or removed by hand during the walk; what is beside it is there all the same.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    for entry in entries {
         let entry = entry?;
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() {

@@ -1,7 +1,10 @@
 //! The keys of backups: one a tenant, wrapped by the operator's, in a folder of their own.
 
-use super::seal;
-use crate::worker::blocking;
+use super::{
+    seal::{self, hex, unhex},
+    service::forget_last,
+};
+use crate::{tenants::Gate, worker::blocking};
 use async_trait::async_trait;
 use cogniverse_sdk::{
     BackupKey, BackupKeys, Error, ErrorCode, ErrorKind, Inventory, Remains, Result, Retention, SurfaceErasure,
@@ -215,13 +218,14 @@ impl BackupKeys for FolderKeys {
 #[derive(Debug, Clone)]
 pub struct BackupSurface {
     keys: Option<Arc<dyn BackupKeys>>,
+    gate: Gate,
 }
 
 impl BackupSurface {
     /// Creates the surface of a store of keys, where there is one.
     #[must_use]
-    pub fn new(keys: Option<Arc<dyn BackupKeys>>) -> Self {
-        Self { keys }
+    pub fn new(keys: Option<Arc<dyn BackupKeys>>, gate: Gate) -> Self {
+        Self { keys, gate }
     }
 
     async fn count(&self, tenant: &TenantId) -> Result<u64> {
@@ -247,6 +251,7 @@ impl TenantSurface for BackupSurface {
             Some(keys) => keys.destroy(tenant).await?,
             None => 0,
         };
+        forget_last(&self.gate, tenant).await?;
         let reason = "backups lie where they were put, and are not removed by this: those that were encrypted say nothing without the key, others are to be removed by hand";
         Ok(SurfaceErasure::of(destroyed).with_retained(Retention::for_good(reason)))
     }
@@ -277,17 +282,6 @@ impl TenantSurface for BackupSurface {
     fn not_carried(&self) -> Option<String> {
         Some("a key in the backup that it opens would protect nothing".to_owned())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len() / 2).map(|place| u8::from_str_radix(text.get(place * 2..place * 2 + 2)?, 16).ok()).collect()
 }
 
 fn unusable(path: &Path, e: io::Error) -> Error {

@@ -1,7 +1,7 @@
 //! The manifest of a backup: the file that is written last, and without which there is none.
 
-use super::seal::{damaged, sha256};
-use cogniverse_sdk::{Error, ErrorCode, Result, TenantId, Timestamp};
+use super::seal::{self, damaged, hex, sha256, unhex};
+use cogniverse_sdk::{BackupKey, Error, ErrorCode, Result, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The format that this release writes, and the newest that it reads.
@@ -107,8 +107,13 @@ pub struct BackupManifest {
     pub surfaces: Vec<SurfaceShare>,
     /// The parts, in the order in which they are restored.
     pub parts: Vec<Part>,
-    /// The SHA-256 of this manifest without this value, as JSON without white space. It covers the sums of all parts.
+    /// The SHA-256 of this manifest without this value and the seal, as JSON without white space. It covers the sums of all
+    /// parts.
     pub sha256: String,
+    /// That sum, encrypted with the tenant's key, where the backup is encrypted: nobody without the key can write a manifest
+    /// that is restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
 }
 
 /// The part that every format has, also those that are not known yet.
@@ -131,13 +136,31 @@ impl BackupManifest {
     }
 
     fn digest(&self) -> Result<String> {
-        let plain = Self { sha256: String::new(), ..self.clone() };
+        let plain = Self { sha256: String::new(), seal: None, ..self.clone() };
         Ok(sha256(&to_json(&plain)?))
     }
 
-    pub(super) fn sealed(mut self) -> Result<Self> {
+    pub(super) fn sealed(mut self, key: Option<&BackupKey>) -> Result<Self> {
         self.sha256 = self.digest()?;
+        self.seal = match key {
+            None => None,
+            Some(key) => Some(hex(&seal::encrypt(self.sha256.as_bytes(), key.expose(), &self.bound())?)),
+        };
         Ok(self)
+    }
+
+    /// Checks that whoever wrote the manifest had the key.
+    pub(super) fn check_seal(&self, key: Option<&BackupKey>) -> Result<()> {
+        let Some(key) = key else { return Ok(()) };
+        let sealed = self.seal.as_deref().and_then(unhex).ok_or_else(|| damaged("the manifest has no seal"))?;
+        match seal::decrypt(&sealed, key.expose(), &self.bound())? == self.sha256.as_bytes() {
+            true => Ok(()),
+            false => Err(damaged("the manifest is not the one that was sealed")),
+        }
+    }
+
+    fn bound(&self) -> String {
+        format!("{} {} {} manifest", self.backup, self.tenant, self.generation)
     }
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -172,6 +195,8 @@ pub(super) struct Progress {
     pub(super) format: u32,
     pub(super) generation: u64,
     pub(super) began_at: Timestamp,
+    /// The attempt that makes it: a random number.
+    pub(super) attempt: String,
     /// The last sign of life of the process that makes it.
     pub(super) alive_at: Timestamp,
     pub(super) encryption: Option<Encryption>,
@@ -204,12 +229,13 @@ mod tests {
             surfaces: Vec::new(),
             parts: Vec::new(),
             sha256: String::new(),
+            seal: None,
         }
     }
 
     #[test]
     fn a_manifest_is_read_as_it_was_written_or_not_at_all() {
-        let written = manifest().sealed().unwrap();
+        let written = manifest().sealed(None).unwrap();
         assert_eq!(BackupManifest::read(&written.to_bytes().unwrap()).unwrap(), written);
         let other = BackupManifest { generation: 2, ..written.clone() };
         let error = BackupManifest::read(&other.to_bytes().unwrap()).unwrap_err();

@@ -6,7 +6,10 @@ use super::{
     service::BackupService,
     writer::{BackupProgress, OnProgress},
 };
-use crate::{failpoint, tenants::TenantRecord};
+use crate::{
+    failpoint,
+    tenants::{TenantRecord, TenantState},
+};
 use cogniverse_sdk::{
     BackupKey, BackupRecord, BackupTarget, Error, ErrorCode, Import, Operation, Result, TenantId, TenantSurface,
 };
@@ -24,6 +27,8 @@ pub struct RestoreBackup {
     pub into: Option<TenantId>,
     /// The reason to bring back a tenant that was erased; `None` refuses it.
     pub although_erased: Option<String>,
+    /// Whether a backup in plain is restored although the tenant has a key of backups: somebody else may have written it.
+    pub although_plain: bool,
     /// The listener to the progress.
     pub on_progress: Option<OnProgress>,
 }
@@ -32,7 +37,7 @@ impl RestoreBackup {
     /// Restores to the tenant of the backup.
     #[must_use]
     pub fn new(backup: impl Into<String>) -> Self {
-        Self { backup: backup.into(), into: None, although_erased: None, on_progress: None }
+        Self { backup: backup.into(), into: None, although_erased: None, although_plain: false, on_progress: None }
     }
 
     /// Restores to another tenant.
@@ -46,6 +51,13 @@ impl RestoreBackup {
     #[must_use]
     pub fn although_erased(mut self, reason: impl Into<String>) -> Self {
         self.although_erased = Some(reason.into());
+        self
+    }
+
+    /// Restores a backup in plain although the tenant has a key of backups.
+    #[must_use]
+    pub fn although_plain(mut self) -> Self {
+        self.although_plain = true;
         self
     }
 
@@ -90,9 +102,19 @@ impl BackupService {
         for tenant in [&manifest.tenant, &into] {
             self.gate.permit(tenant, Operation::Administer).await?;
         }
-        self.check_ledger(&manifest, request.although_erased.as_deref()).await?;
+        let origin = format!("restore:{}", manifest.sha256);
+        self.check_ledger(&manifest, &into, &origin, request.although_erased.as_deref()).await?;
         let key = self.key_of(&manifest).await?;
-        let turn = self.lifecycle.begin_restore(&into, &format!("restore:{}", manifest.sha256)).await?;
+        manifest.check_seal(key.as_ref())?;
+        if let (Some(keys), None, false) = (&self.keys, &manifest.encryption, request.although_plain)
+            && keys.count(&manifest.tenant).await? > 0
+        {
+            let message = "the backup is in plain and the tenant has a key of backups, so that somebody else may have written it; restore it by although_plain, where that is right";
+            return Err(Error::of(ErrorCode::FailedPrecondition, message));
+        }
+        // An id that comes back to where it was erased before is of a later generation, and is so in every deployment.
+        let at_least = if into == manifest.tenant { manifest.generation } else { 1 };
+        let turn = self.lifecycle.begin_restore(&into, &origin, at_least).await?;
         let Some(turn) = turn else {
             // It ended before, by this same backup.
             let record = self.gate.registry().get(&into).await?;
@@ -100,41 +122,54 @@ impl BackupService {
         };
         failpoint::reach("restore.recorded");
         let (manifest, target) = (Arc::new(manifest), Arc::clone(target));
-        let moved = tokio::select! {
-            moved = self.import(&target, &manifest, key, &into, &turn, request.on_progress.as_ref()) => moved,
-            lost = turn.beat() => Err(lost),
-        };
-        moved?;
         let mut reason = format!("restored from the backup {}", manifest.backup);
         if let Some(why) = &request.although_erased {
             reason = format!("{reason}, although it was erased: {why}");
         }
-        let record = turn.activate(&reason).await?;
+        let restored = async {
+            self.import(&target, &manifest, key, &into, &turn, request.on_progress.as_ref()).await?;
+            // Here, so that no sign of life is given in between.
+            turn.activate(&reason).await
+        };
+        let record = tokio::select! {
+            record = restored => record,
+            lost = turn.beat() => Err(lost),
+        }?;
         failpoint::reach("restore.active");
         let manifest = Arc::unwrap_or_clone(manifest);
         Ok(RestoreReport { record, manifest })
     }
 
-    /// Refuses to bring back what was erased. A deployment knows of its own erasures alone.
-    async fn check_ledger(&self, manifest: &BackupManifest, reason: Option<&str>) -> Result<()> {
-        let Some(found) = self.gate.registry().find(&manifest.tenant).await? else { return Ok(()) };
-        let record = found.record;
-        let is_of_erased = record.erasure.is_some() && record.generation == manifest.generation
-            || record.generation > manifest.generation;
-        match reason {
-            Some(reason) if reason.trim().is_empty() => {
-                Err(Error::invalid("an erased tenant is brought back for a reason; say which"))
-            }
-            Some(_) => Ok(()),
-            None if is_of_erased => {
-                let message = format!(
-                    "tenant \"{}\" was erased after this backup was made, and is not brought back unless the operator says so with a reason",
-                    manifest.tenant
-                );
-                Err(Error::of(ErrorCode::BackupOfErased, message))
-            }
-            None => Ok(()),
+    /// Refuses to bring back what was erased: the tenant of the backup, and the tenant that this same backup was restored to
+    /// before. A deployment knows of its own erasures alone.
+    async fn check_ledger(
+        &self,
+        manifest: &BackupManifest,
+        into: &TenantId,
+        origin: &str,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        if let Some(reason) = reason {
+            return match reason.trim().is_empty() {
+                true => Err(Error::invalid("an erased tenant is brought back for a reason; say which")),
+                false => Ok(()),
+            };
         }
+        let found = self.gate.registry().find(&manifest.tenant).await?;
+        let is_of_erased = found.is_some_and(|found| found.record.last_erased() >= manifest.generation);
+        let found = self.gate.registry().find(into).await?;
+        let is_erased_copy = found.is_some_and(|found| {
+            let record = found.record;
+            record.state == TenantState::Erased && record.was_active() && record.creation.as_deref() == Some(origin)
+        });
+        if !is_of_erased && !is_erased_copy {
+            return Ok(());
+        }
+        let erased = if is_of_erased { &manifest.tenant } else { into };
+        let message = format!(
+            "tenant \"{erased}\" was erased since, and what it had is not brought back unless the operator says so with a reason"
+        );
+        Err(Error::of(ErrorCode::BackupOfErased, message))
     }
 
     async fn import(
@@ -187,8 +222,9 @@ impl BackupService {
         for share in manifest.surfaces.iter().filter(|share| share.not_carried.is_none()) {
             let held = self.surface(&share.name)?.inventory(into).await?.items;
             if held < share.items {
+                turn.begin_again().await?;
                 let message = format!(
-                    "{held} of {} items of {} are there after the restore; erase the tenant and restore it again",
+                    "{held} of {} items of {} are there after the restore; repeat the call, which begins again",
                     share.items, share.name
                 );
                 return Err(Error::of(ErrorCode::BackupDamaged, message));

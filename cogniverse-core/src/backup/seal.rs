@@ -16,12 +16,16 @@ const MAX_CONTENT: usize = 2 << 30;
 
 /// Returns the SHA-256 of bytes in hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// Compresses and encrypts. `bound` is what the bytes belong to, such as the backup and the number of the part: opened with
 /// another, they are refused.
 pub(super) fn seal(content: &[u8], key: Option<&BackupKey>, bound: &str) -> Result<Vec<u8>> {
+    if content.len() > MAX_CONTENT {
+        let message = "a document is larger than a part of a backup can be";
+        return Err(Error::of(ErrorCode::InvalidInput, message));
+    }
     let packed = zstd::bulk::compress(content, LEVEL)
         .map_err(|e| Error::unexpected("a part of a backup cannot be compressed").with_source(e))?;
     match key {
@@ -72,6 +76,17 @@ pub(super) fn random() -> Result<[u8; 32]> {
     let key =
         chacha20poly1305::Key::try_generate().map_err(|_| Error::unexpected("this machine gives no random numbers"))?;
     Ok(key.into())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    (0..text.len() / 2).map(|place| u8::from_str_radix(text.get(place * 2..place * 2 + 2)?, 16).ok()).collect()
 }
 
 pub(super) fn damaged(what: &str) -> Error {

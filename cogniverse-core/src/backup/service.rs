@@ -4,25 +4,27 @@ use super::{
     manifest::{BackupManifest, Consistency, Encryption, FORMAT, MANIFEST, PROGRESS, Progress, SurfaceShare},
     read::{read_manifest, read_part, read_stored},
     seal,
-    writer::{OnProgress, Writer},
+    writer::{OnProgress, Position, Writer},
 };
 use crate::{
     failpoint,
     lifecycle::TenantLifecycle,
-    tenants::{Gate, TenantRecord, TenantState},
+    tenants::{Attendance, Gate, TenantRecord, TenantState},
 };
 use cogniverse_sdk::{
-    AuditEvent, BackupKey, BackupKeys, BackupRecord, BackupTarget, ConfigKey, ConfigScope, Error, ErrorCode, ErrorKind,
-    Export, Operation, Result, Retry, SearchBackend, TenantId, TenantSnapshot, TenantSurface, Timestamp,
-    config_store::PutConfig,
+    AuditEvent, BackupKey, BackupKeys, BackupRecord, BackupTarget, ConfigKey, ConfigOwner, ConfigScope, Error,
+    ErrorCode, ErrorKind, Expected, Export, Operation, Result, Retry, SearchBackend, TenantId, TenantSnapshot,
+    TenantSurface, Timestamp, config_store::PutConfig,
 };
+use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// The content of a part from which it is stored.
 const PART: usize = 8 << 20;
@@ -30,9 +32,8 @@ const PART: usize = 8 << 20;
 const ATTEMPTS: usize = 10;
 /// The age of the last sign of life from which an unfinished backup is taken over.
 const LEASE: Duration = Duration::from_secs(60);
-/// The service under which a tenant's last backup is in its configuration. It is in no backup itself.
-pub(crate) const LAST_SERVICE: &str = "backup";
-const LAST_KEY: &str = "last";
+/// The service under which a tenant's last backup is in the system's configuration, beside its record.
+const LAST_SERVICE: &str = "backups";
 
 /// The settings of a backup.
 #[derive(Clone, Default)]
@@ -113,7 +114,7 @@ impl BackupVerification {
     }
 }
 
-/// The last backup of a tenant, as its configuration tells.
+/// The last backup of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LastBackup {
@@ -135,13 +136,15 @@ pub struct BackupService {
     pub(super) lifecycle: TenantLifecycle,
     pub(super) keys: Option<Arc<dyn BackupKeys>>,
     lease: Duration,
+    /// One backup of a tenant at a time in this process.
+    making: Arc<DashMap<TenantId, Arc<Mutex<()>>>>,
 }
 
 impl BackupService {
     /// Creates a service over the surfaces of a lifecycle.
     #[must_use]
     pub fn new(gate: Gate, backend: Arc<dyn SearchBackend>, lifecycle: TenantLifecycle) -> Self {
-        Self { gate, backend, lifecycle, keys: None, lease: LEASE }
+        Self { gate, backend, lifecycle, keys: None, lease: LEASE, making: Arc::default() }
     }
 
     /// Sets the keys with which backups are encrypted.
@@ -180,8 +183,11 @@ impl BackupService {
         options: CreateBackup,
     ) -> Result<BackupManifest> {
         self.gate.permit(tenant, Operation::Administer).await?;
+        let _alone = self.alone(tenant).await;
         let record = self.gate.registry().get(tenant).await?;
         require_kept(&record)?;
+        // An erasure waits for what is in flight, and this ends where the tenant is no longer what it was.
+        let flight = self.gate.attend(tenant, Operation::Administer);
         let key = match (options.encrypt, &self.keys) {
             (Some(false), _) | (None, None) => None,
             (_, Some(keys)) => Some(keys.current(tenant).await?),
@@ -190,16 +196,24 @@ impl BackupService {
                 return Err(Error::of(ErrorCode::FailedPrecondition, message));
             }
         };
-        let moment = self.moment(tenant).await?;
         let encryption =
             key.as_ref().map(|key| Encryption { algorithm: "XChaCha20-Poly1305".to_owned(), key: key.name.clone() });
         let found = self.unfinished(&record, target, &encryption).await?;
+        let moment = self.moment(tenant).await?;
+        let starts_over = moment.snapshot.is_some();
         let (backup, mut progress) = match found {
-            Some((backup, known)) if moment.snapshot.is_none() => (backup, known),
-            Some((backup, _)) => (backup, self.fresh(&record, encryption)),
-            None => (self.name(tenant)?, self.fresh(&record, encryption)),
+            Some((backup, known)) if !starts_over => (backup, known),
+            Some((backup, _)) => (backup, self.fresh(&record, encryption)?),
+            None => (self.name(tenant)?, self.fresh(&record, encryption)?),
         };
-        let existing = target.list(&format!("{backup}/parts/")).await?.into_iter().collect();
+        progress.attempt = random_name()?;
+        let mut existing: BTreeSet<String> = target.list(&format!("{backup}/parts/")).await?.into_iter().collect();
+        if starts_over && key.is_some() {
+            // Encrypted anew nothing is as it was: what a dead attempt stored makes room.
+            for path in std::mem::take(&mut existing) {
+                target.remove(&path).await?;
+            }
+        }
         let mut writer = Writer {
             target: Arc::clone(target),
             backup: backup.clone(),
@@ -208,21 +222,27 @@ impl BackupService {
             content: Vec::new(),
             records: 0,
             pending: None,
-            existing,
+            existing: Arc::new(existing),
+            known: progress.clone(),
+            noted_at: Instant::now(),
+            clock: Arc::clone(self.gate.clock()),
+            starts_over,
             on_progress: options.on_progress,
             part_bytes: options.part_bytes.unwrap_or(PART),
         };
-        writer.note(&progress, self.gate.clock().now()).await?;
+        writer.write_down().await?;
+        let source = Source { record: &record, moment: &moment, flight: &flight };
         for surface in self.lifecycle.surfaces() {
             if progress.surfaces.iter().any(|share| share.name == surface.name())
                 && progress.surface.as_deref() != Some(surface.name())
             {
                 continue;
             }
-            self.export(surface, &record, &moment, &mut writer, &mut progress).await?;
+            self.export(surface, &source, &mut writer, &mut progress).await?;
         }
-        writer.settle(&mut progress, self.gate.clock().now()).await?;
-        self.require_unchanged(&record).await?;
+        writer.settle(&mut progress).await?;
+        writer.require_mine().await?;
+        self.require_unchanged(&source).await?;
         let now = self.gate.clock().now();
         let consistency = match (&moment.snapshot, moment.disturbed) {
             (Some(snapshot), false) => Consistency::Snapshot { at: snapshot.taken_at() },
@@ -249,22 +269,51 @@ impl BackupService {
             surfaces: progress.surfaces,
             parts: progress.parts,
             sha256: String::new(),
+            seal: None,
         };
-        let manifest = manifest.sealed()?;
+        let manifest = manifest.sealed(writer.key.as_ref())?;
         failpoint::reach("backup.read");
         target.put(&format!("{backup}/{MANIFEST}"), manifest.to_bytes()?).await?;
         failpoint::reach("backup.written");
-        // What an attempt before this one stored and this one did not need.
-        let used: BTreeSet<String> = manifest.parts.iter().map(|part| part.path(&backup)).collect();
-        for path in target.list(&format!("{backup}/parts/")).await?.iter().filter(|path| !used.contains(*path)) {
-            target.remove(path).await?;
-        }
-        target.remove(&format!("{backup}/{PROGRESS}")).await?;
-        let last = LastBackup { backup, location: target.location(), at: manifest.ended_at, verified_at: None };
-        self.remember(tenant, &last).await?;
-        self.gate.record(tenant, AuditEvent::BackedUp { backup: last.backup }).await?;
+        self.finish(target, &manifest, &writer.existing).await?;
         failpoint::reach("backup.recorded");
         Ok(manifest)
+    }
+
+    /// Ends a backup whose manifest is written: removes what earlier attempts stored and this one did not need, and says that
+    /// it was made.
+    async fn finish(
+        &self,
+        target: &Arc<dyn BackupTarget>,
+        manifest: &BackupManifest,
+        earlier: &BTreeSet<String>,
+    ) -> Result<()> {
+        let BackupManifest { backup, tenant, .. } = manifest;
+        let used: BTreeSet<String> = manifest.parts.iter().map(|part| part.path(backup)).collect();
+        for path in earlier.difference(&used) {
+            target.remove(path).await?;
+        }
+        let last = LastBackup {
+            backup: backup.clone(),
+            location: target.location(),
+            at: manifest.ended_at,
+            verified_at: None,
+        };
+        if self.last(tenant).await?.is_none_or(|known| known.at < last.at) {
+            self.remember(tenant, &last).await?;
+            self.gate.record(tenant, AuditEvent::BackedUp { backup: backup.clone() }).await?;
+        }
+        target.remove(&format!("{backup}/{PROGRESS}")).await
+    }
+
+    /// Waits until no other call of this process makes a backup of the tenant.
+    async fn alone(&self, tenant: &TenantId) -> OwnedMutexGuard<()> {
+        let lock = Arc::clone(&self.making.entry(tenant.clone()).or_default());
+        let guard = lock.lock_owned().await;
+        if self.making.len() > 1024 {
+            self.making.retain(|_, lock| Arc::strong_count(lock) > 1);
+        }
+        guard
     }
 
     /// Lists the backups in a target, by tenant and time, unfinished and unreadable ones too.
@@ -291,11 +340,11 @@ impl BackupService {
                 continue;
             }
             match read_manifest(target, &backup).await {
-                Ok(manifest) => {
-                    if self.gate.permit(&manifest.tenant, Operation::Administer).await.is_ok() {
-                        listed.push(ListedBackup { backup, manifest: Some(manifest), problem: None });
-                    }
-                }
+                Ok(manifest) => match self.gate.permit(&manifest.tenant, Operation::Administer).await {
+                    Ok(()) => listed.push(ListedBackup { backup, manifest: Some(manifest), problem: None }),
+                    Err(error) if error.code() == ErrorCode::TenantUnknown => {}
+                    Err(error) => return Err(error),
+                },
                 Err(error) if matches!(error.code(), ErrorCode::BackupDamaged | ErrorCode::BackupNewer) => {
                     if self.gate.caller().is_embedder() {
                         listed.push(ListedBackup { backup, manifest: None, problem: Some(error.chain()) });
@@ -321,6 +370,7 @@ impl BackupService {
             Err(error) if error.code() == ErrorCode::BackupKeyMissing => (None, true),
             Err(error) => return Err(error),
         };
+        manifest.check_seal(key.as_ref())?;
         let mut problems = Vec::new();
         let mut records: BTreeMap<&str, u64> = BTreeMap::new();
         for part in &manifest.parts {
@@ -344,7 +394,8 @@ impl BackupService {
                 }
             }
         }
-        if problems.is_empty() {
+        // Of what cannot be opened nobody knows whether it can be restored.
+        if problems.is_empty() && !without_key {
             self.mark_verified(&manifest).await?;
         }
         Ok(BackupVerification { manifest, problems, content_read: !without_key })
@@ -392,27 +443,27 @@ impl BackupService {
         }
     }
 
-    fn fresh(&self, record: &TenantRecord, encryption: Option<Encryption>) -> Progress {
+    fn fresh(&self, record: &TenantRecord, encryption: Option<Encryption>) -> Result<Progress> {
         let began_at = self.gate.clock().now();
-        Progress {
+        Ok(Progress {
             format: FORMAT,
             generation: record.generation,
             began_at,
+            attempt: random_name()?,
             alive_at: began_at,
             encryption,
             surfaces: Vec::new(),
             parts: Vec::new(),
             surface: None,
             next: None,
-        }
+        })
     }
 
     /// Returns an id that no other backup has, and that sorts by time.
     fn name(&self, tenant: &TenantId) -> Result<String> {
         let now = self.gate.clock().now().to_string();
         let stamp: String = now.chars().take(19).filter(|c| c.is_ascii_alphanumeric()).collect();
-        let random: String = seal::random()?.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("{}/{stamp}Z-{random}", tenant.file_name()))
+        Ok(format!("{}/{stamp}Z-{}", tenant.file_name(), random_name()?))
     }
 
     /// Returns the newest unfinished backup of the tenant that can be continued.
@@ -425,15 +476,24 @@ impl BackupService {
         let paths = target.list(&format!("{}/", record.tenant.file_name())).await?;
         let finished: BTreeSet<&str> = paths.iter().filter_map(|path| path.strip_suffix("/manifest.json")).collect();
         let mut begun: Vec<&str> = paths.iter().filter_map(|path| path.strip_suffix("/progress.json")).collect();
-        begun.retain(|backup| !finished.contains(backup));
         begun.sort_unstable();
+        // Of one that died after its manifest, the rest is done.
+        for backup in begun.extract_if(.., |backup| finished.contains(backup)) {
+            if let Ok(manifest) = read_manifest(target, backup).await {
+                let parts: BTreeSet<String> =
+                    paths.iter().filter(|path| path.starts_with(&format!("{backup}/parts/"))).cloned().collect();
+                self.finish(target, &manifest, &parts).await?;
+            }
+        }
         let Some(backup) = begun.last() else { return Ok(None) };
         let Some(bytes) = target.get(&format!("{backup}/{PROGRESS}")).await? else { return Ok(None) };
         let Ok(progress) = serde_json::from_slice::<Progress>(&bytes) else { return Ok(None) };
         if progress.format != FORMAT || progress.generation != record.generation || progress.encryption != *encryption {
             return Ok(None);
         }
-        let age = self.gate.clock().now().duration_since(progress.alive_at).unsigned_abs();
+        // A time that is still to come, by another machine's clock, is a sign of life too.
+        let age = self.gate.clock().now().duration_since(progress.alive_at);
+        let age = Duration::try_from(age).unwrap_or_default();
         if age < self.lease {
             let message = "another backup of the tenant is being made in this target, or its process died a moment ago";
             let left = self.lease.saturating_sub(age);
@@ -468,8 +528,7 @@ impl BackupService {
     async fn export(
         &self,
         surface: &Arc<dyn TenantSurface>,
-        record: &TenantRecord,
-        moment: &Moment,
+        source: &Source<'_>,
         writer: &mut Writer,
         progress: &mut Progress,
     ) -> Result<()> {
@@ -478,51 +537,74 @@ impl BackupService {
             progress.surfaces.push(SurfaceShare { name: name.to_owned(), items: 0, not_carried: Some(reason) });
             return Ok(());
         }
-        let mut after = match progress.surface.take().filter(|known| known == name) {
+        let mut at = match progress.surface.take().filter(|known| known == name) {
             Some(_) => progress.next.take(),
             None => {
                 progress.surfaces.push(SurfaceShare { name: name.to_owned(), items: 0, not_carried: None });
                 None
             }
         };
-        if let Some((records, items)) = moment.read.get(name) {
+        if let Some((records, items)) = source.moment.read.get(name) {
+            count(progress, *items);
             for record in records {
                 writer.push(record)?;
                 if writer.content.len() >= writer.part_bytes {
-                    writer.store(name, None, progress, self.gate.clock().now()).await?;
+                    writer.store(name, Position::Done, progress.surfaces.clone(), progress).await?;
                 }
             }
-            count(progress, *items);
-            writer.store(name, None, progress, self.gate.clock().now()).await?;
-            return Ok(());
+            return writer.store(name, Position::Done, progress.surfaces.clone(), progress).await;
         }
-        let export = Export::new(record.tenant.clone(), moment.snapshot.clone());
+        let export = Export::new(source.record.tenant.clone(), source.moment.snapshot.clone());
         loop {
-            let page = surface.export(&export, after.as_deref()).await?;
+            let page = surface.export(&export, at.as_deref()).await?;
+            let before = progress.surfaces.clone();
             for record in &page.records {
                 writer.push(record)?;
+                if writer.content.len() >= writer.part_bytes {
+                    // Within a page: a later attempt reads the page again, and what comes twice is imported once.
+                    self.require_unchanged(source).await?;
+                    writer.store(name, Position::At(at.clone()), before.clone(), progress).await?;
+                }
             }
             count(progress, page.items);
-            after = page.next;
-            if writer.content.len() >= writer.part_bytes || after.is_none() {
-                self.require_unchanged(record).await?;
-                writer.store(name, after.clone(), progress, self.gate.clock().now()).await?;
+            at = page.next;
+            writer.beat().await?;
+            if let Some(next) = &at {
+                if writer.content.len() >= writer.part_bytes / 2 {
+                    self.require_unchanged(source).await?;
+                    writer.store(name, Position::At(Some(next.clone())), progress.surfaces.clone(), progress).await?;
+                }
+                continue;
             }
-            if after.is_none() {
-                return Ok(());
-            }
+            self.require_unchanged(source).await?;
+            return writer.store(name, Position::Done, progress.surfaces.clone(), progress).await;
         }
     }
 
     /// Fails where the tenant is no longer the one whose backup was begun.
-    async fn require_unchanged(&self, begun: &TenantRecord) -> Result<()> {
-        let now = self.gate.registry().get(&begun.tenant).await?;
-        if now.generation != begun.generation {
+    async fn require_unchanged(&self, source: &Source<'_>) -> Result<()> {
+        if let Some(cause) = source.flight.cause() {
+            // A suspension alone ends nothing: what is stored stays as it is.
+            require_kept(&cause)?;
+        }
+        let now = self.gate.registry().get(&source.record.tenant).await?;
+        if now.generation != source.record.generation {
             let message = "the tenant was erased and created again while its backup was being made; make another";
             return Err(Error::of(ErrorCode::FailedPrecondition, message));
         }
         require_kept(&now)
     }
+}
+
+/// What a backup is made of.
+struct Source<'s> {
+    record: &'s TenantRecord,
+    moment: &'s Moment,
+    flight: &'s Attendance,
+}
+
+fn random_name() -> Result<String> {
+    Ok(seal::hex(&seal::random()?).chars().take(8).collect())
 }
 
 /// Adds to the items of the surface that is being read.
@@ -566,7 +648,15 @@ async fn export_all(surface: &Arc<dyn TenantSurface>, tenant: &TenantId) -> Resu
 }
 
 fn last_key(tenant: &TenantId) -> ConfigKey {
-    ConfigKey::tenant(tenant, ConfigScope::Backend, LAST_SERVICE, LAST_KEY)
+    ConfigKey::new(ConfigOwner::System, ConfigScope::System, LAST_SERVICE, tenant.as_str())
+}
+
+/// Forgets the last backup of a tenant.
+pub(super) async fn forget_last(gate: &Gate, tenant: &TenantId) -> Result<()> {
+    match gate.registry().store().delete(&last_key(tenant), Expected::Any).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) async fn last_of(gate: &Gate, tenant: &TenantId) -> Result<Option<LastBackup>> {

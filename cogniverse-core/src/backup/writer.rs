@@ -6,9 +6,16 @@ use super::{
     seal::{self, sha256},
 };
 use crate::{failpoint, worker::blocking};
-use cogniverse_sdk::{BackupKey, BackupRecord, BackupTarget, Error, Result, Timestamp};
-use std::{collections::BTreeSet, sync::Arc};
+use cogniverse_sdk::{BackupKey, BackupRecord, BackupTarget, Clock, Error, ErrorCode, Result};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinHandle;
+
+/// The interval of the signs of life of a backup.
+const BEAT: Duration = Duration::from_secs(15);
 
 /// The progress of a backup or a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +32,19 @@ pub struct BackupProgress {
 /// A listener to the progress of backups.
 pub type OnProgress = Arc<dyn Fn(&BackupProgress) + Send + Sync>;
 
-/// Where a part ends: what a later attempt begins with.
+/// Where a later attempt goes on after a part.
+#[derive(Debug, Clone)]
+pub(super) enum Position {
+    /// With the next surface.
+    Done,
+    /// In the same surface, at the page that begins here; `None` for the first one.
+    At(Option<String>),
+}
+
+/// What a later attempt begins with after a part.
 pub(super) struct Mark {
     surface: String,
-    next: Option<String>,
+    position: Position,
     surfaces: Vec<SurfaceShare>,
 }
 
@@ -42,7 +58,13 @@ pub(super) struct Writer {
     pub(super) content: Vec<u8>,
     pub(super) records: u64,
     pub(super) pending: Option<(JoinHandle<Result<Part>>, Mark)>,
-    pub(super) existing: BTreeSet<String>,
+    pub(super) existing: Arc<BTreeSet<String>>,
+    /// What was written down last.
+    pub(super) known: Progress,
+    pub(super) noted_at: Instant,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Whether a later attempt reads everything again.
+    pub(super) starts_over: bool,
     pub(super) on_progress: Option<OnProgress>,
     pub(super) part_bytes: usize,
 }
@@ -54,23 +76,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Stores what was pushed as a part, after which `next` follows in the surface.
+    /// Stores what was pushed as a part. `surfaces` is what the parts up to this one hold.
     pub(super) async fn store(
         &mut self,
         surface: &str,
-        next: Option<String>,
+        position: Position,
+        surfaces: Vec<SurfaceShare>,
         progress: &mut Progress,
-        now: Timestamp,
     ) -> Result<()> {
         if self.records == 0 {
-            return Ok(());
+            return self.beat().await;
         }
-        self.settle(progress, now).await?;
+        self.settle(progress).await?;
         let number = progress.parts.len() as u64 + 1;
         let content = std::mem::take(&mut self.content);
         let records = std::mem::take(&mut self.records);
         let (target, backup, key) = (Arc::clone(&self.target), self.backup.clone(), self.key.clone());
-        let (bound, existing) = (format!("{} {number}", self.bound), self.existing.clone());
+        let (bound, existing) = (format!("{} {number}", self.bound), Arc::clone(&self.existing));
         let of = surface.to_owned();
         let stored = tokio::spawn(async move {
             let content_bytes = content.len() as u64;
@@ -87,20 +109,34 @@ impl Writer {
             }
             Ok(part)
         });
-        let mark = Mark { surface: surface.to_owned(), next, surfaces: progress.surfaces.clone() };
+        let mark = Mark { surface: surface.to_owned(), position, surfaces };
         self.pending = Some((stored, mark));
         Ok(())
     }
 
     /// Waits until the part before is stored, and says so.
-    pub(super) async fn settle(&mut self, progress: &mut Progress, now: Timestamp) -> Result<()> {
-        let Some((stored, Mark { surface, next, surfaces })) = self.pending.take() else { return Ok(()) };
-        let part = stored.await.map_err(|e| Error::unexpected("storing a part ended early").with_source(e))??;
+    pub(super) async fn settle(&mut self, progress: &mut Progress) -> Result<()> {
+        let Some((mut stored, Mark { surface, position, surfaces })) = self.pending.take() else { return Ok(()) };
+        // A part may take long to a place that is far: signs of life go on.
+        let part = loop {
+            match tokio::time::timeout(BEAT, &mut stored).await {
+                Ok(part) => {
+                    break part.map_err(|e| Error::unexpected("storing a part ended early").with_source(e))??;
+                }
+                Err(_) => self.beat().await?,
+            }
+        };
         failpoint::reach("backup.part");
         progress.parts.push(part);
-        // As it was when this part ended: what was read since is read again.
-        let known = Progress { surface: next.as_ref().map(|_| surface.clone()), next, surfaces, ..progress.clone() };
-        self.note(&known, now).await?;
+        let (at, next) = match position {
+            Position::Done => (None, None),
+            Position::At(next) => (Some(surface.clone()), next),
+        };
+        // Where reading starts over anyway, the list of parts would be written again and again for nothing.
+        let parts = if self.starts_over { Vec::new() } else { progress.parts.clone() };
+        let head = Progress { parts: Vec::new(), surfaces: Vec::new(), surface: None, next: None, ..progress.clone() };
+        self.known = Progress { parts, surfaces, surface: at, next, ..head };
+        self.note().await?;
         failpoint::reach("backup.noted");
         if let Some(listener) = &self.on_progress {
             let content_bytes = progress.parts.iter().map(|part| part.content_bytes).sum();
@@ -109,8 +145,37 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn note(&self, progress: &Progress, now: Timestamp) -> Result<()> {
-        let progress = Progress { alive_at: now, ..progress.clone() };
-        self.target.put(&format!("{}/{PROGRESS}", self.backup), to_json(&progress)?).await
+    /// Gives a sign of life, unless one was given a moment ago.
+    pub(super) async fn beat(&mut self) -> Result<()> {
+        match self.noted_at.elapsed() < BEAT {
+            true => Ok(()),
+            false => self.note().await,
+        }
+    }
+
+    /// Writes down how far it is, unless another attempt took the backup over.
+    pub(super) async fn note(&mut self) -> Result<()> {
+        self.require_mine().await?;
+        self.write_down().await
+    }
+
+    /// Writes down how far it is.
+    pub(super) async fn write_down(&mut self) -> Result<()> {
+        let known = Progress { alive_at: self.clock.now(), ..self.known.clone() };
+        self.target.put(&format!("{}/{PROGRESS}", self.backup), to_json(&known)?).await?;
+        self.noted_at = Instant::now();
+        Ok(())
+    }
+
+    /// Fails where another attempt took the backup over.
+    pub(super) async fn require_mine(&self) -> Result<()> {
+        let found = self.target.get(&format!("{}/{PROGRESS}", self.backup)).await?;
+        let found = found.and_then(|bytes| serde_json::from_slice::<Progress>(&bytes).ok());
+        match found.is_some_and(|found| found.attempt == self.known.attempt) {
+            true => Ok(()),
+            false => {
+                Err(Error::of(ErrorCode::BackupRunning, "another process took this backup over; leave it to that one"))
+            }
+        }
     }
 }

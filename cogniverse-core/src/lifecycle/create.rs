@@ -102,7 +102,7 @@ impl TenantLifecycle {
             return Err(Error::of(ErrorCode::TextEmbedderMissing, message));
         }
         let bases = self.bases(&new).await?;
-        let (record, version) = match self.begin(&new.tenant, new.digest()?).await? {
+        let (record, version) = match self.begin(&new.tenant, new.digest()?, 1).await? {
             Begun::Done(record) => return Ok(record),
             Begun::New(record, version) | Begun::Going(record, version) => (record, version),
         };
@@ -143,13 +143,16 @@ impl TenantLifecycle {
         Ok(bases)
     }
 
-    /// Writes the record of a creation that begins, or finds the one of the same origin that goes on.
-    pub(super) async fn begin(&self, tenant: &TenantId, origin: String) -> Result<Begun> {
+    /// Writes the record of a creation that begins, of a generation that is at least the given one, or finds the one of the
+    /// same origin that goes on.
+    pub(super) async fn begin(&self, tenant: &TenantId, origin: String, at_least: u64) -> Result<Begun> {
         let digest = Some(origin);
-        let (generation, expected) = match self.gate.registry().find(tenant).await? {
-            None => (1, Expected::Absent),
+        let (generation, erased, expected) = match self.gate.registry().find(tenant).await? {
+            None => (at_least, None, Expected::Absent),
             Some(FoundTenant { record, version, .. }) => match record.state {
-                TenantState::Erased => (record.generation + 1, Expected::Version(version)),
+                TenantState::Erased => {
+                    ((record.generation + 1).max(at_least), Some(record.last_erased()), Expected::Version(version))
+                }
                 TenantState::Provisioning if record.creation == digest => return Ok(Begun::Going(record, version)),
                 TenantState::Active if record.creation == digest => {
                     // A crash between the record and its entry.
@@ -167,7 +170,7 @@ impl TenantLifecycle {
             };
         }
         let mut record = TenantRecord::provisioning(tenant.clone(), generation, self.gate.clock().now());
-        record.creation = digest;
+        (record.creation, record.erased_generation) = (digest, erased);
         match self.gate.registry().put(&record, expected).await {
             Ok(version) => Ok(Begun::New(record, version)),
             Err(error) if error.kind() == ErrorKind::Conflict => {

@@ -4,15 +4,21 @@ use super::{
     TenantLifecycle,
     journal::Journal,
     moves::{is_over, require},
+    restore,
 };
 use crate::failpoint;
 use crate::tenants::{ErasureReceipt, FoundTenant, SurfaceReceipt, TenantRecord, TenantState};
-use cogniverse_sdk::{AuditEvent, Error, ErrorCode, ErrorKind, Operation, Remains, Result, Retry, TenantId};
+use cogniverse_sdk::{
+    AuditEvent, Error, ErrorCode, ErrorKind, Operation, Remains, Result, Retention, Retry, SurfaceErasure, TenantId,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 /// The time that an erasure waits for calls in flight before it touches anything.
 const LANDING: Duration = Duration::from_secs(10);
+/// The name of the surface of backups.
+const BACKUPS: &str = "backups";
+
 /// The plan of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -136,13 +142,18 @@ impl TenantLifecycle {
 
     /// Writes that the erasure begins, or takes over one whose call has died.
     async fn begin_erasure(&self, found: FoundTenant) -> Result<Journal> {
-        let FoundTenant { mut record, version, .. } = found;
+        let FoundTenant { mut record, mut version, .. } = found;
         if record.state == TenantState::Erasing {
             let journal = self.take_over(record, version, is_running).await?;
             self.gate.apply(&journal.record);
             return Ok(journal);
         }
         require(&record, &[TenantState::Suspended, TenantState::Provisioning], "erased")?;
+        if record.state == TenantState::Provisioning && record.heartbeat.is_some() {
+            // Whoever restores it would go on storing.
+            let journal = self.take_over(record, version, restore::is_running).await?;
+            (record, version) = (journal.record, journal.version);
+        }
         let (from, now) = (record.state, self.gate.clock().now());
         let journal = ErasureReceipt::begun(record.generation, now);
         record = TenantRecord {
@@ -163,8 +174,14 @@ impl TenantLifecycle {
         for surface in self.surfaces.iter() {
             let name = surface.name();
             let waits = surface.comes_last() && !failed.is_empty();
+            // Of a tenant that was never served the backups are what it was to be made of.
+            let is_kept = name == BACKUPS && !journal.lock().await.record.was_active();
             let outcome = match waits {
                 true => Err(format!("it waits for {}", failed.join(", "))),
+                false if is_kept => {
+                    let reason = "the restore was given up, and the backups and their key are for the next one";
+                    Ok(SurfaceErasure::of(0).with_retained(Retention::for_good(reason)))
+                }
                 false => surface.erase(tenant).await.map_err(|error| error.chain()),
             };
             if let Err(error) = &outcome {
@@ -194,8 +211,12 @@ impl TenantLifecycle {
     /// Asks every surface on its read path whether anything is left, and ends the erasure where nothing is.
     async fn probe(&self, tenant: &TenantId, journal: &Mutex<Journal>) -> Result<ErasureReceipt> {
         let mut left = Vec::with_capacity(self.surfaces.len());
+        let was_active = journal.lock().await.record.was_active();
         for surface in self.surfaces.iter() {
-            left.push((surface.name(), surface.remains(tenant).await));
+            left.push(match surface.name() == BACKUPS && !was_active {
+                true => (surface.name(), Ok(Remains::Items(0))),
+                false => (surface.name(), surface.remains(tenant).await),
+            });
         }
         failpoint::reach("erase.probed");
         let now = self.gate.clock().now();
@@ -236,7 +257,10 @@ impl TenantLifecycle {
         // The last entry of the log, before the record that nothing follows.
         self.gate.record(tenant, AuditEvent::Erased { surfaces: sums }).await?;
         failpoint::reach("erase.summed");
-        (next.state, next.changed_at, next.heartbeat, next.creation) = (TenantState::Erased, now, None, None);
+        // By its origin a restore of the same backup is recognized.
+        next.creation = next.creation.filter(|origin| origin.starts_with("restore:"));
+        next.erased_generation = Some(next.last_erased());
+        (next.state, next.changed_at, next.heartbeat) = (TenantState::Erased, now, None);
         self.write(&mut journal, |record| *record = next).await?;
         failpoint::reach("erase.erased");
         self.gate.apply(&journal.record);

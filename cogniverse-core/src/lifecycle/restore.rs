@@ -17,13 +17,19 @@ pub(crate) struct RestoreTurn {
 impl TenantLifecycle {
     /// Begins to restore a tenant that does not exist, or goes on with a restore of the same origin that was interrupted;
     /// `None` where that one has ended.
-    pub(crate) async fn begin_restore(&self, tenant: &TenantId, origin: &str) -> Result<Option<RestoreTurn>> {
+    pub(crate) async fn begin_restore(
+        &self,
+        tenant: &TenantId,
+        origin: &str,
+        at_least: u64,
+    ) -> Result<Option<RestoreTurn>> {
         let alone = self.alone(tenant).await;
-        let journal = match self.begin(tenant, origin.to_owned()).await? {
+        let journal = match self.begin(tenant, origin.to_owned(), at_least).await? {
             Begun::Done(_) => return Ok(None),
             Begun::New(record, version) => {
                 let mut journal = Journal { record, version, running: is_running };
-                self.write(&mut journal, |record| record.heartbeat = Some(0)).await?;
+                let begun = |record: &mut TenantRecord| (record.heartbeat, record.restored_parts) = (Some(0), Some(0));
+                self.write(&mut journal, begun).await?;
                 journal
             }
             Begun::Going(record, version) => self.take_over(record, version, is_running).await?,
@@ -50,9 +56,15 @@ impl RestoreTurn {
         self.lifecycle.write(&mut journal, |record| record.restored_parts = Some(parts)).await
     }
 
-    /// Makes the tenant active.
-    pub(crate) async fn activate(self, reason: &str) -> Result<TenantRecord> {
-        let Journal { record, version, .. } = self.journal.into_inner();
+    /// Begins again with the first part: what is stored does not add up.
+    pub(crate) async fn begin_again(&self) -> Result<()> {
+        self.advance(0).await
+    }
+
+    /// Makes the tenant active. No sign of life is given meanwhile.
+    pub(crate) async fn activate(&self, reason: &str) -> Result<TenantRecord> {
+        let journal = self.journal.lock().await;
+        let record = journal.record.clone();
         if let Some(telemetry) = &self.lifecycle.telemetry {
             telemetry.reopen_tenant(&record.tenant);
         }
@@ -64,11 +76,11 @@ impl RestoreTurn {
             restored_parts: None,
             ..record
         };
-        self.lifecycle.finish(active, version).await
+        self.lifecycle.finish(active, journal.version).await
     }
 }
 
-fn is_running() -> Error {
+pub(super) fn is_running() -> Error {
     let message = "another call is restoring the tenant; wait for its end";
     Error::of(ErrorCode::RestoreRunning, message).with_retry(Retry::After(None))
 }

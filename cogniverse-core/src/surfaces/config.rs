@@ -1,7 +1,6 @@
 //! The surface of a tenant's configuration.
 
 use super::PAGE;
-use crate::backup::LAST_SERVICE;
 use async_trait::async_trait;
 use cogniverse_foundation::{ConfigExport, ConfigManager};
 use cogniverse_sdk::{
@@ -102,9 +101,7 @@ impl TenantSurface for ConfigSurface {
     async fn export(&self, export: &Export, after: Option<&str>) -> Result<ExportPage> {
         let owner = ConfigOwner::Tenant(export.tenant.clone());
         let page = self.0.store().export(&owner, after.map(PageCursor::from_text), PAGE).await?;
-        // What is known of backups is no part of one.
-        let carried = page.entries.into_iter().filter(|entry| entry.key.service != LAST_SERVICE);
-        let records = carried.map(|entry| {
+        let records = page.entries.into_iter().map(|entry| {
             let head = serde_json::to_value(&entry);
             let head = head.map_err(|e| Error::unexpected("a configuration cannot be written").with_source(e))?;
             Ok(BackupRecord::new(head, Vec::new()))

@@ -22,6 +22,16 @@ const PAGE_BYTES: usize = 2 << 20;
 const FIRST_PAGE: usize = 16;
 const MAX_PAGE: usize = 500;
 
+/// Returns about the bytes of a value as JSON.
+fn weight(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::String(text) => text.len() + 3,
+        serde_json::Value::Array(values) => values.iter().map(weight).sum::<usize>() + 2,
+        serde_json::Value::Object(members) => members.iter().map(|(name, value)| name.len() + weight(value) + 4).sum(),
+        _ => 8,
+    }
+}
+
 /// The place where the next page of an export begins.
 #[derive(Debug, Serialize, Deserialize)]
 struct Place {
@@ -190,7 +200,7 @@ impl TenantSurface for SchemaSurface {
         let (items, mut bytes) = (found.documents.len(), 0);
         for owned in found.documents {
             let record = of_document(base, owned.document)?;
-            bytes += record.body.len() + 512;
+            bytes += record.body.len() + weight(&record.head);
             records.push(record);
         }
         let page = match items {

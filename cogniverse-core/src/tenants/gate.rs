@@ -5,7 +5,7 @@ mod builder;
 pub use builder::GateBuilder;
 
 use super::{
-    activity::{Activity, InFlight},
+    activity::{Activity, FlightGuard, InFlight},
     cache::TenantCache,
     grant::{SnapshotSource, TenantGrant},
     record::{TenantRecord, TenantState, unknown},
@@ -407,6 +407,13 @@ impl Gate {
         self.inner.tenants.get(tenant).map(|entry| entry.activity.running()).unwrap_or_default()
     }
 
+    /// Counts work in flight for a tenant in whatever state it is, so that an erasure waits for it. It is admitted by nobody
+    /// and must have been permitted.
+    pub(crate) fn attend(&self, tenant: &TenantId, operation: Operation) -> Attendance {
+        let entry = self.inner.tenants.entry(tenant.clone()).or_default();
+        Attendance(entry.activity.begin(operation, &self.name))
+    }
+
     /// Waits until no call is in flight for a tenant in this process, at most for a time, and returns those that are.
     pub(crate) async fn settle(&self, tenant: &TenantId, limit: Duration) -> Vec<InFlight> {
         let entry = self.inner.tenants.get(tenant).map(|entry| Arc::clone(&entry));
@@ -414,6 +421,17 @@ impl Gate {
             Some(entry) => entry.activity.settle(limit).await,
             None => Vec::new(),
         }
+    }
+}
+
+/// Work that counts as in flight until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Attendance(FlightGuard);
+
+impl Attendance {
+    /// Returns the record that ended the calls in flight, where one did.
+    pub(crate) fn cause(&self) -> Option<TenantRecord> {
+        self.0.cause().cloned()
     }
 }
 

@@ -80,6 +80,9 @@ pub struct TenantRecord {
     /// The number of parts of a backup that are stored while the tenant is being restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_parts: Option<u64>,
+    /// The last generation of the tenant that was erased after it had been active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_generation: Option<u64>,
 }
 
 fn first() -> u64 {
@@ -102,6 +105,25 @@ impl TenantRecord {
             erasure: None,
             heartbeat: None,
             restored_parts: None,
+            erased_generation: None,
+        }
+    }
+
+    /// Returns whether the tenant of this generation was ever served: not while it is being restored, and not where a restore
+    /// was given up.
+    #[must_use]
+    pub fn was_active(&self) -> bool {
+        self.restored_parts.is_none()
+    }
+
+    /// Returns the last generation that was erased after it had been active; 0 where none was.
+    #[must_use]
+    pub fn last_erased(&self) -> u64 {
+        let is_gone = matches!(self.state, TenantState::Erasing | TenantState::Erased) && self.was_active();
+        match (is_gone, self.erased_generation) {
+            (true, _) => self.generation,
+            (false, Some(erased)) => erased,
+            (false, None) => self.generation.saturating_sub(1),
         }
     }
 

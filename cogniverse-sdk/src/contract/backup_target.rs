@@ -19,17 +19,25 @@ pub async fn bytes_come_back(target: &dyn BackupTarget) -> Outcome {
 /// Every path is listed by the prefixes of its text, and by nothing else.
 pub async fn paths_are_listed(target: &dyn BackupTarget) -> Outcome {
     assert!(target.list("").await.expect("an empty target").is_empty());
-    let paths = ["acme/1/manifest.json", "acme/1/parts/1", "acme/10/manifest.json", "acme_corp/1/manifest.json"];
+    let paths = [
+        "acme%3aprod/1/manifest.json",
+        "acme/1/manifest.json",
+        "acme/1/parts/1",
+        "acme/10/manifest.json",
+        "acme_corp/1/manifest.json",
+    ];
     for path in paths {
         target.put(path, vec![1]).await.expect("put");
     }
-    for (prefix, expected) in [
-        ("", &paths[..]),
-        ("acme/", &paths[..3]),
-        ("acme/1/", &paths[..2]),
-        ("acme/1/parts/", &paths[1..2]),
+    let expected: [(&str, &[&str]); 6] = [
+        ("", &paths),
+        ("acme%3aprod/", &paths[..1]),
+        ("acme/", &paths[1..4]),
+        ("acme/1/", &paths[1..3]),
+        ("acme/1/parts/", &paths[2..3]),
         ("x/", &[]),
-    ] {
+    ];
+    for (prefix, expected) in expected {
         let mut found = target.list(prefix).await.expect("list");
         found.sort_unstable();
         assert_eq!(found, expected, "{prefix:?}");
