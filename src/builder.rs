@@ -390,7 +390,7 @@ impl CogniverseBuilder {
             }
             (None, None) => return Err(cogniverse_sdk::Error::unexpected("no backend was opened")),
         };
-        let behind = Arc::clone(&backend);
+        let behind: Arc<dyn SearchBackend> = Arc::new(FairBackend::new(Arc::clone(&backend), scheduler.clone()));
         let backend = FairBackend::new(Arc::new(HiddenCanaries::new(backend)), scheduler.clone());
         let counted = QuotaBackend::new(Arc::new(backend), quotas.clone());
         let backend =

@@ -14,7 +14,7 @@ use cogniverse::{
     sdk::{
         AgentId, Caller, CallerId, DeployedSchema, Document, DocumentId, Inventory, MemoryScope, Remains, Role,
         SchemaName, SearchBackend, SurfaceErasure, TenantSchema, TenantSurface, Timestamp, VectorKind,
-        document_store::{GetRequest, PutRequest, VisitRequest},
+        document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
         isolation::{self, Attack, Canary, Planting},
     },
 };
@@ -167,7 +167,7 @@ impl TenantSurface for Notes {
         let found = self.kept.lock().unwrap().get("note").is_some_and(|note| *note == canary.word);
         Ok(vec![Attack::of("read", !found, "the note is the other's")])
     }
-    async fn remove_canaries(&self, _: &TenantId) -> Result<u64> {
+    async fn remove_canary(&self, _: &Canary) -> Result<u64> {
         Ok(u64::from(self.kept.lock().unwrap().remove("note").is_some()))
     }
 }
@@ -227,10 +227,28 @@ async fn users_meet_no_canary_and_what_a_crash_left_is_removed_by_the_next_check
     assert_eq!(report.stored(), 1, "{report:?}");
     let refused = report.failures().next().unwrap();
     assert_eq!(refused.error.as_ref().unwrap().kind(), ErrorKind::InvalidInput);
+    // Nor changes or removes one, by its id or by a condition that it meets.
+    let update = DocumentUpdate::assign(ids[0].clone(), cogniverse::sdk::document::Fields::new());
+    let report = backend.update(UpdateRequest::new(schema_of("acme"), vec![update])).await.unwrap();
+    assert_eq!(report.failures().next().unwrap().error.as_ref().unwrap().kind(), ErrorKind::NotFound);
+    assert_eq!(backend.delete(DeleteRequest::ids(schema_of("acme"), ids.clone())).await.unwrap(), 0);
+    let early = cogniverse::Filter::between(cogniverse::sdk::FieldName::parse("start_time").unwrap(), -1.0, 0.5);
+    assert_eq!(backend.count(&schema_of("acme"), Some(&early)).await.unwrap(), 1);
+    assert_eq!(backend.delete(DeleteRequest::matching(schema_of("acme"), early)).await.unwrap(), 1);
+    assert_eq!(
+        raw.count(&schema_of("acme"), None).await.unwrap(),
+        4,
+        "two canaries, a segment, and the one that was put"
+    );
+    // A page as large as a page may be is one, whatever is in it.
+    let mut query = cogniverse::sdk::BackendQuery::new(schema_of("acme"), strategy("float_float"));
+    query.vectors = Some(cogniverse::sdk::Matrix::new(384, vec![0.05; 384]).unwrap());
+    query.limit = cogniverse::schemas::MAX_WINDOW;
+    backend.search(query).await.unwrap();
     // The next check takes over what is old, and leaves nothing.
     let report = verify(&world).await;
     assert!(report.isolated, "{report}");
-    assert_eq!(raw.count(&schema_of("acme"), None).await.unwrap(), 3);
+    assert_eq!(raw.count(&schema_of("acme"), None).await.unwrap(), 2);
 }
 
 #[tokio::test]
@@ -243,6 +261,37 @@ async fn another_process_that_checks_is_not_disturbed() {
     let ids = Canary::ids(&tenant("acme")).unwrap();
     let left = raw.get(GetRequest::new(schema_of("acme"), ids)).await.unwrap();
     assert!(left.iter().all(Option::is_some), "the other's canary is its own to remove");
+}
+
+#[tokio::test]
+async fn what_is_planted_is_removed_also_where_the_caller_gives_up() {
+    let (world, raw) = world(|| None).await;
+    let (a, b) = (tenant("acme"), tenant("acme_corp"));
+    for wait in [0, 1, 3, 10, 30] {
+        let checking = world.cogniverse.verify_isolation(&a, &b);
+        drop(tokio::time::timeout(Duration::from_millis(wait), checking).await);
+    }
+    // The one after them takes its turn, and finds nothing but its own.
+    assert!(verify(&world).await.isolated);
+    for name in TENANTS {
+        assert_eq!(raw.count(&schema_of(name), None).await.unwrap(), 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_memory_does_not_come_back_by_a_check_and_an_empty_store_is_empty() {
+    let (world, raw) = world(|| None).await;
+    let memories = TenantSchema::new(&tenant("acme"), &SchemaName::parse("agent_memories").unwrap());
+    let backend = world.cogniverse.operator().backend();
+    let before = backend.count(&memories, None).await.unwrap();
+    let served = raw.served(&memories).await.unwrap();
+    let canary = Canary::new(tenant("acme"), Timestamp::now(), 1, Duration::ZERO);
+    isolation::plant_documents(&*raw, &served, &canary).await.unwrap();
+    assert_eq!(backend.count(&memories, None).await.unwrap(), before);
+    let all = cogniverse::Filter::All(Vec::new());
+    backend.delete(DeleteRequest::matching(memories.clone(), all)).await.unwrap();
+    assert_eq!(backend.count(&memories, None).await.unwrap(), 0);
+    assert!(backend.drop_empty_schema(&memories).await.unwrap(), "canaries alone are nothing");
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ mod report;
 pub use hidden::HiddenCanaries;
 pub use report::{IsolationCheck, IsolationReport, UncheckedSurface};
 
-use crate::{failpoint, tenants::Gate};
+use crate::{
+    failpoint,
+    tenants::{Attendance, Gate, TenantState},
+};
 use cogniverse_sdk::{
     Error, ErrorCode, Operation, Result, TenantId, TenantSurface,
     isolation::{Attack, Canary, Planting},
@@ -17,11 +20,14 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Mutex;
+use tracing::Instrument;
 
 /// The number of tenants read at once.
 const PAGE: usize = 500;
 /// The number of tenants up to which each is attacked from each.
 const EACH_FROM_EACH: usize = 12;
+/// The longest that a canary is attacked by one tenant.
+const LIMIT: Duration = Duration::from_secs(30);
 /// The time without an end after which a check must have died.
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -76,13 +82,7 @@ impl IsolationVerifier {
                 return Err(Error::of(ErrorCode::FailedPrecondition, message));
             }
         }
-        let _turn = self.turn.lock().await;
-        let mut report = IsolationReport::begun(self.gate.clock().now());
-        for (owner, attacker) in [(a, b), (b, a)] {
-            self.attack(owner, std::slice::from_ref(attacker), &mut report).await;
-        }
-        report.ended_at = self.gate.clock().now();
-        Ok(report)
+        self.all_of(vec![(a.clone(), b.clone()), (b.clone(), a.clone())]).await
     }
 
     /// Does the same with all tenants that exist. Up to 12 are each attacked from each. Of more, each is attacked from the
@@ -107,42 +107,77 @@ impl IsolationVerifier {
         for tenant in &tenants {
             self.gate.permit(tenant, Operation::Administer).await?;
         }
-        let _turn = self.turn.lock().await;
-        let mut report = IsolationReport::begun(self.gate.clock().now());
+        let mut pairs = Vec::new();
         for (place, owner) in tenants.iter().enumerate() {
-            let attackers: Vec<TenantId> = match tenants.len() {
-                ..=EACH_FROM_EACH => tenants.iter().filter(|other| *other != owner).cloned().collect(),
-                count => tenants.iter().cycle().skip(place + 1).take(1.min(count)).cloned().collect(),
-            };
-            self.attack(owner, &attackers, &mut report).await;
+            match tenants.len() {
+                ..=EACH_FROM_EACH => {
+                    let others = tenants.iter().filter(|other| *other != owner);
+                    pairs.extend(others.map(|other| (owner.clone(), other.clone())));
+                }
+                _ => pairs.extend(tenants.iter().cycle().nth(place + 1).map(|next| (owner.clone(), next.clone()))),
+            }
         }
-        report.ended_at = self.gate.clock().now();
-        Ok(report)
+        self.all_of(pairs).await
     }
 
-    /// Plants a canary of one tenant, lets the others attack it, and removes it whatever comes of that.
-    async fn attack(&self, owner: &TenantId, attackers: &[TenantId], report: &mut IsolationReport) {
+    /// Checks pairs of an owner and an attacker in a task of its own: what is planted is removed also where the caller gives up.
+    async fn all_of(&self, pairs: Vec<(TenantId, TenantId)>) -> Result<IsolationReport> {
+        let verifier = self.clone();
+        let checking = async move {
+            let _turn = verifier.turn.lock().await;
+            let mut report = IsolationReport::begun(verifier.gate.clock().now());
+            for (owner, attacker) in &pairs {
+                verifier.attack(owner, attacker, &mut report).await;
+            }
+            report.ended_at = verifier.gate.clock().now();
+            report
+        };
+        let checking = tokio::spawn(checking.in_current_span());
+        checking.await.map_err(|e| Error::unexpected("the check of isolation ended early").with_source(e))
+    }
+
+    /// Returns whether a tenant is still there, counted as in flight so that an erasure waits.
+    async fn attend(&self, tenant: &TenantId) -> Result<Option<Attendance>> {
+        let attendance = self.gate.attend(tenant, Operation::Administer);
+        let found = self.gate.registry().find(tenant).await?;
+        let is_there =
+            |state| matches!(state, TenantState::Active | TenantState::Suspended | TenantState::Provisioning);
+        Ok(found.filter(|found| is_there(found.record.state)).map(|_| attendance))
+    }
+
+    /// Plants a canary of one tenant, lets another attack it, and removes it whatever comes of that.
+    async fn attack(&self, owner: &TenantId, attacker: &TenantId, report: &mut IsolationReport) {
+        let attending = async { Ok::<_, Error>((self.attend(owner).await?, self.attend(attacker).await?)) };
+        let _both = match attending.await {
+            Ok((Some(one), Some(other))) => (one, other),
+            // Erased since it was listed.
+            Ok(_) => return,
+            Err(error) => {
+                let evidence = format!("the record could not be read: {}", error.chain());
+                return report.add("tenants", owner, attacker, Attack::failed("record", evidence));
+            }
+        };
         let random = || u128::from(RandomState::new().hash_one(std::process::id()));
         let canary = Canary::new(owner.clone(), self.gate.clock().now(), random() << 64 | random(), self.lease);
-        let mut planted = Vec::new();
-        for surface in self.surfaces.iter() {
-            match surface.plant(&canary).await {
-                Ok(Planting::Planted) => planted.push(surface),
-                Ok(Planting::NotChecked(reason)) => report.leave_out(surface.name(), reason),
-                Ok(_) => report.leave_out(surface.name(), "the surface gave an answer of another release".to_owned()),
-                Err(error) => {
-                    // Part of it may be planted.
-                    let evidence = format!("the canary could not be planted: {}", error.chain());
-                    report.add(surface.name(), owner, owner, Attack::failed("plant", evidence));
-                    if error.code() != ErrorCode::Conflict {
-                        self.remove(surface, owner, report).await;
+        let mut touched = Vec::new();
+        let attempts = async {
+            let mut planted = Vec::new();
+            for surface in self.surfaces.iter() {
+                touched.push(surface);
+                match surface.plant(&canary).await {
+                    Ok(Planting::Planted) => planted.push(surface),
+                    Ok(Planting::NotChecked(reason)) => report.leave_out(surface.name(), reason),
+                    Ok(_) => {
+                        report.leave_out(surface.name(), "the surface gave an answer of another release".to_owned())
+                    }
+                    Err(error) => {
+                        let evidence = format!("the canary could not be planted: {}", error.chain());
+                        report.add(surface.name(), owner, attacker, Attack::failed("plant", evidence));
                     }
                 }
+                failpoint::reach("isolation.planted");
             }
-            failpoint::reach("isolation.planted");
-        }
-        for attacker in attackers {
-            for surface in &planted {
+            for surface in planted {
                 match surface.attack(attacker, &canary).await {
                     Ok(attempts) if attempts.is_empty() => {
                         let nothing = Attack::failed("attack", "the surface made no attempt");
@@ -157,17 +192,18 @@ impl IsolationVerifier {
                     }
                 }
             }
+        };
+        // Well before another process may take the canary for one that was left.
+        if tokio::time::timeout(LIMIT, attempts).await.is_err() {
+            let evidence = format!("the check did not end within {LIMIT:?}");
+            report.add("tenants", owner, attacker, Attack::failed("time", evidence));
         }
         failpoint::reach("isolation.attacked");
-        for surface in planted {
-            self.remove(surface, owner, report).await;
-        }
-    }
-
-    async fn remove(&self, surface: &Arc<dyn TenantSurface>, owner: &TenantId, report: &mut IsolationReport) {
-        if let Err(error) = surface.remove_canaries(owner).await {
-            let evidence = format!("the canary is left until the next check: {}", error.chain());
-            report.add(surface.name(), owner, owner, Attack::failed("remove", evidence));
+        for surface in touched {
+            if let Err(error) = surface.remove_canary(&canary).await {
+                let evidence = format!("the canary is left until the next check: {}", error.chain());
+                report.add(surface.name(), owner, attacker, Attack::failed("remove", evidence));
+            }
         }
     }
 }

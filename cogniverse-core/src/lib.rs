@@ -37,7 +37,6 @@ pub mod doctor;
 pub mod failpoint;
 pub mod fairness;
 mod files;
-mod forward;
 pub mod guarded_backend;
 pub mod health;
 pub mod ingestion;

@@ -42,7 +42,7 @@ mod service;
 mod telemetry;
 mod transfer;
 
-pub(crate) use isolation::{attack_memories, canary_id};
+pub(crate) use isolation::{attack_memories, canary_id, remove_planted};
 pub(crate) use schemas::STAGE_BASE;
 
 pub use backend_store::BackendMemoryStore;

@@ -81,8 +81,13 @@ impl TenantSurface for TranscriptSurface {
         }])
     }
 
-    async fn remove_canaries(&self, tenant: &TenantId) -> Result<u64> {
-        self.0.remove_canary(tenant).await.map(u64::from)
+    async fn remove_canary(&self, canary: &Canary) -> Result<u64> {
+        match self.0.canary(&canary.tenant).await? {
+            Some(word) if canary.may_replace(&word).is_ok() => {
+                self.0.remove_canary(&canary.tenant).await.map(u64::from)
+            }
+            _ => Ok(0),
+        }
     }
 
     fn not_carried(&self) -> Option<String> {

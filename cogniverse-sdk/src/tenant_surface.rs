@@ -129,8 +129,9 @@ pub trait TenantSurface: fmt::Debug + Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// Removes every canary of a tenant, also what a check that died has left, and returns how many items.
-    async fn remove_canaries(&self, _tenant: &TenantId) -> Result<u64> {
+    /// Removes a canary, and what a check that died has left of its tenant, and returns how many items. The canary of a check
+    /// that may be alive stays ([`Canary::may_replace`]).
+    async fn remove_canary(&self, _canary: &Canary) -> Result<u64> {
         Ok(0)
     }
 }

@@ -1,12 +1,12 @@
 //! The backend behind the scheduler.
 
 use super::scheduler::{FairScheduler, Kind, Place};
-use crate::forward::forward_schema_store;
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    BackendHits, BackendQuery, DocumentStore, FeedReport, Filter, OwnedDocument, Result, SearchBackend, TenantId,
-    TenantSchema, TenantSnapshot,
+    BackendHits, BackendQuery, DeployedSchema, DocumentStore, FeedReport, Filter, OwnedDocument, Result, Retention,
+    SchemaStore, SearchBackend, TenantId, TenantSchema, TenantSnapshot,
     document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+    schema_store::{DeployReport, DeployRequest},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -86,4 +86,38 @@ impl DocumentStore for FairBackend {
     }
 }
 
-forward_schema_store!(FairBackend);
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl SchemaStore for FairBackend {
+    async fn plan(&self, request: &DeployRequest) -> Result<DeployReport> {
+        self.inner.plan(request).await
+    }
+
+    async fn deploy(&self, request: DeployRequest) -> Result<DeployReport> {
+        self.inner.deploy(request).await
+    }
+
+    async fn list_schemas(&self, tenant: &TenantId) -> Result<Vec<DeployedSchema>> {
+        self.inner.list_schemas(tenant).await
+    }
+
+    async fn served(&self, schema: &TenantSchema) -> Result<DeployedSchema> {
+        self.inner.served(schema).await
+    }
+
+    async fn drop_schema(&self, schema: &TenantSchema) -> Result<()> {
+        self.inner.drop_schema(schema).await
+    }
+
+    async fn drop_empty_schema(&self, schema: &TenantSchema) -> Result<bool> {
+        self.inner.drop_empty_schema(schema).await
+    }
+
+    async fn finish_drops(&self, tenant: &TenantId) -> Result<()> {
+        self.inner.finish_drops(tenant).await
+    }
+
+    fn kept_after_drop(&self) -> Option<Retention> {
+        self.inner.kept_after_drop()
+    }
+}

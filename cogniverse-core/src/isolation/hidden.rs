@@ -1,13 +1,19 @@
 //! The layer that hides canaries from everything above it.
 
-use crate::{forward::forward_schema_store, memory, schemas::MEMORY_BASE};
+use crate::{
+    memory,
+    schemas::{MAX_WINDOW, MEMORY_BASE},
+};
 use async_trait::async_trait;
 use cogniverse_sdk::{
     BackendHits, BackendQuery, DeployedSchema, DocumentStore, Error, ErrorCode, FeedReport, Filter, OwnedDocument,
-    Result, SearchBackend, TenantId, TenantSchema, TenantSnapshot, Timestamp,
-    document_store::{DeleteRequest, DocumentOutcome, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+    Result, Retention, SchemaStore, SearchBackend, TenantId, TenantSchema, TenantSnapshot, Timestamp,
+    document_store::{
+        DeleteRequest, DeleteTarget, DocumentOutcome, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
+    },
     isolation::Canary,
     schema::{FieldType, Indexing},
+    schema_store::{DeployReport, DeployRequest},
 };
 use std::sync::Arc;
 
@@ -28,13 +34,33 @@ impl HiddenCanaries {
         Self { inner }
     }
 
-    /// Returns the condition that no canary meets, where the schema has one.
-    async fn not_a_canary(&self, schema: &TenantSchema, word: &str) -> Result<Option<Filter>> {
+    /// Returns the canaries of a schema.
+    async fn planted(&self, schema: &TenantSchema) -> Result<Vec<OwnedDocument>> {
+        let mut ids = Canary::ids(schema.tenant())?;
+        if schema.base().as_str() == MEMORY_BASE {
+            ids.push(memory::canary_id(schema.tenant())?);
+        }
+        let found = self.inner.get(GetRequest::new(schema.clone(), ids).without_vectors()).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Returns a filter that matches what the given one does, without canaries; `None` where there are none, or where the
+    /// schema has no field by which they can be told.
+    async fn without(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<Option<Filter>> {
+        let planted = self.planted(schema).await?;
+        if planted.is_empty() {
+            return Ok(None);
+        }
         let served = self.inner.served(schema).await?;
         let fields = &served.definition.document.fields;
         let attribute =
             fields.iter().find(|field| field.field_type == FieldType::String && field.has(Indexing::Attribute));
-        Ok(attribute.map(|field| Filter::equals(field.name.clone(), word).negate()))
+        let Some(attribute) = attribute else { return Ok(None) };
+        let words = planted.iter().filter_map(|canary| canary.document.get(attribute.name.as_str()).cloned());
+        let others = Filter::In(attribute.name.clone(), words.collect()).negate();
+        let both = filter.map_or_else(|| others.clone(), |filter| Filter::All(vec![filter.clone(), others.clone()]));
+        // One that is as large as it may be stays as it is.
+        Ok(both.check().is_ok().then_some(both))
     }
 }
 
@@ -50,8 +76,8 @@ impl SearchBackend for HiddenCanaries {
             before - found.hits.len()
         };
         if hide(&mut found) > 0 {
-            let wanted = limit + Canary::DOCUMENTS + 1;
             let offset = again.offset;
+            let wanted = (limit + Canary::DOCUMENTS + 1).min(MAX_WINDOW.saturating_sub(offset));
             found = self.inner.search(again.with_page(offset, wanted)).await?;
             let hidden = hide(&mut found);
             found.hits.truncate(limit);
@@ -83,7 +109,21 @@ impl DocumentStore for HiddenCanaries {
     }
 
     async fn update(&self, request: UpdateRequest) -> Result<FeedReport> {
-        self.inner.update(request).await
+        if !request.updates.iter().any(|update| Canary::is_reserved(&update.id)) {
+            return self.inner.update(request).await;
+        }
+        let UpdateRequest { schema, updates, .. } = request;
+        let (reserved, updates): (Vec<_>, Vec<_>) =
+            updates.into_iter().partition(|update| Canary::is_reserved(&update.id));
+        let mut report = match updates.is_empty() {
+            true => FeedReport::default(),
+            false => self.inner.update(UpdateRequest::new(schema, updates)).await?,
+        };
+        for update in reserved {
+            let error = Error::of(ErrorCode::NotFound, format!("there is no document \"{}\" to update", update.id));
+            report.outcomes.push(DocumentOutcome::refused(update.id, error));
+        }
+        Ok(report)
     }
 
     async fn get(&self, request: GetRequest) -> Result<Vec<Option<OwnedDocument>>> {
@@ -94,7 +134,16 @@ impl DocumentStore for HiddenCanaries {
         Ok(found)
     }
 
-    async fn delete(&self, request: DeleteRequest) -> Result<u64> {
+    async fn delete(&self, mut request: DeleteRequest) -> Result<u64> {
+        match &mut request.target {
+            DeleteTarget::Ids(ids) => ids.retain(|id| !Canary::is_reserved(id)),
+            DeleteTarget::Matching(filter) => {
+                if let Some(others) = self.without(&request.schema, Some(filter)).await? {
+                    *filter = others;
+                }
+            }
+            _ => {}
+        }
         self.inner.delete(request).await
     }
 
@@ -103,20 +152,13 @@ impl DocumentStore for HiddenCanaries {
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
-        let mut ids = Canary::ids(schema.tenant())?;
-        if schema.base().as_str() == MEMORY_BASE {
-            ids.push(memory::canary_id(schema.tenant())?);
-        }
-        let planted = self.inner.get(GetRequest::new(schema.clone(), ids).without_vectors()).await?;
-        let planted: Vec<OwnedDocument> = planted.into_iter().flatten().collect();
-        let Some(first) = planted.first() else { return self.inner.count(schema, filter).await };
-        let word = first.document.fields.values().find_map(|value| value.as_str()).unwrap_or_default();
-        match self.not_a_canary(schema, word).await? {
-            Some(others) => {
-                let filter = filter.cloned().map_or_else(|| others.clone(), |filter| filter.and(others.clone()));
-                self.inner.count(schema, Some(&filter)).await
+        match self.without(schema, filter).await? {
+            Some(others) => self.inner.count(schema, Some(&others)).await,
+            None if filter.is_none() => {
+                let planted = self.planted(schema).await?.len() as u64;
+                Ok(self.inner.count(schema, None).await?.saturating_sub(planted))
             }
-            None => Ok(self.inner.count(schema, filter).await?.saturating_sub(planted.len() as u64)),
+            None => self.inner.count(schema, filter).await,
         }
     }
 
@@ -125,7 +167,46 @@ impl DocumentStore for HiddenCanaries {
     }
 }
 
-forward_schema_store!(HiddenCanaries);
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl SchemaStore for HiddenCanaries {
+    async fn plan(&self, request: &DeployRequest) -> Result<DeployReport> {
+        self.inner.plan(request).await
+    }
+
+    async fn deploy(&self, request: DeployRequest) -> Result<DeployReport> {
+        self.inner.deploy(request).await
+    }
+
+    async fn list_schemas(&self, tenant: &TenantId) -> Result<Vec<DeployedSchema>> {
+        self.inner.list_schemas(tenant).await
+    }
+
+    async fn served(&self, schema: &TenantSchema) -> Result<DeployedSchema> {
+        self.inner.served(schema).await
+    }
+
+    async fn drop_schema(&self, schema: &TenantSchema) -> Result<()> {
+        self.inner.drop_schema(schema).await
+    }
+
+    /// A schema with canaries alone is empty.
+    async fn drop_empty_schema(&self, schema: &TenantSchema) -> Result<bool> {
+        let planted: Vec<_> = self.planted(schema).await?.into_iter().map(|canary| canary.document.id).collect();
+        if !planted.is_empty() {
+            self.inner.delete(DeleteRequest::ids(schema.clone(), planted)).await?;
+        }
+        self.inner.drop_empty_schema(schema).await
+    }
+
+    async fn finish_drops(&self, tenant: &TenantId) -> Result<()> {
+        self.inner.finish_drops(tenant).await
+    }
+
+    fn kept_after_drop(&self) -> Option<Retention> {
+        self.inner.kept_after_drop()
+    }
+}
 
 /// A snapshot without its canaries.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use super::{BackendMemoryStore, document, identity};
 use cogniverse_sdk::{
     AgentId, DeployedSchema, DocumentId, Error, Memory, MemoryId, MemoryReach, MemoryScope, MemoryStore, Result,
     SearchBackend, SystemClock, TenantId, TenantSchema, UserId,
-    document_store::{DeleteRequest, PutRequest},
+    document_store::{DeleteRequest, GetRequest, PutRequest},
     isolation::{Attack, Canary},
     memory::NewMemory,
     memory_store::{ListMemories, SearchMemories},
@@ -22,6 +22,27 @@ fn scope_of(user: &str) -> Result<MemoryScope> {
 /// Returns the id of the memory that is planted, whose address includes its scope as that of every memory.
 pub(crate) fn canary_id(tenant: &TenantId) -> Result<DocumentId> {
     Canary::id(tenant, &format!("memory/{}", identity::scope_digest(&scope_of("canary-a")?)))
+}
+
+/// Returns the word of the memory that is planted.
+async fn planted_word(backend: &Arc<dyn SearchBackend>, schema: &TenantSchema) -> Result<Option<String>> {
+    let request = GetRequest::new(schema.clone(), vec![canary_id(schema.tenant())?]).without_vectors();
+    let found = backend.get(request).await?.into_iter().flatten().next();
+    Ok(found.map(|found| found.document.text(document::ID).to_owned()))
+}
+
+/// Removes the memory that is planted, unless a check that may be alive planted it.
+pub(crate) async fn remove_planted(
+    backend: &Arc<dyn SearchBackend>,
+    schema: &TenantSchema,
+    canary: &Canary,
+) -> Result<u64> {
+    match planted_word(backend, schema).await? {
+        Some(word) if canary.may_replace(&word).is_ok() => {
+            backend.delete(DeleteRequest::ids(schema.clone(), vec![canary_id(schema.tenant())?])).await
+        }
+        _ => Ok(0),
+    }
 }
 
 /// Plants a memory, tries to reach it from another tenant and from another user, and removes it.
@@ -45,10 +66,12 @@ pub(crate) async fn attack_memories(
     }
     let (scope, other) = (scope_of("canary-a")?, scope_of("canary-b")?);
     let new = NewMemory::new(&canary.word, vector.clone(), "canary");
-    let memory = Memory::first(MemoryId::parse("canary")?, scope.clone(), new, canary.planted_at);
+    if let Some(other) = planted_word(backend, &planted.schema).await? {
+        canary.may_replace(&other)?;
+    }
+    let memory = Memory::first(MemoryId::parse(&canary.word)?, scope.clone(), new, canary.planted_at);
     let mut planted_memory = document::of_memory(&memory, Some(vector.clone()))?;
     planted_memory.id = canary_id(&canary.tenant)?;
-    let id = planted_memory.id.clone();
     super::backend_store::stored(backend.put(PutRequest::new(planted.schema.clone(), vec![planted_memory])).await?)?;
 
     let store = |schema: &TenantSchema| {
@@ -79,6 +102,6 @@ pub(crate) async fn attack_memories(
             (Err(error), _) => Attack::failed(name, format!("the owner's memories cannot be read: {}", error.chain())),
         });
     }
-    backend.delete(DeleteRequest::ids(planted.schema.clone(), vec![id])).await?;
+    remove_planted(backend, &planted.schema, canary).await?;
     Ok(outcomes)
 }

@@ -31,14 +31,18 @@ impl QuotaSurface {
     }
 
     /// Changes the leases of calls at one moment, also while other processes do.
-    async fn change(&self, tenant: &TenantId, change: impl Fn(&mut Vec<QuotaLease>)) -> Result<()> {
+    async fn change(
+        &self,
+        tenant: &TenantId,
+        change: impl Fn(&mut Vec<QuotaLease>) -> Result<()> + Sync,
+    ) -> Result<()> {
         for _ in 0..ATTEMPTS {
             let found = self.0.store().get(tenant, Quota::ConcurrentRequests).await?;
             let (mut state, version) = match found {
                 Some((state, version)) => (state, Some(version)),
                 None => (QuotaState::default(), None),
             };
-            change(&mut state.leases);
+            change(&mut state.leases)?;
             if self.0.store().replace(tenant, Quota::ConcurrentRequests, version, &state).await?.is_some() {
                 return Ok(());
             }
@@ -68,14 +72,19 @@ impl TenantSurface for QuotaSurface {
 
     /// Plants a lease of no amount, which uses nothing.
     async fn plant(&self, canary: &Canary) -> Result<Planting> {
-        for lease in self.canaries(&canary.tenant).await? {
-            canary.may_replace(&lease.holder)?;
-        }
-        self.remove_canaries(&canary.tenant).await?;
         let expires_at =
             canary.planted_at.saturating_add(PLANTED).map_err(|e| Error::unexpected("a time").with_source(e))?;
         let lease = QuotaLease { holder: canary.word.clone(), amount: 0, expires_at };
-        self.change(&canary.tenant, |leases| leases.push(lease.clone())).await?;
+        self.change(&canary.tenant, |leases| {
+            leases
+                .iter()
+                .filter(|lease| Canary::is_word(&lease.holder))
+                .try_for_each(|lease| canary.may_replace(&lease.holder))?;
+            leases.retain(|lease| !Canary::is_word(&lease.holder));
+            leases.push(lease.clone());
+            Ok(())
+        })
+        .await?;
         Ok(Planting::Planted)
     }
 
@@ -91,10 +100,16 @@ impl TenantSurface for QuotaSurface {
         Ok(vec![Attack::of("leases", !holds(&found), format!("{} leases of other checks", found.len()))])
     }
 
-    async fn remove_canaries(&self, tenant: &TenantId) -> Result<u64> {
-        let planted = self.canaries(tenant).await?.len() as u64;
+    async fn remove_canary(&self, canary: &Canary) -> Result<u64> {
+        let is_removable =
+            |lease: &QuotaLease| Canary::is_word(&lease.holder) && canary.may_replace(&lease.holder).is_ok();
+        let planted = self.canaries(&canary.tenant).await?.iter().filter(|lease| is_removable(lease)).count() as u64;
         if planted > 0 {
-            self.change(tenant, |leases| leases.retain(|lease| !Canary::is_word(&lease.holder))).await?;
+            self.change(&canary.tenant, |leases| {
+                leases.retain(|lease| !is_removable(lease));
+                Ok(())
+            })
+            .await?;
         }
         Ok(planted)
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use cogniverse_sdk::{
     BackupRecord, BaseSchema, DeployedSchema, Document, Error, ErrorCode, ErrorKind, Export, ExportPage, Import,
     Inventory, PageCursor, Remains, Result, SearchBackend, SurfaceErasure, TenantId, TenantSchema, TenantSurface,
-    document_store::{DeleteRequest, PutRequest, VisitRequest},
+    document_store::{PutRequest, VisitRequest},
     isolation::{self, Attack, Canary, Planting},
     schema_store::{DeployRequest, SchemaDeployment},
 };
@@ -141,9 +141,26 @@ impl TenantSurface for SchemaSurface {
     async fn attack(&self, attacker: &TenantId, canary: &Canary) -> Result<Vec<Attack>> {
         let Some(behind) = &self.behind else { return Ok(Vec::new()) };
         let mut attempts = Vec::new();
+        let has: Vec<_> = self.deployed(attacker).await?.iter().map(|own| own.schema.base().clone()).collect();
         for planted in self.deployed(&canary.tenant).await? {
             let base = planted.schema.base();
             let own = TenantSchema::new(attacker, base);
+            if !has.contains(base) {
+                // Every call by its name is refused alike: one says as much as all.
+                let asked = behind.count(&own, None).await;
+                attempts.push(
+                    match asked {
+                        Ok(count) => {
+                            Attack::failed("count", format!("{count} documents of a schema that is not deployed"))
+                        }
+                        Err(error) => {
+                            Attack::refused("count", &error, &canary.clone().with_name(planted.schema.to_string()))
+                        }
+                    }
+                    .within(base.as_str()),
+                );
+                continue;
+            }
             let found = isolation::attack_documents(&**behind, &planted, &own, canary).await?;
             attempts.extend(found.into_iter().map(|attempt| attempt.within(base.as_str())));
             if base.as_str() == MEMORY_BASE {
@@ -154,17 +171,23 @@ impl TenantSurface for SchemaSurface {
         Ok(attempts)
     }
 
-    async fn remove_canaries(&self, tenant: &TenantId) -> Result<u64> {
+    async fn remove_canary(&self, canary: &Canary) -> Result<u64> {
         let Some(behind) = &self.behind else { return Ok(0) };
-        let mut removed = 0;
-        for deployed in self.deployed(tenant).await? {
-            removed += isolation::remove_documents(&**behind, &deployed.schema).await?;
+        let (mut removed, mut failed) = (0, None);
+        for deployed in self.deployed(&canary.tenant).await? {
+            match isolation::remove_documents(&**behind, &deployed.schema, canary).await {
+                Ok(count) => removed += count,
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
             if deployed.schema.base().as_str() == MEMORY_BASE {
-                let left = DeleteRequest::ids(deployed.schema, vec![memory::canary_id(tenant)?]);
-                removed += behind.delete(left).await?;
+                match memory::remove_planted(behind, &deployed.schema, canary).await {
+                    Ok(count) => removed += count,
+                    Err(error) => drop(failed.get_or_insert(error)),
+                }
             }
         }
-        Ok(removed)
+        // What can be removed is, whatever else cannot.
+        failed.map_or(Ok(removed), Err)
     }
 
     fn not_carried(&self) -> Option<String> {

@@ -21,7 +21,7 @@ pub async fn attack(backend: &dyn SearchBackend, owner: &str, attacker: &str) ->
     isolation::plant_documents(backend, &planted, &canary).await.expect("planting a canary");
     let attacker = fixture::schema_of(attacker);
     let attempts = isolation::attack_documents(backend, &planted, &attacker, &canary).await.expect("attacking");
-    isolation::remove_documents(backend, &planted.schema).await.expect("removing a canary");
+    isolation::remove_documents(backend, &planted.schema, &canary).await.expect("removing a canary");
     attempts
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Attack, Canary};
 use crate::{
-    BackendQuery, DeployedSchema, Document, Error, ErrorCode, FieldName, FieldValue, Filter, Matrix, OutcomeStatus,
+    BackendQuery, DeployedSchema, Document, Error, FieldName, FieldValue, Filter, Matrix, OutcomeStatus, OwnedDocument,
     Result, SearchBackend, TenantSchema, Tensor, TensorShape, TensorType,
     document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
     quantize::pack_rows,
@@ -11,6 +11,8 @@ use crate::{
 };
 use sha2::{Digest, Sha256};
 
+/// What is said of an attempt that would have found nothing anyway.
+const NOTHING: &str = "the owner does not find the canary either, so this shows nothing";
 /// The number of hits that each search asks for.
 const HITS: usize = 10;
 
@@ -26,27 +28,38 @@ pub async fn plant_documents(backend: &dyn SearchBackend, deployed: &DeployedSch
             canary.may_replace(value.as_str().unwrap_or_default())?;
         }
     }
-    let mut documents = Vec::with_capacity(ids.len());
-    for id in ids {
-        let mut document = Document::new(id);
-        for field in &deployed.definition.document.fields {
-            document = document.with(field.name.clone(), value_of(&field.field_type, &canary.word)?);
-        }
-        documents.push(document);
-    }
-    let report = backend.put(PutRequest::new(schema.clone(), documents)).await?;
+    let report = backend.put(PutRequest::new(schema.clone(), documents_of(deployed, canary)?)).await?;
     match report.outcomes.into_iter().find(|outcome| outcome.status != OutcomeStatus::Stored) {
         None => Ok(()),
         Some(outcome) => Err(outcome.error.unwrap_or_else(|| Error::unexpected("a canary was not stored"))),
     }
 }
 
-/// Removes every canary from a deployed schema, and returns how many documents.
+/// Returns the documents of a canary.
+fn documents_of(deployed: &DeployedSchema, canary: &Canary) -> Result<Vec<Document>> {
+    let one = |id| {
+        deployed.definition.document.fields.iter().try_fold(Document::new(id), |document, field| {
+            Ok(document.with(field.name.clone(), value_of(&field.field_type, &canary.word)?))
+        })
+    };
+    Canary::ids(&canary.tenant)?.into_iter().map(one).collect()
+}
+
+/// Removes a canary from a deployed schema, and what a check that died has left there, and returns how many documents. The
+/// canary of a check that may be alive stays.
 ///
 /// # Errors
 /// Any error of the backend.
-pub async fn remove_documents(backend: &dyn SearchBackend, schema: &TenantSchema) -> Result<u64> {
-    backend.delete(DeleteRequest::ids(schema.clone(), Canary::ids(schema.tenant())?)).await
+pub async fn remove_documents(backend: &dyn SearchBackend, schema: &TenantSchema, canary: &Canary) -> Result<u64> {
+    let found = backend.get(GetRequest::new(schema.clone(), Canary::ids(&canary.tenant)?).without_vectors()).await?;
+    let is_removable = |document: &OwnedDocument| {
+        document.document.fields.values().filter_map(FieldValue::as_str).all(|word| canary.may_replace(word).is_ok())
+    };
+    let ids: Vec<_> = found.into_iter().flatten().filter(is_removable).map(|document| document.document.id).collect();
+    match ids.is_empty() {
+        true => Ok(0),
+        false => backend.delete(DeleteRequest::ids(schema.clone(), ids)).await,
+    }
 }
 
 /// Tries to reach the canary of `planted` through the schema of the attacker that has the same base.
@@ -63,6 +76,7 @@ pub async fn attack_documents(
     canary: &Canary,
 ) -> Result<Vec<Attack>> {
     let definition = &planted.definition;
+    let canary = &canary.clone().with_name(planted.schema.to_string());
     let mut attempts = Vec::new();
     for strategy in &definition.rank_profiles {
         attempts.push(search(backend, &planted.schema, attacker, strategy, canary).await?);
@@ -76,10 +90,10 @@ pub async fn attack_documents(
     if let Some(attribute) = attribute {
         let filter = Filter::equals(attribute.name.clone(), canary.word.as_str());
         if let Some(strategy) = definition.rank_profiles.first() {
-            attempts.push(search_filtered(backend, attacker, strategy, &filter, canary).await?);
+            attempts.push(search_filtered(backend, &planted.schema, attacker, strategy, &filter, canary).await?);
         }
         attempts.push(visit_filtered(backend, &planted.schema, attacker, &filter, canary).await);
-        attempts.push(count_filtered(backend, attacker, &filter, canary).await);
+        attempts.push(count_filtered(backend, &planted.schema, attacker, &filter, canary).await);
         attempts
             .push(delete(backend, DeleteRequest::matching(attacker.clone(), filter), "delete:filter", canary).await);
     }
@@ -90,7 +104,7 @@ pub async fn attack_documents(
     let ids = DeleteRequest::ids(attacker.clone(), Canary::ids(&canary.tenant)?);
     attempts.push(delete(backend, ids, "delete:id", canary).await);
     attempts.push(listing(backend, attacker, canary).await);
-    attempts.push(unharmed(backend, &planted.schema, canary).await?);
+    attempts.push(unharmed(backend, planted, canary).await?);
     Ok(attempts)
 }
 
@@ -177,7 +191,7 @@ async fn search(
     let is_ranked = strategy.first_phase.expression.trim().parse::<f64>().is_err();
     match backend.search(query_of(planted, strategy, canary)?).await {
         Ok(own) if is_ranked && !own.hits.iter().any(|hit| tells(&hit.document, canary)) => {
-            return Ok(Attack::failed(name, "the owner does not find the canary either, so this shows nothing"));
+            return Ok(Attack::failed(name, NOTHING));
         }
         Ok(_) => {}
         Err(error) => return Ok(Attack::failed(name, format!("the owner's search fails: {}", error.code().as_str()))),
@@ -190,11 +204,20 @@ async fn search(
 
 async fn search_filtered(
     backend: &dyn SearchBackend,
+    planted: &TenantSchema,
     attacker: &TenantSchema,
     strategy: &RankProfile,
     filter: &Filter,
     canary: &Canary,
 ) -> Result<Attack> {
+    let own = query_of(planted, strategy, canary)?.with_filter(Some(filter.clone()));
+    match backend.search(own).await {
+        Ok(own) if own.hits.iter().any(|hit| tells(&hit.document, canary)) => {}
+        Ok(_) => return Ok(Attack::failed("search:filter", NOTHING)),
+        Err(error) => {
+            return Ok(Attack::failed("search:filter", format!("the owner's search fails: {}", error.code().as_str())));
+        }
+    }
     let query = query_of(attacker, strategy, canary)?.with_filter(Some(filter.clone()));
     Ok(match backend.search(query).await {
         Ok(found) if found.matched > 0 && found.hits.is_empty() => {
@@ -225,7 +248,7 @@ async fn visit_filtered(
     canary: &Canary,
 ) -> Attack {
     let visit = |schema: &TenantSchema| VisitRequest::new(schema.clone()).with_filter(filter.clone());
-    let found_by = async |request: VisitRequest| -> Result<Vec<crate::OwnedDocument>> {
+    let found_by = async |request: VisitRequest| -> Result<Vec<OwnedDocument>> {
         let (mut documents, mut request) = (Vec::new(), request);
         loop {
             let page = backend.visit(request.clone()).await?;
@@ -238,7 +261,7 @@ async fn visit_filtered(
     };
     match found_by(visit(planted)).await {
         Ok(own) if own.len() != Canary::DOCUMENTS => {
-            return Attack::failed("visit:filter", "the owner does not find the canary either, so this shows nothing");
+            return Attack::failed("visit:filter", NOTHING);
         }
         Ok(_) => {}
         Err(error) => {
@@ -255,10 +278,18 @@ async fn visit_filtered(
 
 async fn count_filtered(
     backend: &dyn SearchBackend,
+    planted: &TenantSchema,
     attacker: &TenantSchema,
     filter: &Filter,
     canary: &Canary,
 ) -> Attack {
+    match backend.count(planted, Some(filter)).await {
+        Ok(own) if own == Canary::DOCUMENTS as u64 => {}
+        Ok(_) => return Attack::failed("count:filter", NOTHING),
+        Err(error) => {
+            return Attack::failed("count:filter", format!("the owner's count fails: {}", error.code().as_str()));
+        }
+    }
     match backend.count(attacker, Some(filter)).await {
         Ok(count) => Attack::of("count:filter", count == 0, format!("{count} documents match the canary's filter")),
         Err(error) => Attack::refused("count:filter", &error, canary),
@@ -342,17 +373,23 @@ async fn listing(backend: &dyn SearchBackend, attacker: &TenantSchema, canary: &
 }
 
 /// Looks whether the canary outlived the attempts to change and to remove it.
-async fn unharmed(backend: &dyn SearchBackend, planted: &TenantSchema, canary: &Canary) -> Result<Attack> {
+async fn unharmed(backend: &dyn SearchBackend, planted: &DeployedSchema, canary: &Canary) -> Result<Attack> {
     const NAME: &str = "unharmed";
-    let request = GetRequest::new(planted.clone(), Canary::ids(&canary.tenant)?).without_vectors();
+    let request = GetRequest::new(planted.schema.clone(), Canary::ids(&canary.tenant)?).without_vectors();
+    let plain = |document: &Document| {
+        let mut fields = document.fields.clone();
+        fields.retain(|_, value| !matches!(value, FieldValue::Tensor(_)));
+        fields
+    };
     Ok(match backend.get(request).await {
         Ok(found) => {
-            let whole = found.iter().flatten().filter(|found| tells(found, canary)).count();
+            let wanted = documents_of(planted, canary)?;
+            let same = |(found, wanted): (&Option<OwnedDocument>, &Document)| {
+                found.as_ref().is_some_and(|found| plain(&found.document) == plain(wanted))
+            };
+            let whole = found.iter().zip(&wanted).filter(|pair| same((pair.0, pair.1))).count();
             let evidence = format!("{whole} of {} canaries are as they were planted", Canary::DOCUMENTS);
             Attack::of(NAME, whole == Canary::DOCUMENTS, evidence)
-        }
-        Err(error) if error.code() == ErrorCode::SchemaNotDeployed => {
-            Attack::failed(NAME, "the owner's schema is gone")
         }
         Err(error) => Attack::failed(NAME, format!("the owner's canary cannot be read: {}", error.code().as_str())),
     })

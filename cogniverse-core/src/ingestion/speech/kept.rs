@@ -76,7 +76,10 @@ impl KeptTranscripts {
             let sum = || -> std::io::Result<(u64, u64)> {
                 let (mut files, mut bytes) = (0, 0);
                 for entry in fs::read_dir(&folder)? {
-                    (files, bytes) = (files + 1, bytes + entry?.metadata()?.len());
+                    let entry = entry?;
+                    if !entry.file_name().to_string_lossy().starts_with(CANARY) {
+                        (files, bytes) = (files + 1, bytes + entry.metadata()?.len());
+                    }
                 }
                 Ok((files, bytes))
             };
@@ -209,6 +212,14 @@ impl KeptTranscripts {
 
 /// Writes a temporary file and renames it, so that no reader sees a partial file.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    match replace_once(path, bytes) {
+        // A check of isolation removed the folder, as nothing was in it yet.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => replace_once(path, bytes),
+        done => done,
+    }
+}
+
+fn replace_once(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
