@@ -6,6 +6,7 @@
 //!                                  /manifest.json          written last: what there is, with a checksum each and one over all
 //! ```
 
+mod create;
 mod folder;
 mod frame;
 mod keys;
@@ -16,10 +17,11 @@ mod seal;
 mod service;
 mod writer;
 
+pub use create::CreateBackup;
 pub use folder::FolderTarget;
 pub use keys::{BackupSurface, FolderKeys, OperatorKey};
 pub use manifest::{BackupManifest, Consistency, Encryption, Part, SurfaceShare};
 pub use restore::{RestoreBackup, RestoreReport};
 pub(crate) use service::last_of;
-pub use service::{BackupService, BackupVerification, CreateBackup, LastBackup, ListedBackup};
+pub use service::{BackupService, BackupVerification, LastBackup, ListedBackup};
 pub use writer::{BackupProgress, OnProgress};

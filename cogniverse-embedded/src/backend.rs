@@ -4,7 +4,7 @@ use crate::{
     catalog::{BegunDrop, Catalog},
     config::EmbeddedConfig,
     error,
-    folder::DataFolder,
+    folder::{DataFolder, is_folder},
     index::FloatCache,
     layout::Layout,
     open_stores::OpenStores,
@@ -483,15 +483,6 @@ fn finish_drop(folder: &DataFolder, catalog: &Catalog, begun: &BegunDrop) -> Res
     catalog.end_drop(begun.generation)?;
     failpoint::reach("drop.ended");
     Ok(())
-}
-
-/// Returns whether a path is a folder and not a symbolic link.
-fn is_folder(path: &Path) -> Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(found) => Ok(found.is_dir()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(error::io(path, e)),
-    }
 }
 
 /// Returns what the tenants' folder holds besides deployments and pending drops. A store newer than everything in the

@@ -91,6 +91,15 @@ fn in_use(root: &Path) -> Error {
     )
 }
 
+/// Returns whether a path is a folder and not a symbolic link.
+pub(crate) fn is_folder(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(error::io(path, e)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ mod terms;
 pub(crate) use bits::BitArena;
 pub(crate) use block::{Block, IndexedDocument};
 pub(crate) use columns::Columns;
-pub(crate) use float_cache::{FloatCache, FloatSlot};
+pub(crate) use float_cache::{FloatCache, FloatSlot, KeptFloats};
 pub(crate) use floats::{FloatArena, FloatRows};
 pub(crate) use snapshot::{BlockView, Snapshot};
 pub(crate) use terms::{DocumentTerms, TermIndex};

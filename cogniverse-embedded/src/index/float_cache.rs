@@ -19,17 +19,37 @@ use std::{
 /// The time without a search after which vectors may be dropped for another tenant's, whoever holds more.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Vectors that are kept, and the room that they take.
+#[derive(Debug)]
+pub(crate) struct KeptFloats {
+    arena: FloatArena,
+    room: Reservation,
+}
+
+impl KeptFloats {
+    pub(crate) fn new(arena: FloatArena, room: Reservation) -> Self {
+        Self { arena, room }
+    }
+}
+
+impl std::ops::Deref for KeptFloats {
+    type Target = FloatArena;
+    fn deref(&self) -> &FloatArena {
+        &self.arena
+    }
+}
+
 /// The place of a block for the vectors of one field, if they are kept.
 #[derive(Debug, Default)]
 pub(crate) struct FloatSlot {
-    arena: RwLock<Option<Arc<FloatArena>>>,
+    arena: RwLock<Option<Arc<KeptFloats>>>,
     /// The milliseconds since the cache was made at which it was last asked for.
     used_at: AtomicU64,
 }
 
 impl FloatSlot {
     /// Returns the vectors that are kept.
-    pub(crate) fn get(&self, cache: &FloatCache) -> Option<Arc<FloatArena>> {
+    pub(crate) fn get(&self, cache: &FloatCache) -> Option<Arc<KeptFloats>> {
         let found = self.arena.read().clone();
         if found.is_some() {
             self.used_at.store(cache.now(), Ordering::Relaxed);
@@ -42,8 +62,8 @@ impl FloatSlot {
         self: &Arc<Self>,
         cache: &FloatCache,
         tenant: &TenantId,
-        arena: &Arc<FloatArena>,
-    ) -> Arc<FloatArena> {
+        arena: &Arc<KeptFloats>,
+    ) -> Arc<KeptFloats> {
         {
             let mut slot = self.arena.write();
             if let Some(known) = &*slot {
@@ -136,8 +156,8 @@ impl FloatCache {
                 let Some(victim) = victim else { break };
                 let Some((_, slot)) = victim.slots.pop() else { break };
                 if let Some(arena) = slot.arena.write().take() {
-                    victim.bytes = victim.bytes.saturating_sub(arena.bytes());
-                    missing = missing.saturating_sub(arena.bytes());
+                    victim.bytes = victim.bytes.saturating_sub(arena.room.bytes);
+                    missing = missing.saturating_sub(arena.room.bytes);
                     dropped.push(arena);
                 }
             }
@@ -179,12 +199,6 @@ pub(crate) struct Reservation {
     bytes: usize,
 }
 
-impl Reservation {
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.cache.inner.used.fetch_sub(self.bytes, Ordering::AcqRel);
@@ -216,7 +230,7 @@ mod tests {
         };
         let reservation = cache.reserve(&tenant(of), bytes)?;
         let slot = Arc::new(FloatSlot::default());
-        let arena = Arc::new(FloatArena::new(&field, 0).reserved(reservation));
+        let arena = Arc::new(KeptFloats::new(FloatArena::new(&field, 0), reservation));
         slot.keep(cache, &tenant(of), &arena);
         Some(slot)
     }

@@ -1,6 +1,5 @@
 //! Float vectors: on disk with the documents, and cached in memory within a budget.
 
-use super::float_cache::Reservation;
 use crate::layout::TensorField;
 use cogniverse_sdk::CellType;
 
@@ -12,8 +11,6 @@ pub(crate) struct FloatArena {
     offsets: Vec<usize>,
     /// The write at which it was loaded; documents deleted by then are missing.
     moment: i64,
-    /// The reservation of its memory in the budget.
-    reserved: Option<Reservation>,
 }
 
 /// Cells as stored: bfloat16 or float32.
@@ -45,17 +42,7 @@ impl FloatArena {
             CellType::BFloat16 => FloatCells::Half(Vec::new()),
             CellType::Float | CellType::Int8 => FloatCells::Full(Vec::new()),
         };
-        Self { cells, offsets: vec![0], moment, reserved: None }
-    }
-
-    pub(crate) fn reserved(mut self, reservation: Reservation) -> Self {
-        self.reserved = Some(reservation);
-        self
-    }
-
-    /// Returns the bytes that are reserved for it.
-    pub(crate) fn bytes(&self) -> usize {
-        self.reserved.as_ref().map_or(0, Reservation::bytes)
+        Self { cells, offsets: vec![0], moment }
     }
 
     /// Returns whether every document alive at a write is included.

@@ -1,7 +1,7 @@
 //! Access of scorers to float vectors: from memory, or read from the record in bounded pieces.
 
 use crate::{
-    index::{BlockView, FloatArena, FloatRows},
+    index::{BlockView, FloatArena, FloatRows, KeptFloats},
     layout::TensorField,
     rank::prepare::Prepared,
     tenant_store::Moment,
@@ -56,7 +56,7 @@ impl<'s> FloatAccess<'s> {
             let per_document = bytes.div_ceil(view.block.len().max(1)).max(1);
             return self.in_pieces(view, field, places, (PIECE_BYTES / per_document).max(1), &mut each);
         };
-        let mine = Arc::new(self.load(view, field, 0..view.block.len())?.reserved(reservation));
+        let mine = Arc::new(KeptFloats::new(self.load(view, field, 0..view.block.len())?, reservation));
         let kept = view.block.floats(field).map(|slot| slot.keep(cache, store.name().tenant(), &mine));
         Self::from_arena(kept.as_ref().filter(|arena| arena.is_complete_at(moment)).unwrap_or(&mine), places, &mut each)
     }
