@@ -5,8 +5,9 @@
 mod world;
 
 use async_trait::async_trait;
+use axum::{extract::State, http::StatusCode};
 use cogniverse::{
-    Error, ErrorKind, Result, Suspend, Template,
+    Cogniverse, Error, ErrorKind, Result, Suspend, Template,
     config::InMemoryConfigStore,
     health::{HealthEvent, HealthStatus},
     sdk::{Expected, HealthProbe},
@@ -264,5 +265,32 @@ async fn vespa_says_how_it_is() {
     drop(server);
     for probe in &probes {
         assert!(probe.probe().await.is_err(), "{}", probe.name());
+    }
+}
+
+/// As `docs/health.md` shows it; `tests/guides.rs` compares the two.
+async fn ready(State(cogniverse): State<Cogniverse>) -> StatusCode {
+    let health = cogniverse.operator().health().await;
+    StatusCode::from_u16(health.status.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[tokio::test]
+async fn a_readiness_endpoint_is_three_lines() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let part = Part::new("the only model", true);
+    let world = World::with(&["acme"], |b| b.health_probe(part.clone())).await;
+    let app =
+        axum::Router::new().route("/health/ready", axum::routing::get(ready)).with_state(world.cogniverse.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    for (is_broken, status) in [(false, "200"), (true, "503")] {
+        part.is_broken.store(is_broken, Ordering::SeqCst);
+        let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        connection.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
 }
