@@ -1,4 +1,4 @@
-//! What the operation of tenants costs: quotas, a neighbour that floods the backend, the check of isolation, and health.
+//! What the operation of tenants costs: quotas, metrics, a neighbour that floods the backend, the check of isolation, and health.
 //!
 //! `COGNIVERSE_BENCH_SEGMENTS` sets the segments of each tenant beside a flood (default 5,000), `COGNIVERSE_BENCH_SEARCHES` the
 //! searches that are timed (default 300), and `COGNIVERSE_BENCH_TENANTS` the tenants whose health is asked (default 10,000).
@@ -10,8 +10,9 @@ use cogniverse::{
     TenantId, TenantSchema,
     config::{ConfigManager, InMemoryConfigStore, QuotaConfig, SqliteQuotaStore},
     fairness::FairnessConfig,
+    metrics::ModalityMetricsTracker,
     quotas::Quotas,
-    sdk::{Document, DocumentId, FieldName, Quota, SystemClock, document_store::PutRequest},
+    sdk::{Document, DocumentId, FieldName, Modality, Quota, SystemClock, document_store::PutRequest},
 };
 use cogniverse_vespa::{VespaBackend, VespaConfig};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -49,6 +50,14 @@ fn quotas(criterion: &mut Criterion) {
     let limited = Arc::new(limited);
     criterion.benchmark_group("quotas").bench_function("one call, checked and counted", |b| {
         b.iter(|| drop(runtime.block_on(quotas.admit(&limited)).unwrap()));
+    });
+}
+
+fn metrics(criterion: &mut Criterion) {
+    let tracker = ModalityMetricsTracker::new(Arc::new(SystemClock));
+    let (acme, took) = (tenant("acme"), Duration::from_micros(1_234));
+    criterion.benchmark_group("metrics").bench_function("one record", |b| {
+        b.iter(|| tracker.record(&acme, Modality::Video, took, None));
     });
 }
 
@@ -168,5 +177,5 @@ fn looks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, quotas, flood, looks);
+criterion_group!(benches, quotas, metrics, flood, looks);
 criterion_main!(benches);

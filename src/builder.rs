@@ -12,6 +12,7 @@ use cogniverse_core::{
     isolation::{HiddenCanaries, IsolationVerifier},
     lifecycle::TenantLifecycle,
     memory::MemoryService,
+    metrics::ModalityMetricsTracker,
     models::ModelRegistry,
     quotas::{OnQuotaStoreUnavailable, QuotaBackend, QuotaSurface, Quotas},
     schemas::{EmbeddedSchemaLoader, SchemaManager, WithShippedSchemas},
@@ -412,8 +413,10 @@ impl CogniverseBuilder {
                     .with_models(models.clone()),
             ),
         };
-        let mut agent =
-            VideoSearchAgent::builder(backend.clone(), schemas.clone(), gate.clone()).with_telemetry(telemetry.clone());
+        let metrics = ModalityMetricsTracker::new(Arc::clone(&clock));
+        let mut agent = VideoSearchAgent::builder(backend.clone(), schemas.clone(), gate.clone())
+            .with_telemetry(telemetry.clone())
+            .with_metrics(metrics.clone());
         if let Some(memory) = &memory {
             agent = agent.with_memory(memory.clone());
         }
@@ -488,6 +491,7 @@ impl CogniverseBuilder {
             doctor,
             health,
             isolation,
+            metrics,
         });
         Ok(Cogniverse { gate, agent: agent.build(), ingestor, memory, lifecycle, schemas, config, parts })
     }

@@ -11,6 +11,7 @@ use cogniverse_core::{
     isolation::IsolationVerifier,
     lifecycle::TenantLifecycle,
     memory::{MemoryManager, MemoryService},
+    metrics::ModalityMetricsTracker,
     models::ModelRegistry,
     quotas::{QuotaBackend, Quotas},
     schemas::SchemaManager,
@@ -50,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) doctor: Doctor,
     pub(crate) health: HealthService,
     pub(crate) isolation: IsolationVerifier,
+    pub(crate) metrics: ModalityMetricsTracker,
     pub(crate) backups: BackupService,
 }
 

@@ -31,8 +31,8 @@ pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource, 
 pub use cogniverse_core::lifecycle::{NewTenant, Suspend};
 pub use cogniverse_core::tenants::ShareAccess;
 pub use cogniverse_core::{
-    backup, doctor, fairness, guarded_backend, health, ingestion, isolation, lifecycle, memory, models, quotas,
-    schemas, surfaces, tenants, transcript,
+    backup, doctor, fairness, guarded_backend, health, ingestion, isolation, lifecycle, memory, metrics, models,
+    quotas, schemas, surfaces, tenants, transcript,
 };
 pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;

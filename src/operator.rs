@@ -7,6 +7,7 @@ use cogniverse_core::{
     health::{Health, HealthEvents, HealthMonitor},
     isolation::IsolationReport,
     lifecycle::{ErasureSweep, TenantLifecycle},
+    metrics::ModalityMetricsTracker,
     models::ModelRegistry,
     quotas::Quotas,
     schemas::SchemaManager,
@@ -90,6 +91,12 @@ impl<'c> Operator<'c> {
     #[must_use]
     pub fn quotas(&self) -> &'c Quotas {
         &self.0.parts.quotas
+    }
+
+    /// Returns the metrics of tenants' searches in this process.
+    #[must_use]
+    pub fn metrics(&self) -> &'c ModalityMetricsTracker {
+        &self.0.parts.metrics
     }
 
     /// Returns the scheduler in front of the backend.

@@ -5,6 +5,7 @@ use cogniverse_core::{
     doctor::Diagnosis,
     isolation::IsolationReport,
     lifecycle::{ErasurePlan, NewTenant, Suspend, Suspension},
+    metrics::TenantMetrics,
     quotas::QuotaUsage,
     schemas::SchemaDescription,
     tenants::{ErasureReceipt, ShareAccess, SharedAccess, TenantGrant, TenantRecord},
@@ -107,6 +108,15 @@ impl Cogniverse {
     pub async fn usage(&self, tenant: &TenantId) -> Result<Vec<QuotaUsage>> {
         let grant = self.gate.admit(tenant, Operation::ReadConfig).await?;
         grant.run(self.parts.counted.usage(tenant)).await
+    }
+
+    /// Returns what this process counted of a tenant's searches: requests, errors, and percentiles of the last thousand.
+    ///
+    /// # Errors
+    /// Those of the gate for reading telemetry.
+    pub async fn metrics(&self, tenant: &TenantId) -> Result<TenantMetrics> {
+        let _grant = self.gate.admit(tenant, Operation::ReadTelemetry).await?;
+        Ok(self.parts.metrics.of(tenant))
     }
 
     /// Examines a tenant in whatever state it is, and returns what is wrong with it, each with its remedy.

@@ -14,13 +14,14 @@ use crate::{
 use cogniverse_core::{
     guarded_backend::GuardedBackend,
     memory::{MemoryReport, MemoryService},
+    metrics::ModalityMetricsTracker,
     schemas::SchemaManager,
     tenants::{Gate, TenantGrant},
 };
 use cogniverse_foundation::telemetry::TelemetryManager;
 use cogniverse_sdk::{
-    BackendHit, BackendHits, BackendQuery, Error, ErrorKind, FieldValue, Matrix, Operation, ProfileName, QueryEncoder,
-    Result, SearchBackend, StrategyName,
+    BackendHit, BackendHits, BackendQuery, Error, ErrorKind, FieldValue, Matrix, Modality, Operation, ProfileName,
+    QueryEncoder, Result, SearchBackend, StrategyName,
 };
 use std::{
     collections::BTreeMap,
@@ -48,6 +49,7 @@ struct Inner {
     encoders: Arc<QueryEncoders>,
     telemetry: Option<TelemetryManager>,
     memory: Option<MemoryService>,
+    metrics: Option<ModalityMetricsTracker>,
 }
 
 /// A builder of [`VideoSearchAgent`]. It takes no tenant and no profile: those come with each search.
@@ -59,6 +61,7 @@ pub struct VideoSearchAgentBuilder {
     encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
     telemetry: Option<TelemetryManager>,
     memory: Option<MemoryService>,
+    metrics: Option<ModalityMetricsTracker>,
 }
 
 impl VideoSearchAgentBuilder {
@@ -83,16 +86,26 @@ impl VideoSearchAgentBuilder {
         self
     }
 
+    /// Sets the tracker in which searches are counted (default: none).
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: ModalityMetricsTracker) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
     /// Builds the agent. Its caches are registered with the gate, which empties them of a tenant that is not served any
     /// more.
     #[must_use]
     pub fn build(self) -> VideoSearchAgent {
-        let Self { backend, schemas, gate, encoders, telemetry, memory } = self;
+        let Self { backend, schemas, gate, encoders, telemetry, memory, metrics } = self;
         let planner = Arc::new(Planner::new(schemas, backend.clone()));
         let encoders = Arc::new(QueryEncoders::new(encoders));
         gate.register_cache(planner.clone());
         gate.register_cache(encoders.clone());
-        VideoSearchAgent { inner: Arc::new(Inner { backend, planner, encoders, telemetry, memory }), gate }
+        if let Some(metrics) = &metrics {
+            gate.register_cache(Arc::new(metrics.clone()));
+        }
+        VideoSearchAgent { inner: Arc::new(Inner { backend, planner, encoders, telemetry, memory, metrics }), gate }
     }
 }
 
@@ -120,7 +133,15 @@ impl VideoSearchAgent {
     /// Creates a builder over a backend, schemas and a gate.
     #[must_use]
     pub fn builder(backend: GuardedBackend, schemas: SchemaManager, gate: Gate) -> VideoSearchAgentBuilder {
-        VideoSearchAgentBuilder { backend, schemas, gate, encoders: BTreeMap::new(), telemetry: None, memory: None }
+        VideoSearchAgentBuilder {
+            backend,
+            schemas,
+            gate,
+            encoders: BTreeMap::new(),
+            telemetry: None,
+            memory: None,
+            metrics: None,
+        }
     }
 
     /// Returns the same agent for the caller of a gate.
@@ -149,7 +170,12 @@ impl VideoSearchAgent {
             }
         };
         let span = telemetry::search(&request, self.says_content(&request));
+        let (tenant, began) = (request.tenant.clone(), Instant::now());
         let result = grant.run(self.run(&grant, request)).instrument(span.clone()).await;
+        if let Some(metrics) = &self.inner.metrics {
+            let error = result.as_ref().err().map(Error::kind);
+            metrics.record(&tenant, Modality::Video, began.elapsed(), error);
+        }
         match &result {
             Ok(response) => {
                 span.record("search.hits", response.results.len());

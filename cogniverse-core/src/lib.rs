@@ -28,6 +28,7 @@
 //! | [`backup`] | backups of a tenant, and their restore |
 //! | [`surfaces`] | what is kept of tenants, as erasure, backup and isolation see it |
 //! | [`isolation`] | the check that tenants are apart, on what is stored |
+//! | [`metrics`] | requests of each tenant in each modality |
 //! | [`health`] | the health of the whole service, and its changes as events |
 //! | [`memory`] | memories of agents |
 
@@ -43,6 +44,7 @@ pub mod ingestion;
 pub mod isolation;
 pub mod lifecycle;
 pub mod memory;
+pub mod metrics;
 pub mod models;
 pub mod quotas;
 pub mod schemas;

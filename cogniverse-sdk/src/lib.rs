@@ -51,6 +51,7 @@ pub mod language_model;
 pub mod language_model_provider;
 pub mod memory;
 pub mod memory_store;
+pub mod modality;
 pub mod page_cursor;
 pub mod quantize;
 pub mod quota_store;
@@ -88,6 +89,7 @@ pub use memory::{
     AgentId, Memory, MemoryEvent, MemoryEventKind, MemoryId, MemoryOrigin, MemoryReach, MemoryScope, SessionId, UserId,
 };
 pub use memory_store::{MemoryHit, MemoryHits, MemoryPage, MemorySignals, MemoryStats, MemoryStore, MemoryWeights};
+pub use modality::Modality;
 pub use page_cursor::{Listing, PageCursor};
 pub use quota_store::{Quota, QuotaLease, QuotaState, QuotaStore};
 pub use retention::Retention;
