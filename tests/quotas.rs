@@ -509,3 +509,29 @@ async fn quotas_that_cannot_be_read_admit_nobody() {
     c.operator().config().set_quota_config(&tenant("acme"), QuotaConfig::new(tenant("acme"))).await.unwrap();
     c.search(ask("acme")).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_another_process_still_had_to_store_does_not_outlive_an_erasure() {
+    let (config, quotas) = (Arc::new(InMemoryConfigStore::new()), Arc::new(InMemoryQuotaStore::new()));
+    let world = World::with(&["acme"], |b| b.config_store(config.clone()).quota_store(quotas.clone())).await;
+    let backend = world.cogniverse.operator().backend().clone();
+    let folder = tempfile::tempdir().unwrap();
+    let other = Cogniverse::builder()
+        .data_dir(folder.path())
+        .backend(backend)
+        .config_store(config)
+        .quota_store(quotas.clone())
+        .open()
+        .await
+        .unwrap();
+    for _ in 0..5 {
+        other.search(ask("acme")).await.unwrap();
+    }
+    world.cogniverse.suspend(&tenant("acme"), Suspend::new("the contract ended")).await.unwrap();
+    assert!(world.cogniverse.erase(&tenant("acme")).await.unwrap().is_complete());
+    other.close().await.unwrap();
+    assert_eq!(quotas.count(&tenant("acme")).await.unwrap(), 0, "the use of an erased tenant is stored again");
+    world.cogniverse.create_tenant(&tenant("acme"), Template::Startup).await.unwrap();
+    let usage = other.usage(&tenant("acme")).await.unwrap();
+    assert!(usage.iter().all(|usage| usage.quota != Quota::ApiCalls || usage.used == Some(0)), "{usage:?}");
+}

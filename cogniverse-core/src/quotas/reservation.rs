@@ -41,12 +41,18 @@ pub(super) struct QuotaCounter {
     pub(super) local: Mutex<Counter>,
     /// Held during an exchange with the store.
     pub(super) exchanging: tokio::sync::Mutex<()>,
+    /// Whether the store had a state of it. Where it has none any more, the tenant was erased.
+    pub(super) stored: AtomicBool,
 }
 
 impl TenantQuotas {
     pub(super) fn new(config: Arc<QuotaConfig>) -> Self {
-        let counter =
-            |quota| QuotaCounter { quota, local: Mutex::default(), exchanging: tokio::sync::Mutex::default() };
+        let counter = |quota| QuotaCounter {
+            quota,
+            local: Mutex::default(),
+            exchanging: tokio::sync::Mutex::default(),
+            stored: AtomicBool::default(),
+        };
         Self {
             tenant: config.tenant_id.clone(),
             config: RwLock::new(config),

@@ -424,6 +424,10 @@ impl Inner {
                 return Err(gone(&tenant.tenant));
             }
             let (mut state, version) = self.state(&tenant.tenant, quota).await?;
+            match version {
+                Some(_) => counter.stored.store(true, Ordering::Release),
+                None => self.require_kept(tenant, counter, more).await?,
+            }
             let config = tenant.config();
             let limit = config.limit(quota).map(|limit| limit.saturating_mul(quota.units()));
             let window = self.window(&config, quota).0;
@@ -440,6 +444,7 @@ impl Inner {
             let is_unchanged = state == before || (version.is_none() && state.used == 0 && state.leases.is_empty());
             if is_unchanged || self.store.replace(&tenant.tenant, quota, version, &state).await.map_err(away)?.is_some()
             {
+                counter.stored.fetch_or(!is_unchanged, Ordering::AcqRel);
                 let mut local = counter.local.lock();
                 if local.window == state.window {
                     local.stored(&state, &self.holder, settled);
@@ -449,6 +454,26 @@ impl Inner {
             tokio::time::sleep(Duration::from_micros(200 * (attempt as u64 + 1))).await;
         }
         Err(overtaken(quota))
+    }
+
+    /// Decides whether a state that is not in the store may be put there: not where the tenant was erased, by this process or
+    /// another, or its use would outlive it.
+    async fn require_kept(&self, tenant: &TenantQuotas, counter: &QuotaCounter, more: u64) -> Result<()> {
+        if !counter.stored.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // A call that was admitted asks for more, where the state was lost and the tenant is there. What is stored
+        // afterwards was used before the erasure.
+        if more > 0 {
+            match self.config.get_quota_config(&tenant.tenant).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        tenant.closed.store(true, Ordering::Release);
+        self.tenants.remove_if(&tenant.tenant, |_, held| std::ptr::eq(Arc::as_ptr(held), tenant));
+        Err(gone(&tenant.tenant))
     }
 
     /// Stores what every tenant used, some tenants at a time, so that no lease runs out where the store is far away.
