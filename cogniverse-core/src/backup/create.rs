@@ -83,7 +83,7 @@ impl BackupService {
     ///
     /// # Errors
     /// `NotFound`; `FailedPrecondition` for a tenant in another state, and for one that is erased meanwhile; any error of the
-    /// surfaces and the target; those of [`Gate::permit`].
+    /// surfaces and the target; those of [`crate::tenants::Gate::permit`].
     pub async fn create(
         &self,
         tenant: &TenantId,
