@@ -91,7 +91,7 @@ fn commands() -> Vec<(String, Vec<String>)> {
 }
 
 /// What is not run here, by how the command begins, and why.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 18] = [
     ("cargo test --workspace", "it is the run that this test belongs to"),
     ("cargo run --features local-models --example search", "needs a model: .ci/models.sh runs models"),
     (
@@ -100,6 +100,7 @@ const ELSEWHERE: [(&str, &str); 17] = [
     ),
     ("cargo bench --bench search_path", "measures: .ci/run tests that it runs"),
     ("cargo bench --bench operations", "measures: .ci/run tests that it runs"),
+    ("cargo bench --bench backup", "measures: .ci/run tests that it runs"),
     ("cargo bench --bench tenancy", "measures: .ci/run tests that it runs"),
     ("cargo bench --bench memory", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-embedded --bench kernels", "measures: .ci/run tests that it runs"),
