@@ -783,3 +783,20 @@ async fn an_erasure_waits_for_a_backup_and_ends_it() {
     assert!(last.contains("erased"), "{last}");
     c.create_tenant(&tenant("acme"), Template::Startup).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_lies_in_a_target_writes_nothing_of_another_tenant() {
+    let (world, place) = (World::with(&["acme", "globex"], with_models).await, tempfile::tempdir().unwrap());
+    let (c, target) = (&world.cogniverse, target(place.path()));
+    // A whole manifest in acme's folder that names another tenant, as of a backup that died after it.
+    let manifest = c.backups().create(&tenant("acme"), &target, small()).await.unwrap();
+    let mut forged = manifest.clone();
+    (forged.tenant, forged.sha256) = (tenant("globex"), String::new());
+    forged.sha256 = cogniverse_sum(&serde_json::to_vec(&forged).unwrap());
+    target.put(&format!("{}/manifest.json", forged.backup), serde_json::to_vec(&forged).unwrap()).await.unwrap();
+    target.put(&format!("{}/progress.json", forged.backup), b"{}".to_vec()).await.unwrap();
+    c.backups().create(&tenant("acme"), &target, small()).await.unwrap();
+    assert_eq!(c.backups().last(&tenant("globex")).await.unwrap(), None);
+    let log = c.operator().audit().read(&tenant("globex"), 0, 1000).await.unwrap();
+    assert!(!serde_json::to_string(&log.entries).unwrap().contains("backed_up"));
+}

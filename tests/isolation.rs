@@ -313,6 +313,18 @@ async fn who_may_check_and_what() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_is_being_erased_is_not_said_to_be_isolated() {
+    let world = World::with(&TENANTS, |b| b).await;
+    let tenants = world.cogniverse.operator().tenants();
+    let mut json = serde_json::to_value(tenants.get(&tenant("acme")).await.unwrap()).unwrap();
+    (json["tenant"], json["state"]) = ("half_gone".into(), "erasing".into());
+    let record = serde_json::from_value(json).unwrap();
+    tenants.put(&record, cogniverse::sdk::Expected::Absent).await.unwrap();
+    let report = world.cogniverse.verify_isolation(&tenant("half_gone"), &tenant("acme")).await.unwrap();
+    assert!(!report.isolated && report.checks.is_empty() && !report.not_checked.is_empty(), "{report}");
+}
+
+#[tokio::test]
 async fn all_tenants_are_checked_against_each_other_or_their_neighbours() {
     let world = World::with(&["acme"], |b| b).await;
     let alone = world.cogniverse.operator().verify_isolation_of_all().await.unwrap_err();

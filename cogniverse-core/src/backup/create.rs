@@ -260,7 +260,14 @@ impl BackupService {
         begun.sort_unstable();
         // Of one that died after its manifest, the rest is done.
         for backup in begun.extract_if(.., |backup| finished.contains(backup)) {
-            if let Ok(manifest) = read_manifest(target, backup).await {
+            let manifest = match read_manifest(target, backup).await {
+                Ok(manifest) => manifest,
+                // It is listed as what it is, and nothing is done by it.
+                Err(error) if matches!(error.code(), ErrorCode::BackupDamaged | ErrorCode::BackupNewer) => continue,
+                Err(error) => return Err(error),
+            };
+            // Whoever can write to the target could name another tenant.
+            if manifest.tenant == record.tenant && manifest.generation == record.generation {
                 let parts: BTreeSet<String> =
                     paths.iter().filter(|path| path.starts_with(&format!("{backup}/parts/"))).cloned().collect();
                 self.finish(target, &manifest, &parts).await?;

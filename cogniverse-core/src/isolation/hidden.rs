@@ -44,13 +44,14 @@ impl HiddenCanaries {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Returns a filter that matches what the given one does, without canaries; `None` where there are none, or where the
-    /// schema has no field by which they can be told.
-    async fn without(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<Option<Filter>> {
-        let planted = self.planted(schema).await?;
-        if planted.is_empty() {
-            return Ok(None);
-        }
+    /// Returns a filter that matches what the given one does, without the canaries that are planted; `None` where the schema
+    /// has no field by which they can be told.
+    async fn without(
+        &self,
+        schema: &TenantSchema,
+        planted: &[OwnedDocument],
+        filter: Option<&Filter>,
+    ) -> Result<Option<Filter>> {
         let served = self.inner.served(schema).await?;
         let fields = &served.definition.document.fields;
         let attribute =
@@ -138,7 +139,10 @@ impl DocumentStore for HiddenCanaries {
         match &mut request.target {
             DeleteTarget::Ids(ids) => ids.retain(|id| !Canary::is_reserved(id)),
             DeleteTarget::Matching(filter) => {
-                if let Some(others) = self.without(&request.schema, Some(filter)).await? {
+                let planted = self.planted(&request.schema).await?;
+                if !planted.is_empty()
+                    && let Some(others) = self.without(&request.schema, &planted, Some(filter)).await?
+                {
                     *filter = others;
                 }
             }
@@ -152,12 +156,13 @@ impl DocumentStore for HiddenCanaries {
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
-        match self.without(schema, filter).await? {
+        let planted = self.planted(schema).await?;
+        if planted.is_empty() {
+            return self.inner.count(schema, filter).await;
+        }
+        match self.without(schema, &planted, filter).await? {
             Some(others) => self.inner.count(schema, Some(&others)).await,
-            None if filter.is_none() => {
-                let planted = self.planted(schema).await?.len() as u64;
-                Ok(self.inner.count(schema, None).await?.saturating_sub(planted))
-            }
+            None if filter.is_none() => Ok(self.inner.count(schema, None).await?.saturating_sub(planted.len() as u64)),
             None => self.inner.count(schema, filter).await,
         }
     }

@@ -39,6 +39,9 @@ impl std::ops::Deref for KeptFloats {
     }
 }
 
+/// The milliseconds for which a tenant that found no room looks for none.
+const REFUSED: u64 = 1_000;
+
 /// The place of a block for the vectors of one field, if they are kept.
 #[derive(Debug, Default)]
 pub(crate) struct FloatSlot {
@@ -97,6 +100,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Holder {
     bytes: usize,
+    /// The milliseconds since the cache was made until which no room is looked for, as there was none a moment ago.
+    refused_until: u64,
     slots: Vec<Weak<FloatSlot>>,
 }
 
@@ -138,7 +143,12 @@ impl FloatCache {
         // Dropped after the lock: a reservation that ends takes it.
         let mut dropped = Vec::new();
         {
-            let holders = self.inner.holders.lock();
+            let mut holders = self.inner.holders.lock();
+            // A scan of more than fits asks for every block: it looks through all tenants once a second and not each time.
+            if holders.get(tenant).is_some_and(|holder| now < holder.refused_until) {
+                return;
+            }
+            holders.retain(|_, holder| holder.bytes > 0 || now < holder.refused_until);
             let own = holders.get(tenant).map_or(0, |holder| holder.bytes).saturating_add(bytes);
             let mut missing =
                 self.inner.used.load(Ordering::Acquire).saturating_add(bytes).saturating_sub(self.inner.limit);
@@ -160,6 +170,9 @@ impl FloatCache {
                     missing = missing.saturating_sub(arena.room.bytes);
                     dropped.push(arena);
                 }
+            }
+            if missing > 0 {
+                holders.entry(tenant.clone()).or_default().refused_until = now.saturating_add(REFUSED);
             }
         }
         drop(dropped);
