@@ -153,7 +153,7 @@ async fn run(options: Options) -> Result<()> {
         let answer = cogniverse
             .search(SearchRequest::new(tenant.clone(), profile.clone(), &options.query).with_top_k(3))
             .await?;
-        say(format!("\n{tenant} searches \"{}\":\n{}", options.query, answer::table(&answer)));
+        say(format!("\n{tenant} searches \"{}\":\n{}", options.query, answer::table(&answer.results)));
         answers.insert(tenant.clone(), answer::answer_json(&answer));
     }
 

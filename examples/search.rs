@@ -2,13 +2,23 @@
 //!
 //! Needs: a tenant with ingested videos. Prints: a table of results with times, scores and the words that matched.
 //!
+//! Without `--profile` the query is routed among the tenant's deployed profiles, and the route is printed. With `--answer` a
+//! language model sums the results up, each statement with its moments.
+//!
 //! `cargo run --example search -- --tenant-id acme_corp machine learning`
+//!
+//! ```sh
+//! cargo run --example search -- --tenant-id acme_corp --answer --ollama-url http://localhost:11434 what is gradient descent
+//! ```
 
 mod cli;
 
 use anyhow::Result;
 use clap::Parser;
-use cogniverse::{Filter, Grouping, PageCursor, ProfileName, SearchRequest, StrategyName, TenantId, TimeRange};
+use cogniverse::{
+    AnswerMode, Filter, Grouping, PageCursor, ProfileName, SearchEvent, SearchRequest, StrategyName, TenantId,
+    TimeRange,
+};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -19,9 +29,15 @@ struct Options {
     /// Who
     #[arg(long)]
     tenant_id: TenantId,
-    /// Where; repeat it to fuse several profiles
-    #[arg(long = "profile", default_value = cli::TEXT_PROFILE)]
+    /// Where; repeat it to fuse several profiles (default: where the query is routed to)
+    #[arg(long = "profile")]
     profiles: Vec<ProfileName>,
+    /// Sum the results up in a short text with citations (needs --ollama-url)
+    #[arg(long)]
+    answer: bool,
+    /// Reranks the results: signals, language_model or none (default: the tenant's)
+    #[arg(long)]
+    reranker: Option<String>,
     /// How to rank (default: the profile's)
     #[arg(long)]
     strategy: Option<StrategyName>,
@@ -55,10 +71,14 @@ async fn run(options: Options) -> Result<()> {
     let builder = options.common.builder()?;
     let builder = model.iter().fold(builder, |builder, model| model.register(builder));
     let cogniverse = options.common.open_with(builder).await?;
-    let mut profiles = options.profiles.into_iter();
-    let first = profiles.next().unwrap_or(ProfileName::parse(cli::TEXT_PROFILE)?);
-    let mut request = SearchRequest::new(options.tenant_id, first, options.query.join(" ")).with_top_k(options.top_k);
-    request = profiles.fold(request, SearchRequest::and_profile);
+    let request = SearchRequest::routed(options.tenant_id, options.query.join(" ")).with_top_k(options.top_k);
+    let mut request = options.profiles.into_iter().fold(request, SearchRequest::and_profile);
+    if options.answer {
+        request = request.with_answer(AnswerMode::Summary);
+    }
+    if let Some(reranker) = options.reranker {
+        request = request.with_reranker(reranker);
+    }
     if let Some(model) = &model {
         request = model.ask(request).await?;
     }
@@ -78,12 +98,43 @@ async fn run(options: Options) -> Result<()> {
     if let Some(cursor) = options.cursor {
         request = request.with_cursor(PageCursor::from_text(cursor));
     }
-    let answer = cogniverse.search(request).await?;
-    if options.common.json {
+    let json = options.common.json;
+    // The text appears as it is written: below the results, which come first.
+    let mut written = 0;
+    let answer = cogniverse
+        .search_streamed(request, |event| match event {
+            SearchEvent::Results(found) if !json => println!("{}", cli::table(found)),
+            SearchEvent::Statement(statement) if !json => {
+                written += 1;
+                println!("• {statement}");
+            }
+            _ => {}
+        })
+        .await?;
+    if json {
         println!("{}", cli::answer_json(&answer));
         return Ok(());
     }
-    println!("{}", cli::table(&answer));
+    if let Some(text) = &answer.answer {
+        if let Some(problem) = &text.problem {
+            println!("{}: {problem}", if written == 0 { "no text" } else { "the text is incomplete" });
+        }
+        if text.dropped_statements > 0 {
+            println!("{} statements without a source were dropped", text.dropped_statements);
+        }
+    }
+    if let Some(route) = &answer.route {
+        println!(
+            "routed to {} by {}: {} ({:.2}), {}",
+            route.modality, route.tier, route.generation, route.confidence, route.reason
+        );
+    }
+    if let Some(reranking) = &answer.reranking {
+        match &reranking.problem {
+            Some(problem) => println!("not reranked by {}: {problem}", reranking.reranker),
+            None => println!("{} results reranked by {}", reranking.considered, reranking.reranker),
+        }
+    }
     for profile in &answer.profiles {
         println!("{} segments match in {} by {}", profile.matched, profile.profile, profile.strategy);
         if let Some(degraded) = &profile.degraded {

@@ -1,7 +1,7 @@
 //! The builder of [`Cogniverse`](crate::Cogniverse).
 
 use crate::cogniverse::{Cogniverse, Parts};
-use cogniverse_agents::VideoSearchAgent;
+use cogniverse_agents::{SearchObserver, VideoSearchAgent};
 use cogniverse_core::{
     backup::{BackupService, BackupSurface},
     doctor::Doctor,
@@ -28,8 +28,8 @@ use cogniverse_foundation::{
 };
 use cogniverse_sdk::{
     AccessPolicy, AuditLog, BackupKeys, Clock, ConfigStore, HealthProbe, LanguageModel, LanguageModelProvider,
-    QueryEncoder, QuotaStore, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock, TelemetryProvider,
-    TenantId, TenantSurface, TextEmbedder, Transcriber, telemetry_provider::Settle,
+    QueryEncoder, QuotaStore, Reranker, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock,
+    TelemetryProvider, TenantId, TenantSurface, TextEmbedder, Transcriber, telemetry_provider::Settle,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -55,6 +55,8 @@ pub struct CogniverseBuilder {
     schemas: Option<WithShippedSchemas>,
     clock: Option<Arc<dyn Clock>>,
     query_encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
+    rerankers: BTreeMap<String, Arc<dyn Reranker>>,
+    search_observers: Vec<Arc<dyn SearchObserver>>,
     segment_encoders: BTreeMap<String, Arc<dyn SegmentEncoder>>,
     text_embedder: Option<Arc<dyn TextEmbedder>>,
     language_model: Option<Arc<dyn LanguageModel>>,
@@ -161,6 +163,21 @@ impl CogniverseBuilder {
         self
     }
 
+    /// Registers a reranker under the name that requests and tenants' configurations use, beside `signals`,
+    /// `language_model` and `none`.
+    #[must_use]
+    pub fn reranker(mut self, name: impl Into<String>, reranker: Arc<dyn Reranker>) -> Self {
+        self.rerankers.insert(name.into(), reranker);
+        self
+    }
+
+    /// Adds an observer that is told of every search once it has ended.
+    #[must_use]
+    pub fn search_observer(mut self, observer: Arc<dyn SearchObserver>) -> Self {
+        self.search_observers.push(observer);
+        self
+    }
+
     /// Sets the text embedder of memories (default: none, which disables memory).
     #[must_use]
     pub fn text_embedder(mut self, embedder: Arc<dyn TextEmbedder>) -> Self {
@@ -168,8 +185,8 @@ impl CogniverseBuilder {
         self
     }
 
-    /// Sets the language model for tenants that chose none, which extracts facts to remember (default: none; texts
-    /// are remembered verbatim).
+    /// Sets the language model for tenants that chose none, which extracts facts to remember, routes queries that the
+    /// classifier is not sure of, reranks, and writes answers (default: none; texts are remembered verbatim).
     #[must_use]
     pub fn language_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
         self.language_model = Some(model);
@@ -416,7 +433,14 @@ impl CogniverseBuilder {
         let metrics = ModalityMetricsTracker::new(Arc::clone(&clock));
         let mut agent = VideoSearchAgent::builder(backend.clone(), schemas.clone(), gate.clone())
             .with_telemetry(telemetry.clone())
-            .with_metrics(metrics.clone());
+            .with_metrics(metrics.clone())
+            .with_models(models.clone());
+        for (name, reranker) in self.rerankers {
+            agent = agent.with_reranker(name, reranker);
+        }
+        for observer in self.search_observers {
+            agent = agent.with_observer(observer);
+        }
         if let Some(memory) = &memory {
             agent = agent.with_memory(memory.clone());
         }

@@ -1,6 +1,6 @@
 //! The assembled library.
 
-use cogniverse_agents::{SearchRequest, SearchResponse, VideoSearchAgent};
+use cogniverse_agents::{Route, SearchEvent, SearchRequest, SearchResponse, VideoSearchAgent};
 use cogniverse_core::{
     backup::BackupService,
     doctor::Doctor,
@@ -146,5 +146,26 @@ impl Cogniverse {
     /// Those of [`VideoSearchAgent::search`].
     pub async fn search(&self, request: SearchRequest) -> Result<SearchResponse> {
         self.agent.search(request).await
+    }
+
+    /// Searches a tenant's videos and tells what is known as soon as it is, as [`VideoSearchAgent::search_streamed`].
+    ///
+    /// # Errors
+    /// Those of [`VideoSearchAgent::search`].
+    pub async fn search_streamed(
+        &self,
+        request: SearchRequest,
+        events: impl for<'s> FnMut(SearchEvent<'s>) + Send,
+    ) -> Result<SearchResponse> {
+        self.agent.search_streamed(request, events).await
+    }
+
+    /// Decides what a query of a tenant asks for and which of its profiles would be searched, as
+    /// [`VideoSearchAgent::route`].
+    ///
+    /// # Errors
+    /// Those of [`VideoSearchAgent::route`].
+    pub async fn route(&self, tenant: &TenantId, query: &str) -> Result<Route> {
+        self.agent.route(tenant, query).await
     }
 }

@@ -24,8 +24,8 @@ pub use builder::CogniverseBuilder;
 pub use cogniverse::Cogniverse;
 pub use cogniverse_agents as agents;
 pub use cogniverse_agents::{
-    Grouping, MemoryOptions, Outcome, PageCursor, SearchParameters, SearchRequest, SearchResponse, SearchResult,
-    VideoSearchAgent,
+    AnswerMode, Grouping, MemoryOptions, Outcome, PageCursor, Route, SearchEvent, SearchParameters, SearchRequest,
+    SearchResponse, SearchResult, VideoSearchAgent,
 };
 pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource, ProgressEvent, ProgressSink};
 pub use cogniverse_core::lifecycle::{NewTenant, Suspend};

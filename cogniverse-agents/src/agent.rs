@@ -1,39 +1,44 @@
 //! The video search agent.
 
 use crate::{
+    answer::{self, Answer, Statement},
+    arrange::Arrangement,
     cursor,
     encoding::QueryEncoders,
-    fusion,
-    plan::{Plan, Planner, join},
+    plan::Planner,
     recall::{self, Outcome, Recall},
-    request::{Grouping, SearchRequest},
-    response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult},
-    snippet::Snippet,
+    record::{Laps, SearchObserver, SearchRecord, milliseconds},
+    request::{AnswerMode, SearchRequest},
+    rerank::Rerankers,
+    response::{SearchResponse, SearchResult},
+    retrieve::Retriever,
+    route::{self, Routed},
+    routing::{Route, Router},
     telemetry,
 };
 use cogniverse_core::{
     guarded_backend::GuardedBackend,
     memory::{MemoryReport, MemoryService},
     metrics::ModalityMetricsTracker,
+    models::ModelRegistry,
     schemas::SchemaManager,
     tenants::{Gate, TenantGrant},
 };
-use cogniverse_foundation::telemetry::TelemetryManager;
-use cogniverse_sdk::{
-    BackendHit, BackendHits, BackendQuery, Error, ErrorKind, FieldValue, Matrix, Modality, Operation, ProfileName,
-    QueryEncoder, Result, SearchBackend, StrategyName,
+use cogniverse_foundation::{
+    RoutingConfig,
+    telemetry::{TelemetryManager, TraceId},
 };
+use cogniverse_sdk::{Error, ErrorCode, Generation, Operation, QueryEncoder, Reranker, Result, SearchId, TenantId};
 use std::{
     collections::BTreeMap,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// The largest number of segments of each profile that are fused or merged into moments.
-const WINDOW: usize = 500;
+/// The time before the end of a search at which a text is given up.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// An agent that searches the videos of any tenant in any profile. Cheap to clone; clones share caches.
 #[derive(Debug, Clone)]
@@ -44,12 +49,13 @@ pub struct VideoSearchAgent {
 
 #[derive(Debug)]
 struct Inner {
-    backend: GuardedBackend,
-    planner: Arc<Planner>,
-    encoders: Arc<QueryEncoders>,
+    retriever: Retriever,
+    router: Router,
+    rerankers: Arc<Rerankers>,
     telemetry: Option<TelemetryManager>,
     memory: Option<MemoryService>,
     metrics: Option<ModalityMetricsTracker>,
+    observers: Vec<Arc<dyn SearchObserver>>,
 }
 
 /// A builder of [`VideoSearchAgent`]. It takes no tenant and no profile: those come with each search.
@@ -59,9 +65,12 @@ pub struct VideoSearchAgentBuilder {
     schemas: SchemaManager,
     gate: Gate,
     encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
+    rerankers: BTreeMap<String, Arc<dyn Reranker>>,
+    models: Option<ModelRegistry>,
     telemetry: Option<TelemetryManager>,
     memory: Option<MemoryService>,
     metrics: Option<ModalityMetricsTracker>,
+    observers: Vec<Arc<dyn SearchObserver>>,
 }
 
 impl VideoSearchAgentBuilder {
@@ -69,6 +78,20 @@ impl VideoSearchAgentBuilder {
     #[must_use]
     pub fn with_query_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn QueryEncoder>) -> Self {
         self.encoders.insert(name.into(), encoder);
+        self
+    }
+
+    /// Registers a reranker under the name that requests and tenants' configurations use.
+    #[must_use]
+    pub fn with_reranker(mut self, name: impl Into<String>, reranker: Arc<dyn Reranker>) -> Self {
+        self.rerankers.insert(name.into(), reranker);
+        self
+    }
+
+    /// Sets the registry of tenants' language models, which route, rerank and write answers (default: none).
+    #[must_use]
+    pub fn with_models(mut self, models: ModelRegistry) -> Self {
+        self.models = Some(models);
         self
     }
 
@@ -93,41 +116,47 @@ impl VideoSearchAgentBuilder {
         self
     }
 
+    /// Adds an observer of every search.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn SearchObserver>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
     /// Builds the agent. Its caches are registered with the gate, which empties them of a tenant that is not served any
     /// more.
     #[must_use]
     pub fn build(self) -> VideoSearchAgent {
-        let Self { backend, schemas, gate, encoders, telemetry, memory, metrics } = self;
+        let Self { backend, schemas, gate, encoders, rerankers, models, telemetry, memory, metrics, observers } = self;
         let planner = Arc::new(Planner::new(schemas, backend.clone()));
         let encoders = Arc::new(QueryEncoders::new(encoders));
+        let rerankers = Arc::new(Rerankers::new(rerankers, models.clone()));
+        let router = Router::new(models);
         gate.register_cache(planner.clone());
         gate.register_cache(encoders.clone());
+        gate.register_cache(rerankers.clone());
+        gate.register_cache(Arc::new(router.clone()));
         if let Some(metrics) = &metrics {
             gate.register_cache(Arc::new(metrics.clone()));
         }
-        VideoSearchAgent { inner: Arc::new(Inner { backend, planner, encoders, telemetry, memory, metrics }), gate }
+        let retriever = Retriever { backend, planner, encoders };
+        let inner = Inner { retriever, router, rerankers, telemetry, memory, metrics, observers };
+        VideoSearchAgent { inner: Arc::new(inner), gate }
     }
 }
 
-/// The hits to ask each profile for, and until when.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    skip: usize,
-    take: usize,
-    deadline: Option<Instant>,
+/// What a search tells while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum SearchEvent<'e> {
+    /// The results are found; a text may follow.
+    Results(&'e [SearchResult]),
+    /// A statement of the text is written, with its citations.
+    Statement(&'e Statement),
 }
 
-impl Window {
-    fn time_left(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
-    }
-}
-
-/// One profile's part of a response.
-struct Part {
-    answer: ProfileAnswer,
-    results: Vec<SearchResult>,
-}
+/// The receiver of what a search tells.
+type Events<'e> = &'e mut (dyn for<'s> FnMut(SearchEvent<'s>) + Send);
 
 impl VideoSearchAgent {
     /// Creates a builder over a backend, schemas and a gate.
@@ -138,9 +167,12 @@ impl VideoSearchAgent {
             schemas,
             gate,
             encoders: BTreeMap::new(),
+            rerankers: BTreeMap::new(),
+            models: None,
             telemetry: None,
             memory: None,
             metrics: None,
+            observers: Vec::new(),
         }
     }
 
@@ -153,15 +185,34 @@ impl VideoSearchAgent {
     /// Searches one tenant's videos.
     ///
     /// # Errors
-    /// - `NotFound`: the tenant, profile, schema or strategy does not exist; the message lists what does.
+    /// - `NotFound`: the tenant, profile, schema, strategy or reranker does not exist; the message lists what does. A
+    ///   routed search of a tenant without a deployed profile is one too.
     /// - `FailedPrecondition`: the tenant is suspended, also during the search, or the strategy needs an encoder that the profile does not have.
     /// - `InvalidInput`: the request, its filter, its vectors or its page cursor is wrong.
     /// - `Timeout`: the request's time limit, which bounds everything, is over.
     /// - any error of an encoder or the backend: a failure is never reported as an empty result.
     ///
+    /// A failure of the router, a reranker or the model that writes a text is told in the response.
+    ///
     /// # Cancellation
     /// A search whose future is dropped ends soon and leaves no state behind.
     pub async fn search(&self, request: SearchRequest) -> Result<SearchResponse> {
+        self.search_streamed(request, |_| {}).await
+    }
+
+    /// Searches one tenant's videos, and tells what is known as soon as it is: first the results, then each statement of
+    /// the text.
+    ///
+    /// # Errors
+    /// Those of [`VideoSearchAgent::search`].
+    ///
+    /// # Cancellation
+    /// As [`VideoSearchAgent::search`].
+    pub async fn search_streamed(
+        &self,
+        request: SearchRequest,
+        mut events: impl for<'s> FnMut(SearchEvent<'s>) + Send,
+    ) -> Result<SearchResponse> {
         let grant = match self.gate.admit(&request.tenant, Operation::Search).await {
             Ok(grant) => grant.with_timeout(request.timeout),
             Err(error) => {
@@ -169,21 +220,37 @@ impl VideoSearchAgent {
                 return Err(error.with_operation("search"));
             }
         };
-        let span = telemetry::search(&request, self.says_content(&request));
-        let (tenant, began) = (request.tenant.clone(), Instant::now());
-        let result = grant.run(self.run(&grant, request)).instrument(span.clone()).await;
+        let content = self.says_content(&request.tenant);
+        let mut record = SearchRecord::begin(search_id()?, request.tenant.clone(), self.gate.clock().now());
+        let span = telemetry::search(&request, &record.id, content);
+        record.is_first_page = request.cursor.is_none();
+        record.query = content.then(|| request.query.clone());
+        let began = Instant::now();
+        let result = grant.run(self.run(&grant, request, &mut record, &mut events)).instrument(span.clone()).await;
+        record.times.total_ms = milliseconds(began.elapsed());
+        let error = result.as_ref().err();
+        record.error = error.map(Error::code);
         if let Some(metrics) = &self.inner.metrics {
-            let error = result.as_ref().err().map(Error::kind);
-            metrics.record(&tenant, Modality::Video, began.elapsed(), error);
+            metrics.record(&record.tenant, record.modality(), began.elapsed(), error.map(Error::kind));
         }
-        match &result {
-            Ok(response) => {
-                span.record("search.hits", response.results.len());
-                span.record("search.degraded", response.profiles.iter().any(|answer| answer.degraded.is_some()));
-            }
-            Err(error) => span.in_scope(|| telemetry::failed(error)),
+        telemetry::ended(&span, &record);
+        if let Some(error) = error {
+            span.in_scope(|| telemetry::failed(error));
         }
+        self.inner.observers.iter().for_each(|observer| observer.observe(&record));
         result.map_err(|e| if e.operation().is_empty() { e.with_operation("search") } else { e })
+    }
+
+    /// Decides what a query of a tenant asks for and which of its deployed profiles would be searched, without searching.
+    ///
+    /// # Errors
+    /// Those of a routed [`VideoSearchAgent::search`] before it searches.
+    pub async fn route(&self, tenant: &TenantId, query: &str) -> Result<Route> {
+        let grant = self.gate.admit(tenant, Operation::Search).await?;
+        let request = SearchRequest::routed(tenant.clone(), query);
+        request.check()?;
+        let routed = grant.run(self.routed(&grant, &request, &cursor::Position::Offset(0))).await?;
+        routed.route.ok_or_else(|| Error::unexpected("a query was not routed"))
     }
 
     /// Records a user's verdict on a result, so that later searches of the user recall it.
@@ -205,24 +272,28 @@ impl VideoSearchAgent {
     }
 
     /// Returns whether the tenant allows its texts in spans.
-    fn says_content(&self, request: &SearchRequest) -> bool {
-        let telemetry = self.inner.telemetry.as_ref();
-        telemetry.is_some_and(|telemetry| telemetry.records_content(&request.tenant))
+    fn says_content(&self, tenant: &TenantId) -> bool {
+        self.inner.telemetry.as_ref().is_some_and(|telemetry| telemetry.records_content(tenant))
     }
 
     /// Returns the number of hits and documents of other tenants' schemas that the guard dropped. Any number above 0
     /// indicates a bug in the backend.
     #[must_use]
     pub fn leaked_hits(&self) -> u64 {
-        self.inner.backend.leaked()
+        self.inner.retriever.backend.leaked()
     }
 
-    async fn run(&self, grant: &TenantGrant, request: SearchRequest) -> Result<SearchResponse> {
+    async fn run(
+        &self,
+        grant: &TenantGrant,
+        request: SearchRequest,
+        record: &mut SearchRecord,
+        events: Events<'_>,
+    ) -> Result<SearchResponse> {
         request.check()?;
-        let offset = cursor::offset(&request, grant.generation())?;
         let request = Arc::new(request);
         let mut recall = pin!(self.recall(grant, &request));
-        let mut search = pin!(self.search_profiles(grant, &request, offset));
+        let mut search = pin!(self.search_profiles(grant, &request, record, events));
         let mut recalled = None;
         let mut response = loop {
             tokio::select! {
@@ -237,175 +308,121 @@ impl VideoSearchAgent {
         Ok(response)
     }
 
+    /// The four stages, and the text at the end.
     async fn search_profiles(
         &self,
         grant: &TenantGrant,
         request: &Arc<SearchRequest>,
-        offset: usize,
+        record: &mut SearchRecord,
+        events: Events<'_>,
     ) -> Result<SearchResponse> {
-        let mut plans = Vec::with_capacity(request.profiles.len());
-        for profile in &request.profiles {
-            plans.push(self.inner.planner.plan(grant, request, profile, &self.inner.encoders).await?);
+        let Retriever { planner, encoders, .. } = &self.inner.retriever;
+        let content = self.says_content(&request.tenant);
+        let mut laps = Laps::start();
+        let position = cursor::position(request, grant.generation())?;
+        let routed = self.routed(grant, request, &position).await?;
+        record.routed(&routed);
+        record.times.route_ms = laps.lap();
+        let mut plans = Vec::with_capacity(routed.profiles.len());
+        for profile in &routed.profiles {
+            plans.push(planner.plan(grant, request, profile, encoders).await?);
         }
-        // One profile's segments are paged by the backend; what is fused or merged is paged here, over a fixed window.
-        let direct = plans.len() == 1 && request.grouping == Grouping::Segments;
-        let (skip, take) = if direct { (offset, request.top_k) } else { (0, WINDOW) };
-        let window = Window { skip, take, deadline: grant.deadline() };
-        let parts = self.search_all(request, plans, window).await?;
-        let (answers, lists): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.answer, part.results)).unzip();
-        let (results, total) = if direct {
-            let matched = answers.first().map_or(0, |answer| usize::try_from(answer.matched).unwrap_or(usize::MAX));
-            (lists.into_iter().flatten().collect::<Vec<_>>(), matched)
-        } else {
-            let fused = fusion::fuse(lists, request.grouping);
-            let total = fused.len();
-            (fused.into_iter().skip(offset).take(request.top_k).collect(), total)
+        let reranker = self.reranker(grant, request)?;
+        let arrangement = Arrangement::new(request, reranker, &plans, position);
+        record.times.plan_ms = laps.lap();
+        let window = arrangement.window(request, grant);
+        let parts = self.inner.retriever.search_all(request, plans, window, content).await?;
+        record.times.retrieve_ms = laps.lap();
+        let (profiles, arranged) = arrangement.arrange(grant, request, &routed, &self.inner.rerankers, parts).await?;
+        record.times.arrange_ms = laps.lap();
+        let mut response = SearchResponse {
+            tenant: request.tenant.clone(),
+            search_id: record.id.clone(),
+            route: routed.route,
+            results: arranged.results,
+            next: arranged.next,
+            profiles,
+            reranking: arranged.reranking,
+            answer: None,
+            recall: None,
         };
-        let end = offset + results.len();
-        let next =
-            if end < total && !results.is_empty() { Some(cursor::at(end, request, grant.generation())?) } else { None };
-        Ok(SearchResponse { tenant: request.tenant.clone(), results, next, profiles: answers, recall: None })
+        events(SearchEvent::Results(&response.results));
+        response.answer = self.answer(grant, request, &response, events).await;
+        record.times.answer_ms = if response.answer.is_some() { laps.lap() } else { 0.0 };
+        record.answered(&response);
+        Ok(response)
     }
 
-    /// Searches all profiles concurrently, in request order. One failure fails the search, as a list without that
-    /// profile would look complete.
-    async fn search_all(
+    async fn routed(
         &self,
-        request: &Arc<SearchRequest>,
-        mut plans: Vec<Plan>,
-        window: Window,
-    ) -> Result<Vec<Part>> {
-        if plans.len() == 1
-            && let Some(plan) = plans.pop()
-        {
-            return Ok(vec![self.search_one(request, plan, window).await?]);
+        grant: &TenantGrant,
+        request: &SearchRequest,
+        position: &cursor::Position,
+    ) -> Result<Routed> {
+        let Retriever { planner, encoders, .. } = &self.inner.retriever;
+        let stage = route::route((&self.inner.router, planner, encoders), grant, request, position);
+        if !request.profiles.is_empty() {
+            return stage.await;
         }
-        let mut running = JoinSet::new();
-        for (place, plan) in plans.into_iter().enumerate() {
-            let (agent, request) = (self.clone(), Arc::clone(request));
-            let search = async move { (place, agent.search_one(&request, plan, window).await) };
-            running.spawn(search.in_current_span());
+        let span = telemetry::route(&request.tenant);
+        let routed = stage.instrument(span.clone()).await;
+        match &routed {
+            Ok(routed) => telemetry::routed(&span, routed),
+            Err(error) => span.in_scope(|| telemetry::failed(error)),
         }
-        let mut parts = BTreeMap::new();
-        while let Some(joined) = running.join_next().await {
-            let (place, part) = joined.map_err(|e| Error::unexpected("a search task ended early").with_source(e))?;
-            parts.insert(place, part?);
-        }
-        Ok(parts.into_values().collect())
+        routed
     }
 
-    async fn search_one(&self, request: &SearchRequest, plan: Plan, window: Window) -> Result<Part> {
-        let span = telemetry::retrieve(request, &plan, self.says_content(request));
-        let part = self.retrieve(request, plan, window).instrument(span.clone()).await;
-        if let Err(error) = &part {
-            span.in_scope(|| telemetry::failed(error));
-        }
-        part
-    }
-
-    async fn retrieve(&self, request: &SearchRequest, mut plan: Plan, window: Window) -> Result<Part> {
-        let vectors = match self.vectors(request, &plan).await {
-            Ok(vectors) => vectors,
-            Err(error) if plan.fall_back(format!("the encoder failed: {}", error.chain())) => None,
-            Err(error) => return Err(error.with_context("profile", &plan.profile)),
+    /// Returns the reranker of a search; `None` where its order is the strategy's.
+    fn reranker(&self, grant: &TenantGrant, request: &SearchRequest) -> Result<Option<String>> {
+        let name = match &request.reranker {
+            Some(name) => Some(name.clone()),
+            None => grant.config().section::<RoutingConfig>()?.value.default_reranker,
         };
-        if let Some(Degradation { reason, .. }) = &plan.degraded {
-            tracing::warn!(tenant.id = %request.tenant, profile = %plan.profile, "searching by words alone: {reason}");
-        }
-        let mut filter = plan.filter.clone();
-        if plan.encoder.is_some() {
-            filter = join(filter, plan.comparable.clone());
-            if plan.left_out > 0 {
-                plan.degraded =
-                    Some(Degradation { wanted: plan.strategy.name().clone(), reason: plan.left_out_reason() });
-            }
-        }
-        if let Some(Degradation { reason, .. }) = &plan.degraded {
-            tracing::Span::current().record("search.degraded", reason.as_str());
-        }
-        let inputs = plan.strategy.inputs();
-        let mut query = BackendQuery::new(plan.schema.clone(), plan.strategy.name().clone())
-            .with_filter(filter)
-            .with_page(window.skip, window.take)
-            .with_timeout(window.time_left());
-        if inputs.text || !request.query.is_empty() {
-            query = query.with_text(&request.query);
-        }
-        if let Some(vectors) = vectors.filter(|_| inputs.vectors()) {
-            query = query.with_vectors((*vectors).clone());
-        }
-        let found = self.inner.backend.search(query).await.inspect_err(|error| {
-            if error.kind() == ErrorKind::NotFound {
-                self.inner.planner.forget_schema(&plan.schema);
-            }
-        })?;
-        let BackendHits { hits, matched, coverage, .. } = found;
-        let results: Vec<SearchResult> = hits
-            .into_iter()
-            .zip(window.skip + 1..)
-            .map(|(hit, rank)| result(hit, rank, &plan.profile, plan.strategy.name()))
-            .collect();
-        tracing::Span::current().record("search.matched", matched);
-        telemetry::found(&results, self.says_content(request));
-        let answer = ProfileAnswer {
-            profile: plan.profile,
-            config_version: plan.config_version,
-            schema: plan.schema.base().clone(),
-            strategy: plan.strategy.name().clone(),
-            encoder: plan.encoder.map(|encoder| encoder.info().model.clone()),
-            matched,
-            degraded: plan.degraded,
-            coverage,
-        };
-        Ok(Part { answer, results })
+        Ok(if self.inner.rerankers.check(name.as_deref())? { name } else { None })
     }
 
-    async fn vectors(&self, request: &SearchRequest, plan: &Plan) -> Result<Option<Arc<Matrix<f32>>>> {
-        match (&plan.encoder, &request.query_vectors) {
-            (Some(encoder), _) => {
-                let span = telemetry::encode(request, &encoder.info().model, self.says_content(request));
-                let encode = self.inner.encoders.encode(&request.tenant, encoder, &request.query);
-                let vectors = encode.instrument(span.clone()).await;
-                match &vectors {
-                    Ok(rows) => drop(span.record("embedding.vectors", rows.len())),
-                    Err(error) => span.in_scope(|| telemetry::failed(error)),
-                }
-                vectors.map(Some)
-            }
-            (None, given) => Ok(given.clone().map(Arc::new)),
+    /// Writes a text where one is asked for: on the first page, as later ones are of the same search.
+    async fn answer(
+        &self,
+        grant: &TenantGrant,
+        request: &SearchRequest,
+        response: &SearchResponse,
+        events: Events<'_>,
+    ) -> Option<Answer> {
+        let generation = match (request.answer, &response.route) {
+            (AnswerMode::Summary, _) => Generation::Summary,
+            (AnswerMode::Report, _) => Generation::Report,
+            (AnswerMode::Routed, Some(route)) => route.generation,
+            _ => Generation::RawResults,
+        };
+        if generation == Generation::RawResults || request.cursor.is_some() {
+            return None;
         }
+        let found = match self.inner.router.models() {
+            Some(models) => models.of(&request.tenant).await,
+            None => Ok(None),
+        };
+        let model = match found {
+            Ok(Some(found)) => found.model,
+            Ok(None) => {
+                let message = "a text needs a language model; give the builder one, or turn the answer off";
+                return Some(Answer::missing(generation, &Error::of(ErrorCode::LanguageModelMissing, message)));
+            }
+            Err(error) => return Some(Answer::missing(generation, &error)),
+        };
+        let span = telemetry::answer(&request.tenant, model.model());
+        // So that what was written by then still comes back.
+        let time = grant.time_left().map(|left| left.saturating_sub(LAST_MOMENT.min(left / 10)));
+        let query = request.query.as_str();
+        let each = &mut |statement: &Statement| events(SearchEvent::Statement(statement));
+        let written = answer::write(&*model, generation, query, &response.results, time, each);
+        let answer = written.instrument(span.clone()).await;
+        telemetry::answered(&span, &answer);
+        Some(answer)
     }
 }
 
-fn result(hit: BackendHit, rank: usize, profile: &ProfileName, strategy: &StrategyName) -> SearchResult {
-    let document = &hit.document;
-    let seconds = |field: &str| document.get(field).and_then(FieldValue::as_f64).unwrap_or_default();
-    let spoken = document.text("audio_transcript");
-    let text = if spoken.is_empty() { document.text("segment_description") } else { spoken };
-    let snippets = hit.highlights.iter().map(|highlight| {
-        let text = document.text(highlight.field.as_str()).to_owned();
-        Snippet::new(highlight.field.clone(), text, highlight.ranges.clone())
-    });
-    let evidence = Evidence {
-        document_id: document.id.clone(),
-        profile: profile.clone(),
-        rank,
-        score: hit.score,
-        first_phase: hit.first_phase,
-        start_time: seconds("start_time"),
-        end_time: seconds("end_time"),
-        snippets: snippets.collect(),
-    };
-    SearchResult {
-        video_id: document.text("video_id").to_owned(),
-        title: document.text("video_title").to_owned(),
-        start_time: evidence.start_time,
-        end_time: evidence.end_time,
-        score: hit.score,
-        strategy: strategy.clone(),
-        profile: profile.clone(),
-        segment_id: document.get("segment_id").and_then(FieldValue::as_i64).unwrap_or_default(),
-        text: text.to_owned(),
-        evidence: vec![evidence],
-    }
+fn search_id() -> Result<SearchId> {
+    Ok(SearchId::parse(TraceId::random().to_string())?)
 }

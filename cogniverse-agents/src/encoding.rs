@@ -1,32 +1,27 @@
 //! Query encoders by name, and the cache of their vectors.
 
+use crate::tenant_lru::TenantLru;
 use cogniverse_core::tenants::TenantCache;
 use cogniverse_sdk::{EncoderInfo, Error, ErrorCode, Matrix, QueryEncoder, Result, TenantId};
-use lru::LruCache;
-use parking_lot::Mutex;
-use std::{
-    collections::{BTreeMap, HashMap},
-    num::NonZeroUsize,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
 /// The number of queries whose vectors are cached, over all tenants.
 const CACHED_QUERIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
-/// The cache key. It includes the tenant ([invariant 4](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#4)), so that no tenant can see, or measure by timing, what another
-/// asked, and the encoder's whole description, as one model may serve both single-vector and multi-vector encoders.
-type Key = (TenantId, EncoderInfo, String);
+/// The cache key beside the tenant: the encoder's whole description, as one model may serve both single-vector and
+/// multi-vector encoders, and the text.
+type Key = (EncoderInfo, String);
 
 /// The registered query encoders.
 #[derive(Debug)]
 pub(crate) struct QueryEncoders {
     by_name: BTreeMap<String, Arc<dyn QueryEncoder>>,
-    cache: Mutex<LruCache<Key, Arc<Matrix<f32>>>>,
+    cache: TenantLru<Key, Arc<Matrix<f32>>>,
 }
 
 impl QueryEncoders {
     pub(crate) fn new(by_name: BTreeMap<String, Arc<dyn QueryEncoder>>) -> Self {
-        Self { by_name, cache: Mutex::new(LruCache::new(CACHED_QUERIES)) }
+        Self { by_name, cache: TenantLru::new(CACHED_QUERIES) }
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<&Arc<dyn QueryEncoder>> {
@@ -45,9 +40,9 @@ impl QueryEncoders {
         text: &str,
     ) -> Result<Arc<Matrix<f32>>> {
         let info = encoder.info();
-        let key = (tenant.clone(), info.clone(), text.to_owned());
-        if let Some(known) = self.cache.lock().get(&key) {
-            return Ok(Arc::clone(known));
+        let key = (info.clone(), text.to_owned());
+        if let Some(known) = self.cache.get(tenant, &key) {
+            return Ok(known);
         }
         let rows = Arc::new(encoder.encode_query(text).await.map_err(|e| e.with_context("encoder", &info.model))?);
         if rows.width() != info.dims || rows.is_empty() {
@@ -56,39 +51,18 @@ impl QueryEncoders {
                 format!("encoder {} promised vectors of {} cells and made {}", info.model, info.dims, rows.width()),
             ));
         }
-        let mut cache = self.cache.lock();
-        if cache.len() == cache.cap().get() && !cache.contains(&key) {
-            make_room(&mut cache);
-        }
-        cache.put(key, Arc::clone(&rows));
+        self.cache.put(tenant, key, Arc::clone(&rows));
         Ok(rows)
-    }
-}
-
-/// Drops the longest unused entry of the tenant that has the most, so that one that asks for ever new things has but its share.
-fn make_room(cache: &mut LruCache<Key, Arc<Matrix<f32>>>) {
-    let mut counts: HashMap<&TenantId, usize> = HashMap::new();
-    for ((tenant, ..), _) in &*cache {
-        *counts.entry(tenant).or_default() += 1;
-    }
-    let largest = counts.into_iter().max_by_key(|(_, count)| *count).map(|(tenant, _)| tenant.clone());
-    let oldest = cache.iter().rev().map(|(key, _)| key).find(|(tenant, ..)| Some(tenant) == largest.as_ref()).cloned();
-    if let Some(oldest) = oldest {
-        cache.pop(&oldest);
     }
 }
 
 impl TenantCache for QueryEncoders {
     fn forget_tenant(&self, tenant: &TenantId) {
-        let mut cache = self.cache.lock();
-        let own: Vec<Key> = cache.iter().map(|(key, _)| key).filter(|(owner, ..)| owner == tenant).cloned().collect();
-        for key in own {
-            cache.pop(&key);
-        }
+        self.cache.forget_tenant(tenant);
     }
 
     fn holds(&self, tenant: &TenantId) -> u64 {
-        self.cache.lock().iter().filter(|((owner, ..), _)| owner == tenant).count() as u64
+        self.cache.holds(tenant)
     }
 }
 
@@ -129,21 +103,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tenant_that_asks_for_ever_new_things_keeps_others_what_they_have() {
-        let encoders = QueryEncoders::new(BTreeMap::new());
-        let encoder = encoder("first", 1, VectorKind::Multi, rows(1, 1, 1.0));
-        let quiet = TenantId::parse("quiet").unwrap();
-        for number in 0..10 {
-            encoders.encode(&quiet, &encoder, &format!("mine {number}")).await.unwrap();
-        }
-        for number in 0..3 * CACHED_QUERIES.get() {
-            encoders.encode(&tenant(), &encoder, &format!("new {number}")).await.unwrap();
-        }
-        assert_eq!(encoders.holds(&quiet), 10);
-        assert_eq!(encoders.holds(&tenant()), CACHED_QUERIES.get() as u64 - 10);
-    }
-
-    #[tokio::test]
     async fn two_models_of_one_dimension_have_vectors_of_their_own() {
         let encoders = QueryEncoders::new(BTreeMap::new());
         for (model, cell) in [("first", 1.0), ("second", 2.0), ("first", 1.0)] {
@@ -173,8 +132,7 @@ mod tests {
             encoders.encode(tenant, &encoder, "words").await.unwrap();
         }
         encoders.forget_tenant(&tenant());
-        let known: Vec<TenantId> = encoders.cache.lock().iter().map(|((tenant, ..), _)| tenant.clone()).collect();
-        assert_eq!(known, [other]);
+        assert_eq!((encoders.holds(&tenant()), encoders.holds(&other)), (0, 1));
     }
 
     #[tokio::test]

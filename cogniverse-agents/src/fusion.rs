@@ -1,6 +1,7 @@
 //! Fusion of several profiles' results by reciprocal rank (Cormack, Clarke and Büttcher, 2009).
 
 use crate::{moment, request::Grouping, response::SearchResult};
+use cogniverse_sdk::ProfileName;
 use std::collections::HashMap;
 
 /// The constant of reciprocal rank fusion: the larger it is, the less the top ranks stand out.
@@ -8,7 +9,12 @@ const RANK_CONSTANT: f64 = 60.0;
 
 /// Fuses the ranked lists of several profiles. Results are the same if their time ranges of a video are, whatever
 /// their segment numbers: segment 7 of a frame profile and of a 30 s profile are different moments.
-pub(crate) fn fuse(lists: Vec<Vec<SearchResult>>, grouping: Grouping) -> Vec<SearchResult> {
+/// The weights are of profiles; one that has none counts once.
+pub(crate) fn fuse(
+    lists: Vec<Vec<SearchResult>>,
+    grouping: Grouping,
+    weights: &HashMap<ProfileName, f64>,
+) -> Vec<SearchResult> {
     let many = lists.len() > 1;
     let mut ranked: Vec<SearchResult> = lists.into_iter().flatten().collect();
     if many {
@@ -26,7 +32,7 @@ pub(crate) fn fuse(lists: Vec<Vec<SearchResult>>, grouping: Grouping) -> Vec<Sea
     };
     if many {
         for result in &mut joined {
-            result.score = reciprocal_rank(result);
+            result.score = reciprocal_rank(result, weights);
         }
         joined.sort_by(|a, b| {
             b.score
@@ -42,18 +48,19 @@ fn best_rank(result: &SearchResult) -> usize {
     result.evidence.iter().map(|evidence| evidence.rank).min().unwrap_or(usize::MAX)
 }
 
-/// Sums `1 / (60 + rank)` over the profiles, each counted once by its best rank.
-fn reciprocal_rank(result: &SearchResult) -> f64 {
+/// Sums `weight / (60 + rank)` over the profiles, each counted once by its best rank.
+fn reciprocal_rank(result: &SearchResult, weights: &HashMap<ProfileName, f64>) -> f64 {
     let mut best = HashMap::new();
     for evidence in &result.evidence {
         let rank = best.entry(&evidence.profile).or_insert(evidence.rank);
         *rank = evidence.rank.min(*rank);
     }
-    let mut ranks: Vec<usize> = best.into_values().collect();
-    // In order, so that the sum is the same however the profiles were hashed.
-    ranks.sort_unstable();
     #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-    ranks.into_iter().map(|rank| 1.0 / (RANK_CONSTANT + rank as f64)).sum()
+    let share = |(profile, rank)| weights.get(profile).copied().unwrap_or(1.0) / (RANK_CONSTANT + rank as f64);
+    let mut shares: Vec<f64> = best.into_iter().map(share).collect();
+    // In order, so that the sum is the same however the profiles were hashed.
+    shares.sort_unstable_by(f64::total_cmp);
+    shares.into_iter().sum()
 }
 
 /// Merges results with the same video and time range.
@@ -89,6 +96,11 @@ impl SearchResult {
 mod tests {
     use super::*;
     use crate::response::tests::result;
+
+    /// Fuses with equal weights.
+    fn fuse(lists: Vec<Vec<SearchResult>>, grouping: Grouping) -> Vec<SearchResult> {
+        super::fuse(lists, grouping, &HashMap::new())
+    }
 
     #[test]
     fn what_two_profiles_find_comes_first() {
@@ -130,7 +142,7 @@ mod tests {
         // However the evidence is ordered.
         let mut backwards = fused[0].clone();
         backwards.evidence.reverse();
-        assert!((reciprocal_rank(&backwards) - scores[0].1).abs() < 1e-15);
+        assert!((reciprocal_rank(&backwards, &HashMap::new()) - scores[0].1).abs() < 1e-15);
         assert_eq!(best_rank(&backwards), 1);
     }
 
@@ -138,5 +150,13 @@ mod tests {
     fn one_profile_keeps_its_scores_and_order() {
         let list = vec![result("p", 1, "a", 0.0, 1.0), result("p", 2, "a", 50.0, 51.0)];
         assert_eq!(fuse(vec![list.clone()], Grouping::Segments), list);
+    }
+
+    #[test]
+    fn a_profile_counts_by_its_weight() {
+        let lists = vec![vec![result("frames", 1, "a", 0.0, 1.0)], vec![result("chunks", 2, "b", 0.0, 30.0)]];
+        let of = |weight: f64| HashMap::from([(ProfileName::parse("chunks").unwrap(), weight)]);
+        let first = |weight: f64| super::fuse(lists.clone(), Grouping::Segments, &of(weight))[0].video_id.clone();
+        assert_eq!((first(1.0), first(1.1), first(0.0)), ("a".to_owned(), "b".to_owned(), "a".to_owned()));
     }
 }

@@ -9,18 +9,28 @@
 //! # }
 //! ```
 //!
+//! A search goes through four stages, one module each: `route` (which profiles), `plan` (schema, strategy and encoder of
+//! each), `retrieve` (encode and search), `arrange` (fuse, rerank, page). Its record is made into spans, metrics and
+//! experience.
+//!
 //! | module | what it holds |
 //! |---|---|
 //! | [`request`], [`parameters`], [`response`] | requests, built in code or read from a customer's JSON; responses |
 //! | `snippet` | highlights: ranges, marked text, HTML |
 //! | [`agent`] | the flow of a search, from the tenant's state to typed results |
-//! | `plan` | the profile, schema, strategy and encoder of a search |
+//! | `route`, `plan`, `retrieve`, `arrange` | its stages |
+//! | [`routing`] | what a query asks for: classifier, language model, keywords |
+//! | [`rerank`] | rerankers by five signals and by a language model |
+//! | [`answer`] | texts made from results, with citations |
+//! | [`record`] | what happened in a search, and who is told |
 //! | `encoding` | query encoders by name, and the cache of their vectors |
 //! | `fusion`, `moment` | fusion of several profiles; merging of adjacent hits into moments |
 //! | [`recall`] | memories recalled beside a search, and verdicts on results |
-//! | `cursor` | page cursors, bound to one tenant and one query |
+//! | `cursor`, `tenant_lru` | page cursors, bound to one tenant and one query; caches that tenants share |
 
 pub mod agent;
+pub mod answer;
+mod arrange;
 mod cursor;
 mod encoding;
 mod fusion;
@@ -28,15 +38,25 @@ mod moment;
 pub mod parameters;
 mod plan;
 pub mod recall;
+pub mod record;
 pub mod request;
+pub mod rerank;
 pub mod response;
+mod retrieve;
+mod route;
+pub mod routing;
 mod snippet;
 mod telemetry;
+mod tenant_lru;
 
-pub use agent::{VideoSearchAgent, VideoSearchAgentBuilder};
+pub use agent::{SearchEvent, VideoSearchAgent, VideoSearchAgentBuilder};
+pub use answer::{Answer, Citation, Statement};
 pub use cogniverse_sdk::PageCursor;
 pub use parameters::SearchParameters;
 pub use recall::{MemoryOptions, Outcome, Recall, Recalled, Verdict};
-pub use request::{Grouping, SearchRequest};
+pub use record::{RouteRecord, SearchObserver, SearchRecord, StageTimes};
+pub use request::{AnswerMode, Grouping, SearchRequest};
+pub use rerank::{LanguageModelReranker, Reranked, Reranking, SignalReranker, SignalWeights};
 pub use response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult};
+pub use routing::{Generation, LeftOut, Route, RouteTier, Router};
 pub use snippet::Snippet;

@@ -1,6 +1,6 @@
 //! Search parameters in a customer's JSON.
 
-use crate::request::{Grouping, SearchRequest};
+use crate::request::{AnswerMode, Grouping, SearchRequest};
 use cogniverse_sdk::{Error, Filter, Matrix, PageCursor, ProfileName, Result, StrategyName, TenantId, TimeRange};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::time::Duration;
@@ -31,7 +31,7 @@ const MAX_CELLS: usize = 1 << 20;
 pub struct SearchParameters {
     /// The query text.
     pub query: String,
-    /// The profiles to search; empty for the service's default.
+    /// The profiles to search; empty for the service's default, or for those that the query is routed to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<ProfileName>,
     /// The number of results per page (default 10, at most 1,000).
@@ -59,6 +59,17 @@ pub struct SearchParameters {
     /// The timeout in milliseconds (default: the strategy's own).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// The reranker (default: the tenant's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reranker: Option<String>,
+    /// Whether a text is made from the results: `routed` (default), `off`, `summary` or `report`.
+    #[serde(skip_serializing_if = "is_routed")]
+    pub answer: AnswerMode,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_routed(answer: &AnswerMode) -> bool {
+    *answer == AnswerMode::Routed
 }
 
 impl Default for SearchParameters {
@@ -75,6 +86,8 @@ impl Default for SearchParameters {
             query_vectors: None,
             allow_degraded: false,
             timeout_ms: None,
+            reranker: None,
+            answer: AnswerMode::default(),
         }
     }
 }
@@ -83,9 +96,16 @@ impl SearchParameters {
     /// Returns the request of a tenant. `profile` is searched where the parameters name none.
     #[must_use]
     pub fn for_tenant(self, tenant: TenantId, profile: ProfileName) -> SearchRequest {
-        let profiles = if self.profiles.is_empty() { vec![profile.clone()] } else { self.profiles };
+        let given = !self.profiles.is_empty();
+        let request = self.routed_for_tenant(tenant);
+        if given { request } else { SearchRequest { profiles: vec![profile], ..request } }
+    }
+
+    /// Returns the request of a tenant, which is routed where the parameters name no profile.
+    #[must_use]
+    pub fn routed_for_tenant(self, tenant: TenantId) -> SearchRequest {
         SearchRequest {
-            profiles,
+            profiles: self.profiles,
             top_k: self.top_k,
             strategy: self.strategy,
             filter: self.filter,
@@ -95,7 +115,9 @@ impl SearchParameters {
             query_vectors: self.query_vectors,
             allow_degraded: self.allow_degraded,
             timeout: self.timeout_ms.map(Duration::from_millis),
-            ..SearchRequest::new(tenant, profile, self.query)
+            reranker: self.reranker,
+            answer: self.answer,
+            ..SearchRequest::routed(tenant, self.query)
         }
     }
 }
@@ -114,6 +136,8 @@ impl From<SearchRequest> for SearchParameters {
             cursor: request.cursor,
             query_vectors: request.query_vectors,
             allow_degraded: request.allow_degraded,
+            reranker: request.reranker,
+            answer: request.answer,
             timeout_ms: request.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         }
     }
@@ -156,6 +180,8 @@ mod tests {
             "query_vectors": [[0.5, 1.0], [2.0, 4.0]],
             "allow_degraded": true,
             "timeout_ms": 2000,
+            "reranker": "signals",
+            "answer": "summary",
         })
     }
 

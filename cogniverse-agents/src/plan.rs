@@ -1,20 +1,19 @@
 //! Search plans: profile, schema, strategy and encoder, checked before the query is encoded.
 
-use crate::{encoding::QueryEncoders, request::SearchRequest, response::Degradation};
+use crate::{encoding::QueryEncoders, request::SearchRequest, response::Degradation, tenant_lru::TenantLru};
 use cogniverse_core::{
     guarded_backend::GuardedBackend,
     schemas::{Schema, SchemaManager, Strategy, provenance},
     tenants::{TenantCache, TenantGrant},
     text::check_words,
 };
-use cogniverse_foundation::BackendProfile;
+use cogniverse_foundation::{BackendProfile, RoutingConfig};
 use cogniverse_sdk::{
-    DocumentStore, EncoderInfo, Error, ErrorCode, FieldName, Filter, ProfileName, QueryEncoder, Result, StrategyName,
-    TenantId, TenantSchema, TensorShape, TensorType, VectorKind, filter::Range,
+    DocumentStore, EncoderInfo, Error, ErrorCode, FieldName, Filter, Modality, ProfileName, QueryEncoder, Result,
+    SchemaName, StrategyName, TenantId, TenantSchema, TensorShape, TensorType, VectorKind, filter::Range,
 };
-use lru::LruCache;
-use parking_lot::Mutex;
 use std::{
+    collections::BTreeSet,
     num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
@@ -33,6 +32,10 @@ const CACHED_SCHEMAS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) profile: ProfileName,
+    /// The kinds of content that the profile's segments are, the main one first.
+    pub(crate) modalities: Vec<Modality>,
+    /// The weight of the profile where several are fused.
+    pub(crate) weight: f64,
     pub(crate) config_version: u64,
     pub(crate) schema: TenantSchema,
     pub(crate) strategy: Strategy,
@@ -73,8 +76,9 @@ impl Plan {
 pub(crate) struct Planner {
     schemas: SchemaManager,
     backend: GuardedBackend,
-    cache: Mutex<LruCache<TenantSchema, (Instant, Arc<Schema>)>>,
-    holdings: Mutex<LruCache<HoldingKey, (Instant, Holding)>>,
+    cache: TenantLru<TenantSchema, (Instant, Arc<Schema>)>,
+    holdings: TenantLru<HoldingKey, (Instant, Holding)>,
+    deployed: TenantLru<(), (Instant, Arc<BTreeSet<SchemaName>>)>,
 }
 
 /// The cache key: schema, profile, and the encoder if one is used.
@@ -93,8 +97,8 @@ struct Holding {
 
 impl Planner {
     pub(crate) fn new(schemas: SchemaManager, backend: GuardedBackend) -> Self {
-        let (cache, holdings) = (Mutex::new(LruCache::new(CACHED_SCHEMAS)), Mutex::new(LruCache::new(CACHED_SCHEMAS)));
-        Self { schemas, backend, cache, holdings }
+        let (cache, holdings) = (TenantLru::new(CACHED_SCHEMAS), TenantLru::new(CACHED_SCHEMAS));
+        Self { schemas, backend, cache, holdings, deployed: TenantLru::new(CACHED_SCHEMAS) }
     }
 
     pub(crate) async fn plan(
@@ -108,7 +112,8 @@ impl Planner {
         let config = &profile.config.value;
         let schema_name = TenantSchema::new(&request.tenant, &config.schema);
         let schema = self.schema(&schema_name).await.map_err(|e| e.with_context("profile", name))?;
-        let strategy = schema.strategy(&strategy_name(request, config, &schema)?)?.clone();
+        let routing = grant.config().section::<RoutingConfig>()?.value;
+        let strategy = schema.strategy(&strategy_name(request, config, &routing, &schema)?)?.clone();
         let filter = filter(request)?;
         if let Some(filter) = &filter {
             schema.check_filter(filter)?;
@@ -136,6 +141,8 @@ impl Planner {
         let fallback = if request.allow_degraded { schema.strategy(&words).ok().cloned() } else { None };
         let mut plan = Plan {
             profile: name.clone(),
+            modalities: config.routed_for().to_vec(),
+            weight: routing.fusion_weights.get(name).copied().unwrap_or(1.0),
             config_version: profile.config.version,
             schema: schema_name,
             strategy,
@@ -157,14 +164,40 @@ impl Planner {
     }
 
     async fn schema(&self, name: &TenantSchema) -> Result<Arc<Schema>> {
-        if let Some((since, schema)) = self.cache.lock().get(name)
+        if let Some((since, schema)) = self.cache.get(name.tenant(), name)
             && since.elapsed() < SCHEMA_TIME
         {
-            return Ok(Arc::clone(schema));
+            return Ok(schema);
         }
         let schema = self.schemas.schema(name.tenant(), name.base()).await?;
-        self.cache.lock().put(name.clone(), (Instant::now(), Arc::clone(&schema)));
+        self.cache.put(name.tenant(), name.clone(), (Instant::now(), Arc::clone(&schema)));
         Ok(schema)
+    }
+
+    /// Returns the base schemas that a tenant has deployed, as of 5 s ago at most; older where they cannot be listed, as
+    /// a backend may search while the part that lists is down. None at all is never cached.
+    pub(crate) async fn deployed(&self, tenant: &TenantId) -> Result<Arc<BTreeSet<SchemaName>>> {
+        let known = self.deployed.get(tenant, &());
+        if let Some((since, known)) = &known
+            && since.elapsed() < SCHEMA_TIME
+        {
+            return Ok(Arc::clone(known));
+        }
+        match (self.schemas.list(tenant).await, known) {
+            (Ok(listed), _) => {
+                let bases: BTreeSet<SchemaName> = listed.iter().map(|found| found.schema.base().clone()).collect();
+                let bases = Arc::new(bases);
+                if !bases.is_empty() {
+                    self.deployed.put(tenant, (), (Instant::now(), Arc::clone(&bases)));
+                }
+                Ok(bases)
+            }
+            (Err(error), Some((_, stale))) => {
+                tracing::warn!(tenant.id = %tenant, "what is deployed cannot be listed, the last list is used: {}", error.chain());
+                Ok(stale)
+            }
+            (Err(error), None) => Err(error),
+        }
     }
 
     /// Returns the segments of the profile in a schema, cached like the schema, except that absence is never cached.
@@ -176,10 +209,10 @@ impl Planner {
         (profile, encoder): (&ProfileName, Option<&EncoderInfo>),
     ) -> Result<Holding> {
         let key = (name.clone(), profile.clone(), encoder.cloned());
-        if let Some((since, holding)) = self.holdings.lock().get(&key)
+        if let Some((since, holding)) = self.holdings.get(name.tenant(), &key)
             && since.elapsed() < SCHEMA_TIME
         {
-            return Ok(holding.clone());
+            return Ok(holding);
         }
         let Some(of_profile) = provenance::of_profile(schema, profile)? else {
             return Ok(Holding::default());
@@ -203,46 +236,46 @@ impl Planner {
                 return Ok(Holding { without_vectors: (held > 0).then_some(held), ..holding });
             }
         }
-        self.holdings.lock().put(key, (Instant::now(), holding.clone()));
+        self.holdings.put(name.tenant(), key, (Instant::now(), holding.clone()));
         Ok(holding)
     }
 
     /// Forgets a cached schema that the backend no longer has.
     pub(crate) fn forget_schema(&self, name: &TenantSchema) {
-        self.cache.lock().pop(name);
+        self.cache.remove(name.tenant(), name);
+        self.deployed.remove(name.tenant(), &());
     }
 }
 
 impl TenantCache for Planner {
     fn forget_tenant(&self, tenant: &TenantId) {
-        let mut cache = self.cache.lock();
-        let own: Vec<TenantSchema> =
-            cache.iter().map(|(schema, _)| schema).filter(|schema| schema.tenant() == tenant).cloned().collect();
-        for schema in own {
-            cache.pop(&schema);
-        }
-        drop(cache);
-        let mut holdings = self.holdings.lock();
-        let own: Vec<HoldingKey> =
-            holdings.iter().map(|(key, _)| key).filter(|(schema, ..)| schema.tenant() == tenant).cloned().collect();
-        for key in own {
-            holdings.pop(&key);
-        }
+        self.cache.forget_tenant(tenant);
+        self.holdings.forget_tenant(tenant);
+        self.deployed.forget_tenant(tenant);
     }
 
     fn holds(&self, tenant: &TenantId) -> u64 {
-        let schemas = self.cache.lock().iter().filter(|(schema, _)| schema.tenant() == tenant).count();
-        let holdings = self.holdings.lock().iter().filter(|((schema, ..), _)| schema.tenant() == tenant).count();
-        (schemas + holdings) as u64
+        self.cache.holds(tenant) + self.holdings.holds(tenant) + self.deployed.holds(tenant)
     }
 }
 
-fn strategy_name(request: &SearchRequest, profile: &BackendProfile, schema: &Schema) -> Result<StrategyName> {
+fn strategy_name(
+    request: &SearchRequest,
+    profile: &BackendProfile,
+    routing: &RoutingConfig,
+    schema: &Schema,
+) -> Result<StrategyName> {
     if let Some(named) = request.strategy.as_ref().or(profile.default_strategy.as_ref()) {
         return Ok(named.clone());
     }
     let has = |name: &&str| StrategyName::parse(name).is_ok_and(|name| schema.strategy(&name).is_ok());
     let by_vectors = profile.encoder.is_some() || request.query_vectors.is_some();
+    // The tenant's own, for all its profiles: not every schema has it, and not every profile an encoder.
+    if let Some(own) = &routing.default_strategy
+        && schema.strategy(own).is_ok_and(|strategy| by_vectors || !strategy.inputs().vectors())
+    {
+        return Ok(own.clone());
+    }
     let name =
         if by_vectors { WITH_ENCODER.iter().copied().find(|name| has(name)).unwrap_or(WORDS_ONLY) } else { WORDS_ONLY };
     Ok(StrategyName::parse(name)?)

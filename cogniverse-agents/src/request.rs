@@ -29,7 +29,8 @@ pub const MAX_QUERY: usize = 16_384;
 pub struct SearchRequest {
     /// The tenant to search.
     pub tenant: TenantId,
-    /// The profiles to search; the results of several are fused by reciprocal rank.
+    /// The profiles to search; the results of several are fused by reciprocal rank. Without any, the query is routed among
+    /// the tenant's deployed profiles, and the response says to which and why.
     pub profiles: Vec<ProfileName>,
     /// The query text, required where a strategy ranks by words or an encoder makes the query vectors.
     pub query: String,
@@ -51,8 +52,28 @@ pub struct SearchRequest {
     pub allow_degraded: bool,
     /// The timeout; `None` uses the strategy's own.
     pub timeout: Option<Duration>,
+    /// The reranker (default: the tenant's, which has none by default).
+    pub reranker: Option<String>,
+    /// Whether a text is made from the results (default: where the query is routed and asks for one).
+    pub answer: AnswerMode,
     /// Options to recall a user's memories beside the search (default: none). They do not change the results.
     pub memory: Option<MemoryOptions>,
+}
+
+/// Whether a text is made from the results of a search, by the tenant's language model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AnswerMode {
+    /// As the route of the query says; none where the request names its profiles.
+    #[default]
+    Routed,
+    /// No text.
+    Off,
+    /// A short text.
+    Summary,
+    /// A long text.
+    Report,
 }
 
 /// The unit of search results.
@@ -72,9 +93,25 @@ impl SearchRequest {
     /// Creates a request for ten segments of one profile.
     #[must_use]
     pub fn new(tenant: TenantId, profile: ProfileName, query: impl Into<String>) -> Self {
+        Self { profiles: vec![profile], ..Self::routed(tenant, query) }
+    }
+
+    /// Creates a request for ten segments that is routed: the query decides which of the tenant's deployed profiles are
+    /// searched, and whether a text is made from what they find.
+    ///
+    /// ```
+    /// use cogniverse_agents::SearchRequest;
+    /// use cogniverse_sdk::TenantId;
+    ///
+    /// let request = SearchRequest::routed(TenantId::parse("acme_corp")?, "summarize the talks on machine learning");
+    /// assert!(request.profiles.is_empty());
+    /// # Ok::<(), cogniverse_sdk::Error>(())
+    /// ```
+    #[must_use]
+    pub fn routed(tenant: TenantId, query: impl Into<String>) -> Self {
         Self {
             tenant,
-            profiles: vec![profile],
+            profiles: Vec::new(),
             query: query.into(),
             top_k: 10,
             strategy: None,
@@ -85,6 +122,8 @@ impl SearchRequest {
             query_vectors: None,
             allow_degraded: false,
             timeout: None,
+            reranker: None,
+            answer: AnswerMode::default(),
             memory: None,
         }
     }
@@ -156,6 +195,20 @@ impl SearchRequest {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the reranker: `signals`, `language_model`, `none`, or one that the service registered.
+    #[must_use]
+    pub fn with_reranker(mut self, name: impl Into<String>) -> Self {
+        self.reranker = Some(name.into());
+        self
+    }
+
+    /// Sets whether a text is made from the results.
+    #[must_use]
+    pub fn with_answer(mut self, answer: AnswerMode) -> Self {
+        self.answer = answer;
         self
     }
 

@@ -1,8 +1,15 @@
 //! Search responses.
 
-use crate::{recall::Recall, snippet::Snippet};
+use crate::{
+    answer::Answer,
+    recall::Recall,
+    rerank::{Reranked, Reranking},
+    routing::Route,
+    snippet::Snippet,
+};
 use cogniverse_sdk::{
-    DocumentId, PageCursor, ProfileName, SchemaName, StrategyName, TenantId, search_backend::Coverage,
+    DocumentId, PageCursor, ProfileName, SchemaName, SearchId, StrategyName, TenantId, Timestamp,
+    search_backend::Coverage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +19,23 @@ use serde::{Deserialize, Serialize};
 pub struct SearchResponse {
     /// The tenant that was searched.
     pub tenant: TenantId,
+    /// The id of this search, which verdicts on its results name.
+    pub search_id: SearchId,
+    /// The route, where the request names no profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     /// The results, best first.
     pub results: Vec<SearchResult>,
     /// The cursor of the next page; `None` on the last one.
     pub next: Option<PageCursor>,
     /// The details of each profile's search, in request order.
     pub profiles: Vec<ProfileAnswer>,
+    /// How the results were reranked, where the request or the tenant's configuration names a reranker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reranking: Option<Reranking>,
+    /// The text that was made from the results, where one was asked for. The results never depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     /// The recalled memories, where the request asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recall: Option<Recall>,
@@ -81,7 +99,7 @@ pub struct SearchResult {
     pub start_time: f64,
     /// The end, in seconds from the start of the video.
     pub end_time: f64,
-    /// The strategy's score; over several profiles the sum of `1 / (60 + rank)`. Scores of different responses are
+    /// The strategy's score; over several profiles the sum of `weight / (60 + rank)`. Scores of different responses are
     /// not comparable.
     pub score: f64,
     /// The strategy that found it; with several profiles, that of the profile that ranked it best.
@@ -92,6 +110,12 @@ pub struct SearchResult {
     pub segment_id: i64,
     /// The transcript of the best segment, or its description where it has no transcript.
     pub text: String,
+    /// The time of recording, or of storing where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Timestamp>,
+    /// The new score and its signals, where the result was reranked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reranked: Option<Reranked>,
     /// The segments that support the result, best first.
     pub evidence: Vec<Evidence>,
 }
@@ -145,6 +169,8 @@ pub(crate) mod tests {
             profile,
             segment_id: rank as i64,
             text: String::new(),
+            recorded_at: None,
+            reranked: None,
             evidence: vec![evidence],
         }
     }

@@ -1,8 +1,10 @@
 //! Spans of this crate, with OpenInference's attributes where they exist.
 
-use crate::{plan::Plan, request::SearchRequest, response::SearchResult};
+use crate::{
+    answer::Answer, plan::Plan, record::SearchRecord, request::SearchRequest, response::SearchResult, route::Routed,
+};
 pub(crate) use cogniverse_foundation::telemetry::failed;
-use cogniverse_sdk::Error;
+use cogniverse_sdk::{Error, SearchId, TenantId};
 use serde_json::{Map, Value};
 use tracing::{Span, field::Empty};
 
@@ -11,6 +13,10 @@ const SEARCH: &str = "cogniverse.search";
 /// Span: a search refused before its tenant is known to exist. It belongs to the system, so that requests cannot
 /// create projects.
 const REFUSED: &str = "cogniverse.search.refused";
+/// Span: the routing of a query. It holds no text.
+const ROUTE: &str = "cogniverse.routing";
+/// Span: the text that is made from results.
+const ANSWER: &str = "cogniverse.search.answer";
 /// Span: the retrieval of one profile.
 const RETRIEVE: &str = "cogniverse.search.retrieve";
 /// Span: the encoding of a query.
@@ -18,7 +24,7 @@ const ENCODE: &str = "cogniverse.search.encode";
 
 /// Opens the span of a search. Texts go to `tracing` only where the tenant allows it (`content`), as any subscriber
 /// may log them.
-pub(crate) fn search(request: &SearchRequest, content: bool) -> Span {
+pub(crate) fn search(request: &SearchRequest, id: &SearchId, content: bool) -> Span {
     let profiles: Vec<&str> = request.profiles.iter().map(|profile| profile.as_str()).collect();
     let span = tracing::info_span!(
         SEARCH,
@@ -26,6 +32,7 @@ pub(crate) fn search(request: &SearchRequest, content: bool) -> Span {
         openinference.span.kind = "AGENT",
         agent.name = "video_search",
         input.value = Empty,
+        search.id = %id,
         search.profiles = profiles.join(","),
         search.top_k = request.top_k,
         search.hits = Empty,
@@ -34,6 +41,68 @@ pub(crate) fn search(request: &SearchRequest, content: bool) -> Span {
     );
     say(&span, "input.value", request, content);
     span
+}
+
+/// Records how a search ended.
+pub(crate) fn ended(span: &Span, record: &SearchRecord) {
+    if record.error.is_none() {
+        span.record("search.hits", record.results);
+        span.record("search.degraded", record.degraded);
+    }
+    if record.route.is_some() {
+        let profiles: Vec<&str> = record.profiles.iter().map(|profile| profile.as_str()).collect();
+        span.record("search.profiles", profiles.join(","));
+    }
+}
+
+pub(crate) fn route(tenant: &TenantId) -> Span {
+    tracing::info_span!(
+        ROUTE,
+        tenant.id = %tenant,
+        openinference.span.kind = "CHAIN",
+        routing.modality = Empty,
+        routing.generation = Empty,
+        routing.tier = Empty,
+        routing.confidence = Empty,
+        routing.fast_confidence = Empty,
+        routing.profiles = Empty,
+        routing.processing_time_ms = Empty,
+    )
+}
+
+/// Records a route without its reason, which may hold words of the query.
+pub(crate) fn routed(span: &Span, routed: &Routed) {
+    let (Some(route), Some(decision)) = (&routed.route, &routed.decision) else { return };
+    span.record("routing.modality", route.modality.as_str());
+    span.record("routing.generation", route.generation.as_str());
+    span.record("routing.tier", route.tier.as_str());
+    span.record("routing.confidence", route.confidence);
+    if let Some(confidence) = decision.fast_confidence {
+        span.record("routing.fast_confidence", confidence);
+    }
+    let profiles: Vec<&str> = route.profiles.iter().map(|profile| profile.as_str()).collect();
+    span.record("routing.profiles", profiles.join(","));
+    span.record("routing.processing_time_ms", route.took_ms);
+}
+
+pub(crate) fn answer(tenant: &TenantId, model: &str) -> Span {
+    tracing::info_span!(
+        ANSWER,
+        tenant.id = %tenant,
+        openinference.span.kind = "LLM",
+        llm.model_name = model,
+        answer.statements = Empty,
+        answer.dropped_citations = Empty,
+        answer.problem = Empty,
+    )
+}
+
+pub(crate) fn answered(span: &Span, answer: &Answer) {
+    span.record("answer.statements", answer.statements.len());
+    span.record("answer.dropped_citations", answer.dropped_citations);
+    if let Some(problem) = &answer.problem {
+        span.record("answer.problem", problem.as_str());
+    }
 }
 
 fn say(span: &Span, field: &'static str, request: &SearchRequest, content: bool) {

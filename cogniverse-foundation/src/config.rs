@@ -4,6 +4,7 @@ mod address;
 pub mod builtin;
 pub mod export;
 pub mod field_use;
+pub mod learned;
 pub mod origin;
 pub mod profile;
 pub mod provenance;

@@ -162,7 +162,7 @@ impl ConfigManager {
         self.get(tenant).await
     }
 
-    /// Sets a tenant's routing configuration, which this release stores but does not use.
+    /// Sets a tenant's routing configuration.
     ///
     /// # Errors
     /// Those of [`ConfigManager::set`]; `InvalidInput` where the value names another tenant.
@@ -171,9 +171,7 @@ impl ConfigManager {
         tenant: &TenantId,
         config: RoutingConfig,
     ) -> Result<Versioned<RoutingConfig>> {
-        let set = self.set(tenant, config).await?;
-        tracing::info!(tenant.id = %tenant, "the routing configuration is kept; this release routes no query by it");
-        Ok(set)
+        self.set(tenant, config).await
     }
 
     /// Returns a tenant's routing configuration.

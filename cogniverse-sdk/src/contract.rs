@@ -12,6 +12,7 @@ pub mod isolation;
 pub mod language_model;
 pub mod memory_store;
 pub mod quota_store;
+pub mod reranker;
 pub mod schema_loader;
 pub mod schema_store;
 mod scripted_model;

@@ -27,6 +27,8 @@
 //! | [`quota_store`] | the use of quotas |
 //! | [`language_model`], [`text_embedder`], [`encoder`], [`transcriber`] | the roles of models |
 //! | [`memory`], [`memory_store`] | memories of agents, and their store |
+//! | [`modality`], [`route`] | what a query asks for, and who decided so |
+//! | [`reranker`] | the role that scores results anew |
 //! | [`schema_loader`], [`clock`], [`health_probe`] | the other roles |
 //! | [`kept_file`] | detection of lost data files |
 //! | `contract` | the contract suite of each role (feature `contract`) |
@@ -55,7 +57,9 @@ pub mod modality;
 pub mod page_cursor;
 pub mod quantize;
 pub mod quota_store;
+pub mod reranker;
 pub mod retention;
+pub mod route;
 pub mod schema;
 pub mod schema_loader;
 pub mod schema_store;
@@ -92,7 +96,9 @@ pub use memory_store::{MemoryHit, MemoryHits, MemoryPage, MemorySignals, MemoryS
 pub use modality::Modality;
 pub use page_cursor::{Listing, PageCursor};
 pub use quota_store::{Quota, QuotaLease, QuotaState, QuotaStore};
+pub use reranker::{RerankItem, RerankRequest, RerankScore, Reranker};
 pub use retention::Retention;
+pub use route::{Generation, RouteTier, SearchId};
 pub use schema::BaseSchema;
 pub use schema_loader::SchemaLoader;
 pub use schema_store::{DeployedSchema, SchemaStore};

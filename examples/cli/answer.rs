@@ -1,6 +1,6 @@
 //! How the examples show an answer: as a table, and as JSON.
 
-use cogniverse::SearchResponse;
+use cogniverse::{SearchResponse, SearchResult};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 
@@ -25,10 +25,10 @@ pub(crate) fn plain_table<const N: usize>(header: [&str; N]) -> comfy_table::Tab
     table
 }
 
-/// An answer as a table, best first, the query's words marked.
-pub(crate) fn table(answer: &SearchResponse) -> String {
+/// Results as a table, best first, the query's words marked.
+pub(crate) fn table(results: &[SearchResult]) -> String {
     let mut table = plain_table(["", "video", "time", "score", "text"]);
-    for (result, place) in answer.results.iter().zip(1..) {
+    for (result, place) in results.iter().zip(1..) {
         // The words that are shown beside it, marked: a title has a column of its own.
         let snippets = result.evidence.first().map(|evidence| evidence.snippets.as_slice()).unwrap_or_default();
         let snippet = snippets.iter().find(|snippet| snippet.text == result.text);
@@ -55,9 +55,16 @@ pub(crate) fn answer_json(answer: &SearchResponse) -> Value {
             "strategy": result.strategy, "profile": result.profile, "text": result.text,
         })
     };
-    json!({
-        "tenant_id": answer.tenant, "hits": answer.results.iter().map(hit).collect::<Vec<_>>(),
+    let mut json = json!({
+        "tenant_id": answer.tenant, "search_id": answer.search_id, "hits": answer.results.iter().map(hit).collect::<Vec<_>>(),
         "profiles": answer.profiles, "degraded": answer.is_degraded(), "partial": answer.is_partial(),
         "next": answer.next,
-    })
+    });
+    if let Some(object) = json.as_object_mut() {
+        let more =
+            [("route", json!(answer.route)), ("answer", json!(answer.answer)), ("reranking", json!(answer.reranking))];
+        object
+            .extend(more.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)));
+    }
+    json
 }

@@ -13,6 +13,7 @@ use cogniverse::{
     sdk::{QueryEncoder, SegmentEncoder},
     telemetry::{TelemetryManager, TelemetrySettings},
 };
+use cogniverse_ollama::{OllamaClient, OllamaConfig, OllamaModel, OllamaProvider};
 use cogniverse_otlp::{OtlpConfig, OtlpExporter, TenantLayer};
 use cogniverse_phoenix::{PhoenixClient, PhoenixConfig};
 use cogniverse_vespa::{VespaBackend, VespaConfig};
@@ -86,6 +87,13 @@ pub(crate) struct Common {
     /// Its API key
     #[arg(global = true, long, value_name = "KEY", env = "COGNIVERSE_PHOENIX_API_KEY", hide_env_values = true)]
     pub(crate) phoenix_api_key: Option<String>,
+    /// An Ollama, such as http://localhost:11434, for routing, reranking, answers and memories: its models are those of the
+    /// tenants' configuration (llm_model)
+    #[arg(global = true, long, value_name = "URL")]
+    pub(crate) ollama_url: Option<String>,
+    /// With --ollama-url: one model for all tenants, whatever their configuration says
+    #[arg(global = true, long, value_name = "NAME", requires = "ollama_url")]
+    pub(crate) ollama_model: Option<String>,
     /// A file with the operator's key of backups: 64 hexadecimal digits. Tenants' keys lie in the data folder, in backup-keys
     #[arg(global = true, long, value_name = "FILE", env = "COGNIVERSE_BACKUP_KEY")]
     pub(crate) backup_key: Option<PathBuf>,
@@ -109,6 +117,13 @@ impl Common {
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             let keys = FolderKeys::new(self.data_dir.join("backup-keys"), OperatorKey::parse(&text)?);
             builder = builder.backup_keys(Arc::new(keys));
+        }
+        if let Some(url) = &self.ollama_url {
+            let config = OllamaConfig::new(url);
+            builder = match &self.ollama_model {
+                Some(name) => builder.language_model(Arc::new(OllamaModel::new(OllamaClient::new(config)?, name)?)),
+                None => builder.language_model_provider("ollama", Arc::new(OllamaProvider::new(config)?)),
+            };
         }
         // An erasure reaches the traces where they are.
         Ok(match self.phoenix()? {

@@ -153,3 +153,24 @@ pub(crate) fn ffmpeg_is_there() -> bool {
     }
     there
 }
+
+/// A second profile, whose schema is deployed for a tenant on demand.
+pub(crate) const FRAMES: &str = "video_colpali_smol500_mv_frame";
+
+impl World {
+    /// Deploys a profile and ingests (video, start, end, transcript) into it.
+    pub(crate) async fn ingest_into(&self, of: &str, into: &str, segments: &[(&str, f64, f64, &str)]) {
+        self.cogniverse.deploy(&tenant(of), &profile(into)).await.unwrap();
+        let mut lines = String::new();
+        for (number, (video, start, end, transcript)) in segments.iter().enumerate() {
+            let line = serde_json::json!({
+                "video_id": video, "segment_id": number, "start_time": start, "end_time": end,
+                "audio_transcript": transcript,
+            });
+            writeln!(lines, "{line}").unwrap();
+        }
+        let file = self.file(&format!("{into}.jsonl"), &lines);
+        let request = IngestRequest::new(tenant(of), profile(into), IngestSource::Segments(file));
+        self.cogniverse.ingest(request).await.unwrap();
+    }
+}

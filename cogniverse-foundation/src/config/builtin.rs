@@ -2,9 +2,11 @@
 
 use super::profile::BackendProfile;
 use super::segmentation::Segmentation;
-use cogniverse_sdk::{ProfileName, Result, SchemaName};
+use cogniverse_sdk::{Modality, ProfileName, Result, SchemaName};
 use std::collections::BTreeMap;
 
+/// The profile of transcripts.
+const TEXT: &str = "video_text_minilm_mv_segment";
 /// The name of profile and schema, the segmentation, and the dimensions of a vector.
 const BUILTIN: [(&str, Segmentation, usize); 7] = [
     ("video_colpali_smol500_mv_frame", Segmentation::Frames { every_seconds: 1.0, max_frames: 3000 }, 128),
@@ -13,8 +15,22 @@ const BUILTIN: [(&str, Segmentation, usize); 7] = [
     ("video_videoprism_large_mv_chunk_30s", Segmentation::Chunks { seconds: 30.0, overlap_seconds: 0.0 }, 1024),
     ("video_videoprism_lvt_base_sv_chunk_6s", Segmentation::Chunks { seconds: 6.0, overlap_seconds: 1.0 }, 768),
     ("video_videoprism_lvt_large_sv_chunk_6s", Segmentation::Chunks { seconds: 6.0, overlap_seconds: 1.0 }, 1024),
-    ("video_text_minilm_mv_segment", Segmentation::Chunks { seconds: 30.0, overlap_seconds: 0.0 }, 384),
+    (TEXT, Segmentation::Chunks { seconds: 30.0, overlap_seconds: 0.0 }, 384),
 ];
+
+/// Returns the kinds of content that a profile's model can tell apart.
+fn modalities(name: &str) -> &'static [Modality] {
+    use Modality::{Audio, Document, Image, Video};
+    match name {
+        // What is said, as text.
+        TEXT => &[Video, Audio, Document],
+        // Pictures of frames, read as pages.
+        "video_colpali_smol500_mv_frame" => &[Video, Image, Document],
+        // It hears as well as it sees.
+        "video_colqwen_omni_mv_chunk_30s" => &[Video, Image, Audio],
+        _ => &[Video],
+    }
+}
 
 /// Returns the profiles that every tenant has by default. None names an encoder: an application that registers one
 /// sets the profile again with its name, for one tenant or for all.
@@ -25,7 +41,9 @@ pub fn builtin_profiles() -> Result<BTreeMap<ProfileName, BackendProfile>> {
     BUILTIN
         .into_iter()
         .map(|(name, segmentation, dimensions)| {
-            let profile = BackendProfile::new(SchemaName::parse(name)?, segmentation).with_dimensions(dimensions);
+            let profile = BackendProfile::new(SchemaName::parse(name)?, segmentation)
+                .with_dimensions(dimensions)
+                .with_modalities(modalities(name).iter().copied());
             Ok((ProfileName::parse(name)?, profile))
         })
         .collect()

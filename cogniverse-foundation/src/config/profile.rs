@@ -2,7 +2,7 @@
 
 use super::segmentation::Segmentation;
 use super::versioned::Versioned;
-use cogniverse_sdk::{EncoderInfo, Error, ErrorCode, ProfileName, Result, SchemaName, StrategyName};
+use cogniverse_sdk::{EncoderInfo, Error, ErrorCode, Modality, ProfileName, Result, SchemaName, StrategyName};
 
 const MAX_DIMENSIONS: usize = 65_536;
 
@@ -25,13 +25,17 @@ pub struct BackendProfile {
     /// (the default) skips the check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<usize>,
+    /// The kinds of content that searches are routed to this profile for, the main one first; empty (the default) for
+    /// those that its segmentation suggests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modalities: Vec<Modality>,
 }
 
 impl BackendProfile {
     /// Creates a profile for text search only.
     #[must_use]
     pub fn new(schema: SchemaName, segmentation: Segmentation) -> Self {
-        Self { schema, encoder: None, segmentation, default_strategy: None, dimensions: None }
+        Self { schema, encoder: None, segmentation, default_strategy: None, dimensions: None, modalities: Vec::new() }
     }
 
     /// Sets the name of the registered encoder to use.
@@ -60,6 +64,24 @@ impl BackendProfile {
     pub fn with_dimensions(mut self, dimensions: usize) -> Self {
         self.dimensions = Some(dimensions);
         self
+    }
+
+    /// Sets the kinds of content that searches are routed to this profile for, the main one first.
+    #[must_use]
+    pub fn with_modalities(mut self, modalities: impl IntoIterator<Item = Modality>) -> Self {
+        self.modalities = modalities.into_iter().collect();
+        self
+    }
+
+    /// Returns the kinds of content that searches are routed to this profile for, the main one first.
+    #[must_use]
+    pub fn routed_for(&self) -> &[Modality] {
+        match &self.segmentation {
+            _ if !self.modalities.is_empty() => &self.modalities,
+            Segmentation::Chunks { .. } => &[Modality::Video, Modality::Audio],
+            // A frame is a picture, and a picture of a slide is a page.
+            _ => &[Modality::Video, Modality::Image, Modality::Document],
+        }
     }
 
     /// Refuses an encoder whose dimensions differ from the profile's ([invariant 17](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#17)).

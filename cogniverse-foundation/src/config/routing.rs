@@ -1,21 +1,22 @@
 //! Query routing configuration.
 
 use super::field_use::FieldUse;
+use super::learned::{LearnedRouting, check_weights};
 use super::section::{ConfigSection, sealed::Sealed};
 use cogniverse_sdk::config_store::ConfigScope;
-use cogniverse_sdk::{Error, Result, TenantId};
-use std::{fmt, str::FromStr};
+use cogniverse_sdk::{Error, ProfileName, Result, StrategyName, TenantId};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// The way the routes of a query are combined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RoutingMode {
-    /// The fast path first, then the slow path if the fast one is not confident enough.
+    /// The fast path first, then the slow path if the fast one is not confident enough, then the keywords.
     #[default]
     Tiered,
-    /// Every enabled path, combined by vote.
+    /// Every enabled path at once, combined by a weighted vote.
     Ensemble,
-    /// The fast path selects which other paths to ask.
+    /// The fast path alone where it is confident enough, else every enabled path, combined by a weighted vote.
     Hybrid,
 }
 
@@ -50,9 +51,8 @@ impl FromStr for RoutingMode {
 
 /// The query routing configuration of a tenant.
 ///
-/// The values are validated, stored and versioned, but this release does not route queries: a search uses the
-/// profiles that its request names. [`ConfigManager::set_routing_config`](crate::ConfigManager::set_routing_config)
-/// logs a warning about it.
+/// It applies to searches that name no profile. Two fields apply to every search that says nothing else: the strategy and
+/// the reranker.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -62,10 +62,10 @@ pub struct RoutingConfig {
     /// The way the paths are combined (default `tiered`).
     #[serde(default)]
     pub routing_mode: RoutingMode,
-    /// Whether rules may route a query (default `true`).
+    /// Whether the local classifier may route a query (default `true`).
     #[serde(default = "yes")]
     pub enable_fast_path: bool,
-    /// Whether a model may route a query (default `true`).
+    /// Whether the tenant's language model may route a query (default `true`; without a model the path is skipped).
     #[serde(default = "yes")]
     pub enable_slow_path: bool,
     /// The least confidence of a fast-path answer to accept, from 0 to 1 (default 0.7).
@@ -74,6 +74,22 @@ pub struct RoutingConfig {
     /// The least confidence of a slow-path answer to accept, from 0 to 1 (default 0.6).
     #[serde(default = "slow_threshold")]
     pub slow_path_confidence_threshold: f64,
+    /// The longest that the slow path may take, in milliseconds (default 1,000).
+    #[serde(default = "routing_time")]
+    pub max_routing_time_ms: u64,
+    /// The strategy of searches whose request and profile name none; `None` (the default) lets the agent choose. A schema
+    /// without it uses its own.
+    #[serde(default)]
+    pub default_strategy: Option<StrategyName>,
+    /// The reranker of searches that name none; `None` (the default) keeps the order of the strategy.
+    #[serde(default)]
+    pub default_reranker: Option<String>,
+    /// The weights of profiles where several are fused, from 0 to 10 (default 1 each).
+    #[serde(default)]
+    pub fusion_weights: BTreeMap<ProfileName, f64>,
+    /// Corrections of the classifier that were learned from the tenant's own searches, with their evidence.
+    #[serde(default)]
+    pub learned: Option<LearnedRouting>,
     /// Whether routing is optimized from its outcomes (default `true`).
     #[serde(default = "yes")]
     pub enable_auto_optimization: bool,
@@ -98,6 +114,10 @@ fn interval() -> u64 {
     3600
 }
 
+fn routing_time() -> u64 {
+    1000
+}
+
 impl RoutingConfig {
     /// Creates the default configuration of a tenant.
     #[must_use]
@@ -109,6 +129,11 @@ impl RoutingConfig {
             enable_slow_path: yes(),
             fast_path_confidence_threshold: fast_threshold(),
             slow_path_confidence_threshold: slow_threshold(),
+            max_routing_time_ms: routing_time(),
+            default_strategy: None,
+            default_reranker: None,
+            fusion_weights: BTreeMap::new(),
+            learned: None,
             enable_auto_optimization: yes(),
             optimization_interval_seconds: interval(),
         }
@@ -137,6 +162,41 @@ impl RoutingConfig {
         self
     }
 
+    /// Sets the longest that the slow path may take, in milliseconds.
+    #[must_use]
+    pub fn with_max_routing_time_ms(mut self, milliseconds: u64) -> Self {
+        self.max_routing_time_ms = milliseconds;
+        self
+    }
+
+    /// Sets the strategy of searches whose request and profile name none.
+    #[must_use]
+    pub fn with_default_strategy(mut self, strategy: StrategyName) -> Self {
+        self.default_strategy = Some(strategy);
+        self
+    }
+
+    /// Sets the reranker of searches that name none.
+    #[must_use]
+    pub fn with_default_reranker(mut self, reranker: impl Into<String>) -> Self {
+        self.default_reranker = Some(reranker.into());
+        self
+    }
+
+    /// Sets the weight of a profile where several are fused.
+    #[must_use]
+    pub fn with_fusion_weight(mut self, profile: ProfileName, weight: f64) -> Self {
+        self.fusion_weights.insert(profile, weight);
+        self
+    }
+
+    /// Sets what was learned from the tenant's own searches.
+    #[must_use]
+    pub fn with_learned(mut self, learned: LearnedRouting) -> Self {
+        self.learned = Some(learned);
+        self
+    }
+
     /// Enables or disables optimization and sets its interval in seconds.
     #[must_use]
     pub fn with_auto_optimization(mut self, enabled: bool, interval_seconds: u64) -> Self {
@@ -162,15 +222,22 @@ impl ConfigSection for RoutingConfig {
     }
 
     fn fields() -> &'static [(&'static str, FieldUse)] {
-        const ROUTING: FieldUse = FieldUse::KeptFor("routing, which this release does not have");
+        const ROUTER: FieldUse = FieldUse::ReadBy("Router");
+        const AGENT: FieldUse = FieldUse::ReadBy("VideoSearchAgent");
+        const OPTIMIZATION: FieldUse = FieldUse::ReadBy("OptimizationOrchestrator");
         &[
-            ("routing_mode", ROUTING),
-            ("enable_fast_path", ROUTING),
-            ("enable_slow_path", ROUTING),
-            ("fast_path_confidence_threshold", ROUTING),
-            ("slow_path_confidence_threshold", ROUTING),
-            ("enable_auto_optimization", ROUTING),
-            ("optimization_interval_seconds", ROUTING),
+            ("routing_mode", ROUTER),
+            ("enable_fast_path", ROUTER),
+            ("enable_slow_path", ROUTER),
+            ("fast_path_confidence_threshold", ROUTER),
+            ("slow_path_confidence_threshold", ROUTER),
+            ("max_routing_time_ms", ROUTER),
+            ("learned", ROUTER),
+            ("default_strategy", AGENT),
+            ("default_reranker", AGENT),
+            ("fusion_weights", AGENT),
+            ("enable_auto_optimization", OPTIMIZATION),
+            ("optimization_interval_seconds", OPTIMIZATION),
         ]
     }
 
@@ -189,6 +256,16 @@ impl ConfigSection for RoutingConfig {
         }
         if self.optimization_interval_seconds == 0 {
             return Err(Error::invalid("optimization_interval_seconds is 0; give 1 or more, or disable optimization"));
+        }
+        if self.max_routing_time_ms == 0 {
+            return Err(Error::invalid("max_routing_time_ms is 0; give 1 or more, or disable the slow path"));
+        }
+        if self.default_reranker.as_ref().is_some_and(|name| name.trim().is_empty()) {
+            return Err(Error::invalid("default_reranker is an empty name; name a reranker or leave it out"));
+        }
+        check_weights(&self.fusion_weights)?;
+        if let Some(learned) = &self.learned {
+            learned.check()?;
         }
         Ok(())
     }

@@ -91,7 +91,9 @@ trace_id! {
 }
 
 impl TraceId {
-    pub(crate) fn random() -> Self {
+    /// Creates an id that no other thread or process creates.
+    #[must_use]
+    pub fn random() -> Self {
         Self((u128::from(random()) << 64 | u128::from(random())).to_be_bytes())
     }
 }
