@@ -1,7 +1,7 @@
 //! The builder of [`Cogniverse`](crate::Cogniverse).
 
 use crate::cogniverse::{Cogniverse, Parts};
-use cogniverse_agents::{SearchObserver, VideoSearchAgent};
+use cogniverse_agents::{ExperienceRecorder, ExperienceSurface, SearchObserver, VideoSearchAgent};
 use cogniverse_core::{
     backup::{BackupService, BackupSurface},
     doctor::Doctor,
@@ -23,13 +23,13 @@ use cogniverse_core::{
 };
 use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig, EmbeddedFiles};
 use cogniverse_foundation::{
-    AllowedOrigins, ConfigManager, SqliteConfigStore, SqliteQuotaStore, StoredAuditLog, telemetry::TelemetryManager,
-    worker,
+    AllowedOrigins, ConfigManager, SqliteConfigStore, SqliteExperienceStore, SqliteQuotaStore, StoredAuditLog,
+    telemetry::TelemetryManager, worker,
 };
 use cogniverse_sdk::{
-    AccessPolicy, AuditLog, BackupKeys, Clock, ConfigStore, HealthProbe, LanguageModel, LanguageModelProvider,
-    QueryEncoder, QuotaStore, Reranker, Result, SchemaLoader, SearchBackend, SegmentEncoder, SystemClock,
-    TelemetryProvider, TenantId, TenantSurface, TextEmbedder, Transcriber, telemetry_provider::Settle,
+    AccessPolicy, AuditLog, BackupKeys, Clock, ConfigStore, ExperienceStore, HealthProbe, LanguageModel,
+    LanguageModelProvider, QueryEncoder, QuotaStore, Reranker, Result, SchemaLoader, SearchBackend, SegmentEncoder,
+    SystemClock, TelemetryProvider, TenantId, TenantSurface, TextEmbedder, Transcriber, telemetry_provider::Settle,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -39,6 +39,8 @@ const DATA_DIR: &str = "cogniverse-data";
 const CONFIG_FILE: &str = "config.sqlite";
 /// The name of the file of quotas in the data folder.
 const QUOTAS_FILE: &str = "quotas.sqlite";
+/// The name of the file of experiences in the data folder.
+const EXPERIENCE_FILE: &str = "experience.sqlite";
 /// The number of calls at once that a backend other than the embedded one works on.
 const REMOTE_CALLS: usize = 64;
 /// The name of the folder of transcripts in the data folder.
@@ -73,6 +75,7 @@ pub struct CogniverseBuilder {
     config_staleness: Option<Duration>,
     surfaces: Vec<Arc<dyn TenantSurface>>,
     quota_store: Option<Arc<dyn QuotaStore>>,
+    experience_store: Option<Arc<dyn ExperienceStore>>,
     on_quota_store_unavailable: OnQuotaStoreUnavailable,
     fairness: Option<FairnessConfig>,
     health_probes: Vec<Arc<dyn HealthProbe>>,
@@ -304,6 +307,14 @@ impl CogniverseBuilder {
         self
     }
 
+    /// Replaces the store of experiences, which is a SQLite file in the data folder by default. Processes that serve the same
+    /// tenants need one store.
+    #[must_use]
+    pub fn experience_store(mut self, store: Arc<dyn ExperienceStore>) -> Self {
+        self.experience_store = Some(store);
+        self
+    }
+
     /// Sets the behaviour while the store of quotas cannot be used (default: calls are refused).
     #[must_use]
     pub fn on_quota_store_unavailable(mut self, behaviour: OnQuotaStoreUnavailable) -> Self {
@@ -376,6 +387,10 @@ impl CogniverseBuilder {
             Some(store) => store,
             None => Arc::new(SqliteQuotaStore::open(folder.join(QUOTAS_FILE)).await?),
         };
+        let experience_store: Arc<dyn ExperienceStore> = match self.experience_store {
+            Some(store) => store,
+            None => Arc::new(SqliteExperienceStore::open(folder.join(EXPERIENCE_FILE)).await?),
+        };
         let quotas = Quotas::new(quota_store, config.clone(), Arc::clone(&clock))
             .with_on_unavailable(self.on_quota_store_unavailable);
         let scheduler = FairScheduler::new(self.fairness.unwrap_or_else(|| match &embedded {
@@ -430,11 +445,13 @@ impl CogniverseBuilder {
                     .with_models(models.clone()),
             ),
         };
+        let experience = ExperienceRecorder::new(experience_store, gate.registry().clone());
         let metrics = ModalityMetricsTracker::new(Arc::clone(&clock));
         let mut agent = VideoSearchAgent::builder(backend.clone(), schemas.clone(), gate.clone())
             .with_telemetry(telemetry.clone())
             .with_metrics(metrics.clone())
-            .with_models(models.clone());
+            .with_models(models.clone())
+            .with_experience(experience.clone());
         for (name, reranker) in self.rerankers {
             agent = agent.with_reranker(name, reranker);
         }
@@ -460,6 +477,7 @@ impl CogniverseBuilder {
             kept = speech.kept.get_or_insert(kept).clone();
             ingestor = ingestor.with_speech(speech);
         }
+        let provider = self.telemetry_provider.clone();
         let traces = TelemetrySurface::new(telemetry.clone(), config.clone(), self.telemetry_provider)
             .with_settle(self.erasure_settle);
         let mut surfaces: Vec<Arc<dyn TenantSurface>> = vec![
@@ -473,6 +491,7 @@ impl CogniverseBuilder {
         ];
         surfaces.extend(files);
         surfaces.extend(self.surfaces);
+        surfaces.push(Arc::new(ExperienceSurface::new(experience.clone())));
         surfaces.push(Arc::new(BackupSurface::new(self.backup_keys.clone(), gate.clone())));
         surfaces.push(Arc::new(QuotaSurface::new(quotas.clone())));
         surfaces.push(Arc::new(AccessSurface::new(gate.clone())));
@@ -516,6 +535,8 @@ impl CogniverseBuilder {
             health,
             isolation,
             metrics,
+            experience,
+            traces: provider,
         });
         Ok(Cogniverse { gate, agent: agent.build(), ingestor, memory, lifecycle, schemas, config, parts })
     }

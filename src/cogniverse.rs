@@ -1,6 +1,9 @@
 //! The assembled library.
 
-use cogniverse_agents::{Route, SearchEvent, SearchRequest, SearchResponse, VideoSearchAgent};
+use cogniverse_agents::{
+    ExperienceRecorder, OptimizationOptions, OptimizationOrchestrator, OptimizationParts, Route, SearchEvent,
+    SearchRequest, SearchResponse, VideoSearchAgent,
+};
 use cogniverse_core::{
     backup::BackupService,
     doctor::Doctor,
@@ -18,7 +21,9 @@ use cogniverse_core::{
     tenants::Gate,
 };
 use cogniverse_foundation::{ConfigManager, telemetry::TelemetryManager};
-use cogniverse_sdk::{Caller, Error, ErrorCode, Result, SearchBackend, TenantId};
+use cogniverse_sdk::{
+    Caller, Error, ErrorCode, Feedback, ProfileName, Result, SearchBackend, SearchId, TelemetryProvider, TenantId,
+};
 use std::sync::Arc;
 
 /// The assembled library: a value that a service keeps and clones. It has no global state.
@@ -53,6 +58,8 @@ pub(crate) struct Parts {
     pub(crate) isolation: IsolationVerifier,
     pub(crate) metrics: ModalityMetricsTracker,
     pub(crate) backups: BackupService,
+    pub(crate) experience: ExperienceRecorder,
+    pub(crate) traces: Option<Arc<dyn TelemetryProvider>>,
 }
 
 impl Cogniverse {
@@ -81,12 +88,13 @@ impl Cogniverse {
         }
     }
 
-    /// Stores what is not stored yet, such as the use of quotas: to be called before the process ends. Without it up to half
+    /// Stores what is not stored yet, such as the use of quotas and experiences: to be called before the process ends. Without it up to half
     /// a second of use is counted too high, and calls at one moment count for another 30 s.
     ///
     /// # Errors
     /// `Unavailable` where a store cannot be written.
     pub async fn close(&self) -> Result<()> {
+        self.parts.experience.flush().await?;
         self.parts.quotas.flush().await
     }
 
@@ -158,6 +166,41 @@ impl Cogniverse {
         events: impl for<'s> FnMut(SearchEvent<'s>) + Send,
     ) -> Result<SearchResponse> {
         self.agent.search_streamed(request, events).await
+    }
+
+    /// Records what a user did with the results of a routed search, as [`VideoSearchAgent::record_feedback`].
+    ///
+    /// # Errors
+    /// Those of [`VideoSearchAgent::record_feedback`].
+    pub async fn record_feedback(
+        &self,
+        tenant: &TenantId,
+        search: &SearchId,
+        feedback: Feedback,
+        profile: Option<ProfileName>,
+    ) -> Result<bool> {
+        self.agent.record_feedback(tenant, search, feedback, profile).await
+    }
+
+    /// Returns the optimization of a tenant's routing, which does not run until it is started.
+    ///
+    /// ```no_run
+    /// use cogniverse::{Cogniverse, TenantId, agents::OptimizationOptions};
+    ///
+    /// async fn optimize(cogniverse: &Cogniverse, acme: TenantId) -> cogniverse::Result<()> {
+    ///     let optimizer = cogniverse.optimizer(acme, OptimizationOptions::new());
+    ///     optimizer.start().await?;
+    ///     println!("{}", optimizer.status().await?);
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn optimizer(&self, tenant: TenantId, options: OptimizationOptions) -> OptimizationOrchestrator {
+        let parts = &self.parts;
+        let (gate, config) = (self.gate.clone(), self.config.clone());
+        let parts = OptimizationParts::new(gate, config, parts.experience.clone(), parts.models.clone())
+            .with_traces(parts.traces.clone());
+        OptimizationOrchestrator::new(parts, tenant, options)
     }
 
     /// Decides what a query of a tenant asks for and which of its profiles would be searched, as

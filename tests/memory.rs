@@ -594,7 +594,8 @@ async fn the_agent_recalls_and_records() {
     let nothing = cogniverse.search(ask().with_memory(alice.clone())).await.unwrap().recall.unwrap();
     assert_eq!((nothing.memories.len(), nothing.problem), (0, None), "no memory is not a problem");
     let outcome = Outcome::new(tenant("acme_corp"), alice.user.clone(), "sailing", "v1", Verdict::Useful);
-    assert_eq!(cogniverse.agent().record_outcome(outcome).await.unwrap().count(MemoryAction::Add), 1);
+    let report = cogniverse.agent().record_outcome(outcome).await.unwrap();
+    assert_eq!((report.memory.unwrap().count(MemoryAction::Add), report.learned), (1, false));
     let answer = cogniverse.search(ask().with_memory(alice.clone().with_threshold(0.1))).await.unwrap();
     let recall = answer.recall.unwrap();
     assert_eq!(recall.memories[0].text, "For \"sailing\" the video v1 was useful.");

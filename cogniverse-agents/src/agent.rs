@@ -5,8 +5,9 @@ use crate::{
     arrange::Arrangement,
     cursor,
     encoding::QueryEncoders,
+    experience::ExperienceRecorder,
     plan::Planner,
-    recall::{self, Outcome, Recall},
+    recall::{self, Outcome, OutcomeReport, Recall},
     record::{Laps, SearchObserver, SearchRecord, milliseconds},
     request::{AnswerMode, SearchRequest},
     rerank::Rerankers,
@@ -18,7 +19,7 @@ use crate::{
 };
 use cogniverse_core::{
     guarded_backend::GuardedBackend,
-    memory::{MemoryReport, MemoryService},
+    memory::MemoryService,
     metrics::ModalityMetricsTracker,
     models::ModelRegistry,
     schemas::SchemaManager,
@@ -28,7 +29,10 @@ use cogniverse_foundation::{
     RoutingConfig,
     telemetry::{TelemetryManager, TraceId},
 };
-use cogniverse_sdk::{Error, ErrorCode, Generation, Operation, QueryEncoder, Reranker, Result, SearchId, TenantId};
+use cogniverse_sdk::{
+    Error, ErrorCode, ErrorKind, Feedback, Generation, Operation, ProfileName, QueryEncoder, Reranker, Result,
+    SearchId, TenantId,
+};
 use std::{
     collections::BTreeMap,
     pin::pin,
@@ -56,6 +60,7 @@ struct Inner {
     memory: Option<MemoryService>,
     metrics: Option<ModalityMetricsTracker>,
     observers: Vec<Arc<dyn SearchObserver>>,
+    experience: Option<ExperienceRecorder>,
 }
 
 /// A builder of [`VideoSearchAgent`]. It takes no tenant and no profile: those come with each search.
@@ -71,6 +76,7 @@ pub struct VideoSearchAgentBuilder {
     memory: Option<MemoryService>,
     metrics: Option<ModalityMetricsTracker>,
     observers: Vec<Arc<dyn SearchObserver>>,
+    experience: Option<ExperienceRecorder>,
 }
 
 impl VideoSearchAgentBuilder {
@@ -116,6 +122,13 @@ impl VideoSearchAgentBuilder {
         self
     }
 
+    /// Sets the recorder of experiences, from which routing learns (default: none).
+    #[must_use]
+    pub fn with_experience(mut self, experience: ExperienceRecorder) -> Self {
+        self.experience = Some(experience);
+        self
+    }
+
     /// Adds an observer of every search.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn SearchObserver>) -> Self {
@@ -127,7 +140,19 @@ impl VideoSearchAgentBuilder {
     /// more.
     #[must_use]
     pub fn build(self) -> VideoSearchAgent {
-        let Self { backend, schemas, gate, encoders, rerankers, models, telemetry, memory, metrics, observers } = self;
+        let Self {
+            backend,
+            schemas,
+            gate,
+            encoders,
+            rerankers,
+            models,
+            telemetry,
+            memory,
+            metrics,
+            observers,
+            experience,
+        } = self;
         let planner = Arc::new(Planner::new(schemas, backend.clone()));
         let encoders = Arc::new(QueryEncoders::new(encoders));
         let rerankers = Arc::new(Rerankers::new(rerankers, models.clone()));
@@ -139,8 +164,11 @@ impl VideoSearchAgentBuilder {
         if let Some(metrics) = &metrics {
             gate.register_cache(Arc::new(metrics.clone()));
         }
+        if let Some(experience) = &experience {
+            gate.register_cache(Arc::new(experience.clone()));
+        }
         let retriever = Retriever { backend, planner, encoders };
-        let inner = Inner { retriever, router, rerankers, telemetry, memory, metrics, observers };
+        let inner = Inner { retriever, router, rerankers, telemetry, memory, metrics, observers, experience };
         VideoSearchAgent { inner: Arc::new(inner), gate }
     }
 }
@@ -173,6 +201,7 @@ impl VideoSearchAgent {
             memory: None,
             metrics: None,
             observers: Vec::new(),
+            experience: None,
         }
     }
 
@@ -225,6 +254,7 @@ impl VideoSearchAgent {
         let span = telemetry::search(&request, &record.id, content);
         record.is_first_page = request.cursor.is_none();
         record.query = content.then(|| request.query.clone());
+        let query = self.inner.experience.as_ref().map(|_| request.query.clone());
         let began = Instant::now();
         let result = grant.run(self.run(&grant, request, &mut record, &mut events)).instrument(span.clone()).await;
         record.times.total_ms = milliseconds(began.elapsed());
@@ -236,6 +266,9 @@ impl VideoSearchAgent {
         telemetry::ended(&span, &record);
         if let Some(error) = error {
             span.in_scope(|| telemetry::failed(error));
+        }
+        if let (Some(experience), Some(query)) = (&self.inner.experience, query) {
+            experience.record(&grant, &record, &query);
         }
         self.inner.observers.iter().for_each(|observer| observer.observe(&record));
         result.map_err(|e| if e.operation().is_empty() { e.with_operation("search") } else { e })
@@ -253,14 +286,51 @@ impl VideoSearchAgent {
         routed.route.ok_or_else(|| Error::unexpected("a query was not routed"))
     }
 
-    /// Records a user's verdict on a result, so that later searches of the user recall it.
+    /// Records a user's verdict on a result, so that later searches of the user recall it, and routing learns from it
+    /// where it names its search.
     ///
     /// # Errors
-    /// `FailedPrecondition` where the agent has no memory service or the tenant is suspended; `InvalidInput` for a
-    /// query or video id that a memory cannot hold.
-    pub async fn record_outcome(&self, outcome: Outcome) -> Result<MemoryReport> {
+    /// `FailedPrecondition` where the agent has no memory service and the verdict names no search, or the tenant is
+    /// suspended; `InvalidInput` for a query or video id that a memory cannot hold.
+    pub async fn record_outcome(&self, outcome: Outcome) -> Result<OutcomeReport> {
+        let learned = match &outcome.search {
+            Some(search) if self.inner.experience.is_some() => {
+                let (feedback, profile) = (outcome.verdict.feedback(), outcome.profile.clone());
+                self.record_feedback(&outcome.tenant, search, feedback, profile).await?
+            }
+            _ => false,
+        };
         let memory = self.inner.memory.as_ref().map(|memory| memory.for_caller(self.gate.clone()));
-        recall::record(memory.as_ref(), outcome).await.map_err(|e| e.with_operation("record_outcome"))
+        let memory = match memory {
+            None if outcome.search.is_some() && self.inner.experience.is_some() => None,
+            memory => {
+                Some(recall::record(memory.as_ref(), outcome).await.map_err(|e| e.with_operation("record_outcome"))?)
+            }
+        };
+        Ok(OutcomeReport { memory, learned })
+    }
+
+    /// Records what a user did with the results of a routed search, so that routing can learn from it; `profile` is that of
+    /// the result. Returns whether there is an experience of the search: not of one that named its profiles, of a later
+    /// page, or of one that is too old.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where the agent records no experience; those of the gate for remembering.
+    pub async fn record_feedback(
+        &self,
+        tenant: &TenantId,
+        search: &SearchId,
+        feedback: Feedback,
+        profile: Option<ProfileName>,
+    ) -> Result<bool> {
+        let grant = self.gate.admit(tenant, Operation::Remember).await?;
+        let experience = self.inner.experience.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::FailedPrecondition,
+                "this agent records no experience; give its builder an ExperienceRecorder",
+            )
+        })?;
+        grant.run(experience.feedback(tenant, search, feedback, profile)).await
     }
 
     /// Recalls memories where the request asks for it. A failure is reported in the response and does not fail the

@@ -23,6 +23,7 @@
 //! | [`rerank`] | rerankers by five signals and by a language model |
 //! | [`answer`] | texts made from results, with citations |
 //! | [`record`] | what happened in a search, and who is told |
+//! | [`experience`], [`optimization`] | what is remembered of searches, and what is learned from it |
 //! | `encoding` | query encoders by name, and the cache of their vectors |
 //! | `fusion`, `moment` | fusion of several profiles; merging of adjacent hits into moments |
 //! | [`recall`] | memories recalled beside a search, and verdicts on results |
@@ -33,8 +34,10 @@ pub mod answer;
 mod arrange;
 mod cursor;
 mod encoding;
+pub mod experience;
 mod fusion;
 mod moment;
+pub mod optimization;
 pub mod parameters;
 mod plan;
 pub mod recall;
@@ -52,8 +55,12 @@ mod tenant_lru;
 pub use agent::{SearchEvent, VideoSearchAgent, VideoSearchAgentBuilder};
 pub use answer::{Answer, Citation, Statement};
 pub use cogniverse_sdk::PageCursor;
+pub use experience::{ExperienceRecorder, ExperienceSurface};
+pub use optimization::{
+    OptimizationOptions, OptimizationOrchestrator, OptimizationParts, OptimizationReport, OptimizationStatus,
+};
 pub use parameters::SearchParameters;
-pub use recall::{MemoryOptions, Outcome, Recall, Recalled, Verdict};
+pub use recall::{MemoryOptions, Outcome, OutcomeReport, Recall, Recalled, Verdict};
 pub use record::{RouteRecord, SearchObserver, SearchRecord, StageTimes};
 pub use request::{AnswerMode, Grouping, SearchRequest};
 pub use rerank::{LanguageModelReranker, Reranked, Reranking, SignalReranker, SignalWeights};

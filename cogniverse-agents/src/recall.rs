@@ -5,7 +5,8 @@ use cogniverse_core::{
     tenants::TenantGrant,
 };
 use cogniverse_sdk::{
-    AgentId, Error, ErrorCode, MemoryId, MemoryReach, MemoryScope, Result, SessionId, TenantId, TimeRange, UserId,
+    AgentId, Error, ErrorCode, Feedback, MemoryId, MemoryReach, MemoryScope, ProfileName, Result, SearchId, SessionId,
+    TenantId, TimeRange, UserId,
 };
 use std::time::Duration;
 
@@ -92,6 +93,10 @@ pub enum Verdict {
     Useful,
     /// The result was not useful.
     NotUseful,
+    /// The user left the results without watching any.
+    Skipped,
+    /// The user asked again in other words.
+    AskedAgain,
 }
 
 impl Verdict {
@@ -100,6 +105,19 @@ impl Verdict {
             Self::Watched => "was watched",
             Self::Useful => "was useful",
             Self::NotUseful => "was not useful",
+            Self::Skipped => "was skipped",
+            Self::AskedAgain => "was not what was asked for",
+        }
+    }
+
+    /// Returns the verdict as routing learns from it.
+    pub(crate) fn feedback(self) -> Feedback {
+        match self {
+            Self::Watched => Feedback::Watched,
+            Self::Useful => Feedback::Useful,
+            Self::NotUseful => Feedback::NotUseful,
+            Self::Skipped => Feedback::Skipped,
+            Self::AskedAgain => Feedback::AskedAgain,
         }
     }
 
@@ -108,6 +126,8 @@ impl Verdict {
             Self::Watched => "watched",
             Self::Useful => "useful",
             Self::NotUseful => "not_useful",
+            Self::Skipped => "skipped",
+            Self::AskedAgain => "asked_again",
         }
     }
 }
@@ -130,6 +150,20 @@ pub struct Outcome {
     pub time: Option<TimeRange>,
     /// The verdict.
     pub verdict: Verdict,
+    /// The search, by which routing learns from the verdict.
+    pub search: Option<SearchId>,
+    /// The profile of the result.
+    pub profile: Option<ProfileName>,
+}
+
+/// The report of a recorded verdict.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct OutcomeReport {
+    /// What became of the memory of it; `None` where the agent has no memory.
+    pub memory: Option<MemoryReport>,
+    /// Whether it was added to the experience of its search.
+    pub learned: bool,
 }
 
 impl Outcome {
@@ -143,13 +177,20 @@ impl Outcome {
         verdict: Verdict,
     ) -> Self {
         let (query, video_id) = (query.into(), video_id.into());
-        Self { tenant, user, session: None, query, video_id, time: None, verdict }
+        Self { tenant, user, session: None, query, video_id, time: None, verdict, search: None, profile: None }
     }
 
     /// Sets the session.
     #[must_use]
     pub fn in_session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
+        self
+    }
+
+    /// Names the search, so that routing learns from the verdict, and the profile of the result.
+    #[must_use]
+    pub fn of_search(mut self, search: SearchId, profile: Option<ProfileName>) -> Self {
+        (self.search, self.profile) = (Some(search), profile);
         self
     }
 

@@ -70,4 +70,7 @@ pub use config::telemetry::TelemetryConfig;
 pub use config::template::Template;
 pub use config::versioned::{HistoryEntry, HistoryPage, Recorded, Source, Versioned};
 pub use manager::{ConfigManager, ConfigSnapshot, TenantDirectory};
-pub use store::{InMemoryConfigStore, InMemoryQuotaStore, SqliteConfigStore, SqliteQuotaStore};
+pub use store::{
+    InMemoryConfigStore, InMemoryExperienceStore, InMemoryQuotaStore, SqliteConfigStore, SqliteExperienceStore,
+    SqliteQuotaStore,
+};

@@ -49,6 +49,23 @@ mod quotas_on_sqlite {
     cogniverse_sdk::quota_store_contract! { store() }
 }
 
+mod experiences_in_memory {
+    use super::*;
+    cogniverse_sdk::experience_store_contract! { async { (Arc::new(cogniverse_foundation::InMemoryExperienceStore::new()), ()) } }
+}
+
+mod experiences_on_sqlite {
+    use super::*;
+
+    async fn store() -> (Arc<cogniverse_foundation::SqliteExperienceStore>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made/experience.sqlite");
+        (Arc::new(cogniverse_foundation::SqliteExperienceStore::open(path).await.unwrap()), folder)
+    }
+
+    cogniverse_sdk::experience_store_contract! { store() }
+}
+
 mod memory {
     use super::*;
     config_store_contract! { make: async { (Arc::new(InMemoryConfigStore::new()), ()) }, skips: [] }

@@ -214,7 +214,7 @@ async fn invariant_20_each_field_tells_where_it_comes_from() {
     assert_eq!(told(&sources, "llm_model"), (Source::Set, 156));
     assert_eq!(told(&sources, "base_url"), (Source::Default, 0));
     let routing = manager.field_sources::<RoutingConfig>(&acme).await.unwrap();
-    assert!(routing.len() == 7 && routing.values().all(|found| found.source == Source::Default));
+    assert!(routing.len() == 12 && routing.values().all(|found| found.source == Source::Default));
 }
 
 #[tokio::test]

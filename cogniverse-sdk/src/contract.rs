@@ -6,6 +6,7 @@ pub mod backup_target;
 pub mod config_store;
 pub mod document_store;
 pub mod encoder;
+pub mod experience_store;
 pub mod fixture;
 pub mod health_probe;
 pub mod isolation;

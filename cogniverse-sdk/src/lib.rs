@@ -24,7 +24,7 @@
 //! | [`document`], [`filter`] | documents, and the conditions that select them |
 //! | [`schema_store`], [`document_store`], [`search_backend`] | the roles of a backend |
 //! | [`config_store`] | append-only configuration versions |
-//! | [`quota_store`] | the use of quotas |
+//! | [`quota_store`], [`experience`] | the use of quotas; what is remembered of routed searches |
 //! | [`language_model`], [`text_embedder`], [`encoder`], [`transcriber`] | the roles of models |
 //! | [`memory`], [`memory_store`] | memories of agents, and their store |
 //! | [`modality`], [`route`] | what a query asks for, and who decided so |
@@ -44,6 +44,7 @@ pub mod document;
 pub mod document_store;
 pub mod encoder;
 pub mod error;
+pub mod experience;
 pub mod filter;
 pub mod health_probe;
 pub mod id;
@@ -82,6 +83,10 @@ pub use document::{Document, FieldValue, OwnedDocument};
 pub use document_store::{DocumentOutcome, DocumentStore, FeedReport, OutcomeStatus, TenantSnapshot};
 pub use encoder::{EncoderInfo, QueryEncoder, SegmentContent, SegmentEncoder, VectorKind};
 pub use error::{Error, ErrorCode, ErrorKind, PublicError, Result, Retry, json_problem};
+pub use experience::{
+    Experience, ExperienceNote, ExperiencePage, ExperienceStore, FastEvidence, Feedback, FeedbackCounts,
+    RouteAnnotation, RouteLabel,
+};
 pub use filter::Filter;
 pub use health_probe::HealthProbe;
 pub use id::{DocumentId, FieldName, ProfileName, SchemaName, StrategyName, TenantId, VideoId};

@@ -35,7 +35,8 @@ impl SignalWeights {
     pub fn new(weights: [f64; 5]) -> Result<Self> {
         let [cross_modal, temporal, complementarity, diversity, original] = weights;
         let sum: f64 = weights.iter().sum();
-        if weights.iter().any(|weight| !(*weight >= 0.0)) || !((sum - 1.0).abs() <= 0.01) {
+        let is_weight = |weight: &f64| weight.is_finite() && *weight >= 0.0;
+        if !weights.iter().all(is_weight) || (sum - 1.0).abs() > 0.01 {
             return Err(Error::invalid(format!("the weights {weights:?} must be 0 or more and add up to 1")));
         }
         Ok(Self { cross_modal, temporal, complementarity, diversity, original })

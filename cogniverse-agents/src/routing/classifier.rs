@@ -8,7 +8,7 @@ use super::{
     features::{FEATURES, Features},
 };
 use cogniverse_foundation::LearnedRouting;
-use cogniverse_sdk::{Generation, Modality, RouteTier};
+use cogniverse_sdk::{FastEvidence, Generation, Modality, RouteTier};
 use std::{collections::HashMap, sync::OnceLock};
 
 /// The version of features and labels. Corrections that were learned for another version are not used.
@@ -30,7 +30,7 @@ const DECAY: f32 = 1e-4;
 const CALIBRATION: f32 = 1.5;
 
 /// A weight for each label.
-type Row = [f32; LABELS];
+pub(crate) type Row = [f32; LABELS];
 
 /// A trained classifier.
 #[derive(Debug)]
@@ -63,6 +63,26 @@ impl Corrections {
     pub(crate) fn from_rows(rows: HashMap<u32, Row>) -> Self {
         Self(rows)
     }
+
+    /// Returns the weights by feature.
+    pub(crate) fn rows(&self) -> &HashMap<u32, Row> {
+        &self.0
+    }
+}
+
+/// Returns the probabilities that the classifier would give a query of which this evidence was kept; `None` for the
+/// evidence of another version.
+pub(crate) fn of_evidence(evidence: &FastEvidence, corrections: &HashMap<u32, Row>) -> Option<Probabilities> {
+    let mut sums: Row = <[f32; LABELS]>::try_from(evidence.scores.as_slice()).ok()?;
+    if evidence.classifier != VERSION {
+        return None;
+    }
+    for (feature, amount) in &evidence.features {
+        if let Some(row) = corrections.get(feature) {
+            sums.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight * amount);
+        }
+    }
+    Some(probabilities(&sums, CALIBRATION))
 }
 
 /// Returns the name of the label at a place.
@@ -152,6 +172,13 @@ impl Classifier {
     /// Returns the probabilities of a query's labels.
     pub(crate) fn classify(&self, features: &Features, corrections: Option<&Corrections>) -> Probabilities {
         probabilities(&logits(&self.rows, features, corrections), CALIBRATION)
+    }
+
+    /// Returns what the classifier sees of a query without corrections, to be kept.
+    pub(crate) fn evidence(&self, query: &str) -> FastEvidence {
+        let features = Features::of(query);
+        let scores = logits(&self.rows, &features, None).to_vec();
+        FastEvidence::new(VERSION, scores, features.learnable)
     }
 
     /// Returns the verdict on a query with the words that decided it.

@@ -17,6 +17,8 @@ const READ_LAST: usize = 200;
 const PARTS: std::ops::RangeInclusive<usize> = 3..=5;
 /// The largest number of features of one query.
 const MAX: usize = 2048;
+/// The largest number of them that stand for words.
+const MAX_LEARNABLE: usize = 192;
 
 /// The features of one query, each with its amount.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,9 @@ pub(crate) struct Features {
     pub(crate) amounts: Vec<(u32, f32)>,
     /// The words, with their feature numbers.
     pub(crate) words: Vec<(String, u32)>,
+    /// The features that stand for words and what the lexicon says of them, without the parts of words, of which there
+    /// are many: those that a tenant's own corrections are about.
+    pub(crate) learnable: Vec<(u32, f32)>,
 }
 
 impl Features {
@@ -48,22 +53,20 @@ impl Features {
             if let (Some(next), Some(last)) = (words.get(at + 1), words.get(at + 2)) {
                 found.push((numbered("t", &[word, next, last]), amount));
             }
-            parts(word, |part| found.push((numbered("c", &[part]), amount * PART_AMOUNT)));
         }
         if let (Some(first), Some(last)) = (words.first(), words.last()) {
             found.push((numbered("f", &[first]), amount));
             found.push((numbered("l", &[last]), amount));
         }
+        let mut learnable = found.clone();
+        learnable.truncate(MAX_LEARNABLE);
+        merge(&mut learnable);
+        for word in &words {
+            parts(word, |part| found.push((numbered("c", &[part]), amount * PART_AMOUNT)));
+        }
         found.truncate(MAX);
-        found.sort_unstable_by_key(|(number, _)| *number);
-        found.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 += next.1;
-            }
-            same
-        });
-        Self { amounts: found, words: named }
+        merge(&mut found);
+        Self { amounts: found, words: named, learnable }
     }
 }
 
@@ -127,6 +130,18 @@ fn lexical(text: &str, words: usize, found: &mut Vec<(u32, f32)>) {
 
 /// The amount of what the lexicon says.
 const LEXICAL: f32 = 0.5;
+/// Orders features by their numbers, and adds up the amounts of equal ones.
+fn merge(features: &mut Vec<(u32, f32)>) {
+    features.sort_unstable_by_key(|(number, _)| *number);
+    features.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 += next.1;
+        }
+        same
+    });
+}
+
 /// The amount of a part of a word, of which a word has many.
 const PART_AMOUNT: f32 = 0.35;
 

@@ -38,7 +38,8 @@ impl LearnedRouting {
         if count > MAX_CORRECTIONS {
             return Err(Error::invalid(format!("{count} corrections are learned; give at most {MAX_CORRECTIONS}")));
         }
-        let wrong = self.corrections.values().flatten().find(|(_, by)| !(by.abs() <= MAX_CORRECTION));
+        let is_wrong = |by: f32| !by.is_finite() || by.abs() > MAX_CORRECTION;
+        let wrong = self.corrections.values().flatten().find(|(_, by)| is_wrong(**by));
         match wrong {
             Some((feature, by)) => Err(Error::invalid(format!(
                 "the correction of feature {feature} is {by}; give a number from -{MAX_CORRECTION} to {MAX_CORRECTION}"

@@ -3,6 +3,7 @@
 mod error;
 mod format;
 mod rows;
+mod shared;
 
 use crate::worker::blocking;
 use async_trait::async_trait;
@@ -14,9 +15,10 @@ use cogniverse_sdk::config_store::{
 };
 use cogniverse_sdk::{Clock, KeptFile, PageCursor, Result, SystemClock, TenantId};
 pub(super) use error::Failure;
-pub(super) use format::connect_shared;
+use format::connect_shared;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+pub(super) use shared::{Kind, SharedFile};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -157,6 +157,10 @@ error_codes! {
     ReembeddingUnfinished = "reembedding_unfinished": FailedPrecondition, 503, Passing,
         "The memories of this account are being updated. Try again later.";
 
+    /// Another process optimizes the tenant's routing.
+    OptimizationRunning = "optimization_running": Conflict, 409, Passing,
+        "The search of this account is being optimized. Try again later.";
+
     /// No project or span of traces has this name.
     TraceUnknown = "trace_unknown": NotFound, 404, Lasting, "There is no such trace. New ones appear after a moment.";
 

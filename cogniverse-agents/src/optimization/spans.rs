@@ -1,0 +1,198 @@
+//! The trace store's side of an optimization: spans of searches, and annotations of them.
+
+use super::judge::Judgement;
+use cogniverse_sdk::{
+    ErrorKind, Experience, ExperienceNote, ExperienceStore, Modality, Result, RouteAnnotation, RouteLabel, SearchId,
+    TenantId, TimeWindow, Timestamp,
+    telemetry_provider::{
+        AnnotateSpans, AnnotationQuery, AnnotatorKind, ProjectName, Span, SpanAnnotation, SpanId, SpanQuery,
+        StoredAnnotation, TelemetryProvider,
+    },
+};
+use serde_json::{Map, Value};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// The span of a search.
+const SEARCH: &str = "cogniverse.search";
+/// The name of annotations of routes.
+pub(super) const ANNOTATION: &str = "routing_annotation";
+/// What tells the judge's annotations from those of people.
+const JUDGE: &str = "cogniverse-judge";
+/// The time before the newest span that is looked at again, as trace stores take spans in late.
+const LATE: Duration = Duration::from_secs(600);
+/// The time that the first look goes back.
+const FIRST_LOOK: Duration = Duration::from_secs(24 * 3600);
+const PAGE: usize = 200;
+
+/// A tenant's project in a trace store.
+#[derive(Debug, Clone)]
+pub(super) struct Project {
+    pub(super) provider: Arc<dyn TelemetryProvider>,
+    pub(super) name: ProjectName,
+}
+
+/// What was seen of a project.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The number of experiences whose span was not known before.
+    pub(super) new: u64,
+    /// The start of the newest span.
+    pub(super) read_until: Option<Timestamp>,
+}
+
+fn before(time: Timestamp, by: Duration) -> Timestamp {
+    time.saturating_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+impl Project {
+    /// Reads the spans of searches since the last look, and notes each at its experience. One that was seen before changes
+    /// nothing.
+    pub(super) async fn look(
+        &self,
+        store: &dyn ExperienceStore,
+        tenant: &TenantId,
+        read_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Seen> {
+        let mut seen = Seen { new: 0, read_until };
+        if self.provider.find_project(&self.name).await?.is_none() {
+            return Ok(seen);
+        }
+        let from = read_until.map_or_else(|| before(now, FIRST_LOOK), |until| before(until, LATE));
+        // To the next second, as the window ends before its end.
+        let to = now.saturating_add(Duration::from_secs(1)).unwrap_or(Timestamp::MAX);
+        let query = SpanQuery::new(self.name.clone()).with_name(SEARCH).with_page_size(PAGE);
+        let query = query.with_window(Some(TimeWindow::new(from, to)?));
+        let mut continuation = None;
+        loop {
+            let page = self.provider.read_spans(query.clone().with_continuation(continuation)).await?;
+            for span in page.spans {
+                seen.read_until = seen.read_until.max(Some(span.start));
+                let Some(id) = text(&span, "search.id").and_then(|id| SearchId::parse(id).ok()) else { continue };
+                if store.get(tenant, &id).await?.is_some_and(|known| known.span.is_none()) {
+                    store.note(tenant, &id, ExperienceNote::Span(span.span_id)).await?;
+                    seen.new += 1;
+                }
+            }
+            continuation = page.next;
+            if continuation.is_none() {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// Returns the queries of searches by their spans, of a tenant that allows its texts in telemetry.
+    pub(super) async fn queries(&self, spans: &[SpanId]) -> Result<HashMap<SpanId, String>> {
+        let mut found = HashMap::new();
+        if spans.is_empty() {
+            return Ok(found);
+        }
+        let query = SpanQuery::new(self.name.clone()).with_spans(spans.iter().cloned()).with_page_size(PAGE);
+        let mut continuation = None;
+        loop {
+            let page = self.provider.read_spans(query.clone().with_continuation(continuation)).await?;
+            for span in page.spans {
+                if let Some(query) = text(&span, "input.value") {
+                    found.insert(span.span_id.clone(), query.to_owned());
+                }
+            }
+            continuation = page.next;
+            if continuation.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Writes a judge's annotation.
+    pub(super) async fn annotate(&self, span: &SpanId, judgement: Judgement, is_for_review: bool) -> Result<()> {
+        let mut metadata = Map::from_iter([("requires_review".to_owned(), Value::Bool(is_for_review))]);
+        if let Some(suggested) = judgement.suggested {
+            metadata.insert("suggested_modality".to_owned(), suggested.as_str().into());
+        }
+        let mut annotation = SpanAnnotation::new(span.clone(), ANNOTATION, AnnotatorKind::Llm)
+            .with_label(judgement.label.as_str())
+            .with_score(judgement.confidence)
+            .with_metadata(metadata);
+        annotation.identifier = JUDGE.to_owned();
+        self.provider.annotate_spans(AnnotateSpans::new(self.name.clone(), vec![annotation])).await?;
+        Ok(())
+    }
+
+    /// Reads the annotations of experiences, and notes those that are new; returns their number.
+    pub(super) async fn read_annotations(
+        &self,
+        store: &dyn ExperienceStore,
+        tenant: &TenantId,
+        experiences: &[&Experience],
+    ) -> Result<u64> {
+        let mut new = 0;
+        for some in experiences.chunks(PAGE) {
+            let by_span: HashMap<&SpanId, &Experience> =
+                some.iter().filter_map(|experience| Some((experience.span.as_ref()?, *experience))).collect();
+            let spans: Vec<SpanId> = by_span.keys().map(|span| (*span).clone()).collect();
+            for stored in self.annotations(spans).await? {
+                let Some(experience) = by_span.get(&stored.annotation.span_id) else { continue };
+                let Some(read) = as_annotation(&stored) else { continue };
+                let mut noted = (*experience).clone();
+                noted.note(&ExperienceNote::Annotation(read.clone()));
+                if noted.annotation.as_ref() == Some(&read) && experience.annotation.as_ref() != Some(&read) {
+                    new += u64::from(store.note(tenant, &experience.id, ExperienceNote::Annotation(read)).await?);
+                }
+            }
+        }
+        Ok(new)
+    }
+
+    /// Returns the annotations of spans; of those that are erased meanwhile there are none.
+    async fn annotations(&self, spans: Vec<SpanId>) -> Result<Vec<StoredAnnotation>> {
+        if spans.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.annotations_of(&spans).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && spans.len() > 1 => {
+                let mut found = Vec::new();
+                for span in spans {
+                    match self.annotations_of(&[span]).await {
+                        Ok(some) => found.extend(some),
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(found)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    async fn annotations_of(&self, spans: &[SpanId]) -> Result<Vec<StoredAnnotation>> {
+        let query = AnnotationQuery::new(self.name.clone(), spans.to_vec()).with_name(ANNOTATION).with_page_size(PAGE);
+        let (mut found, mut continuation) = (Vec::new(), None);
+        loop {
+            let page = self.provider.read_annotations(query.clone().with_continuation(continuation)).await?;
+            found.extend(page.annotations);
+            continuation = page.next;
+            if continuation.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+fn text<'s>(span: &'s Span, attribute: &str) -> Option<&'s str> {
+    span.attributes.get(attribute)?.as_str()
+}
+
+/// Reads an annotation of a route. A person names the right kind of content in the metadata, or as the first word of the
+/// explanation.
+fn as_annotation(stored: &StoredAnnotation) -> Option<RouteAnnotation> {
+    let annotation = &stored.annotation;
+    let label: RouteLabel = annotation.label.as_deref()?.trim().parse().ok()?;
+    let named = annotation.metadata.get("suggested_modality").and_then(Value::as_str);
+    let said = annotation.explanation.as_deref().and_then(|text| text.split([' ', ':', ',', '.']).next());
+    let suggested: Option<Modality> = named.or(said).and_then(|word| word.trim().to_lowercase().parse().ok());
+    let for_review = annotation.metadata.get("requires_review") == Some(&Value::Bool(true));
+    let label =
+        if for_review && annotation.annotator == AnnotatorKind::Llm { RouteLabel::InsufficientInfo } else { label };
+    Some(RouteAnnotation::new(label, annotation.annotator, stored.updated_at).with_suggested(suggested))
+}

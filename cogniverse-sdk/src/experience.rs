@@ -1,0 +1,327 @@
+//! What is remembered of a tenant's routed searches, so that routing can learn from them.
+
+use crate::{
+    Generation, Modality, ProfileName, Result, RouteTier, SearchId, StrategyName, TenantId, Timestamp,
+    telemetry_provider::{AnnotatorKind, SpanId},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// The largest number of experiences that are kept of a tenant; beyond it the oldest go.
+pub const MAX_EXPERIENCES: usize = 5000;
+
+/// What was decided about one search, what became of it, and what was said about it. It holds no text of users.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Experience {
+    /// The id of the search.
+    pub id: SearchId,
+    /// The moment of the search.
+    pub at: Timestamp,
+    /// The kind of content that was decided on.
+    pub modality: Modality,
+    /// The form of the answer that was decided on.
+    pub generation: Generation,
+    /// The path that decided.
+    pub tier: RouteTier,
+    /// Its confidence, from 0 to 1.
+    pub confidence: f64,
+    /// What the fast path saw, so that another decision of it can be computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast: Option<FastEvidence>,
+    /// The profiles that were searched, with the strategy of each.
+    pub profiles: BTreeMap<ProfileName, StrategyName>,
+    /// The number of results on the first page.
+    pub results: u64,
+    /// Whether the search failed.
+    pub failed: bool,
+    /// The time of the whole search, in milliseconds.
+    pub took_ms: f64,
+    /// The time of the routing in it, in milliseconds.
+    pub route_ms: f64,
+    /// The span of the search in the trace store, once it was seen there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<SpanId>,
+    /// What users did with the results.
+    #[serde(default)]
+    pub feedback: FeedbackCounts,
+    /// What a person or a judge said about the route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotation: Option<RouteAnnotation>,
+    /// The word of a check of isolation; such an experience is nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
+}
+
+/// What the fast path saw of a query: its scores without corrections, and the features that a correction may change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FastEvidence {
+    /// The version of the classifier.
+    pub classifier: u32,
+    /// The score of each label.
+    pub scores: Vec<f32>,
+    /// The feature numbers with their amounts.
+    pub features: Vec<(u32, f32)>,
+}
+
+impl FastEvidence {
+    /// Creates evidence of a version of the classifier.
+    #[must_use]
+    pub fn new(classifier: u32, scores: Vec<f32>, features: Vec<(u32, f32)>) -> Self {
+        Self { classifier, scores, features }
+    }
+}
+
+impl Experience {
+    /// Creates the experience of a search that was routed so.
+    #[must_use]
+    pub fn new(id: SearchId, at: Timestamp, (modality, generation): (Modality, Generation), tier: RouteTier) -> Self {
+        Self {
+            id,
+            at,
+            modality,
+            generation,
+            tier,
+            confidence: 0.0,
+            fast: None,
+            profiles: BTreeMap::new(),
+            results: 0,
+            failed: false,
+            took_ms: 0.0,
+            route_ms: 0.0,
+            span: None,
+            feedback: FeedbackCounts::default(),
+            annotation: None,
+            canary: None,
+        }
+    }
+
+    /// Adds what was learned of it later. A person's annotation is replaced by a newer one of a person only.
+    pub fn note(&mut self, note: &ExperienceNote) {
+        match note {
+            ExperienceNote::Span(span) => self.span = Some(span.clone()),
+            ExperienceNote::Feedback(feedback, profile) => self.feedback.add(*feedback, profile.as_ref()),
+            ExperienceNote::Annotation(new) => {
+                let rank = |of: &RouteAnnotation| (of.annotator == AnnotatorKind::Human, of.at);
+                if self.annotation.as_ref().is_none_or(|known| rank(known) <= rank(new)) {
+                    self.annotation = Some(new.clone());
+                }
+            }
+        }
+    }
+}
+
+/// What a user did with the results of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Feedback {
+    /// The user watched a result.
+    Watched,
+    /// The user said that a result was useful.
+    Useful,
+    /// The user said that a result was not useful.
+    NotUseful,
+    /// The user left the results without watching any.
+    Skipped,
+    /// The user asked again in other words.
+    AskedAgain,
+}
+
+impl Feedback {
+    /// Returns whether the user was content.
+    #[must_use]
+    pub fn is_positive(self) -> bool {
+        matches!(self, Self::Watched | Self::Useful)
+    }
+}
+
+/// What users did with the results of a search, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FeedbackCounts {
+    /// How often a user was content.
+    #[serde(default)]
+    pub positive: u32,
+    /// How often a user was not.
+    #[serde(default)]
+    pub negative: u32,
+    /// The profiles of the results with which a user was content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub profiles: BTreeMap<ProfileName, u32>,
+}
+
+impl FeedbackCounts {
+    fn add(&mut self, feedback: Feedback, profile: Option<&ProfileName>) {
+        if !feedback.is_positive() {
+            self.negative = self.negative.saturating_add(1);
+            return;
+        }
+        self.positive = self.positive.saturating_add(1);
+        if let Some(profile) = profile {
+            let count = self.profiles.entry(profile.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Returns the share of content users, from 0 to 1; `None` where nobody did anything.
+    #[must_use]
+    pub fn satisfaction(&self) -> Option<f64> {
+        let all = f64::from(self.positive) + f64::from(self.negative);
+        (all > 0.0).then(|| f64::from(self.positive) / all)
+    }
+}
+
+/// A judgement of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RouteLabel {
+    /// The query was routed as it should be.
+    CorrectRouting,
+    /// It was not.
+    WrongRouting,
+    /// The query can be read in several ways.
+    Ambiguous,
+    /// The annotator cannot tell.
+    InsufficientInfo,
+}
+
+impl RouteLabel {
+    /// Every label.
+    pub const ALL: [Self; 4] = [Self::CorrectRouting, Self::WrongRouting, Self::Ambiguous, Self::InsufficientInfo];
+
+    /// Returns the stored form, such as `"correct_routing"`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CorrectRouting => "correct_routing",
+            Self::WrongRouting => "wrong_routing",
+            Self::Ambiguous => "ambiguous",
+            Self::InsufficientInfo => "insufficient_info",
+        }
+    }
+}
+
+impl std::str::FromStr for RouteLabel {
+    type Err = crate::Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|label| label.as_str() == text);
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str);
+            crate::Error::invalid(crate::Error::unknown("label of a route", text, known).message().to_owned())
+        })
+    }
+}
+
+/// A judgement of a route, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RouteAnnotation {
+    /// The judgement.
+    pub label: RouteLabel,
+    /// The kind of content that would have been right, where the annotator says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggested: Option<Modality>,
+    /// The kind of annotator.
+    pub annotator: AnnotatorKind,
+    /// The moment of the judgement.
+    pub at: Timestamp,
+}
+
+impl RouteAnnotation {
+    /// Creates a judgement.
+    #[must_use]
+    pub fn new(label: RouteLabel, annotator: AnnotatorKind, at: Timestamp) -> Self {
+        Self { label, suggested: None, annotator, at }
+    }
+
+    /// Sets the kind of content that would have been right.
+    #[must_use]
+    pub fn with_suggested(mut self, modality: Option<Modality>) -> Self {
+        self.suggested = modality;
+        self
+    }
+}
+
+/// What is learned of an experience after the search.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ExperienceNote {
+    /// Its span was seen in the trace store.
+    Span(SpanId),
+    /// A user did something with its results; the profile of the result, where it is one.
+    Feedback(Feedback, Option<ProfileName>),
+    /// Somebody judged its route.
+    Annotation(RouteAnnotation),
+}
+
+/// One page of experiences.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct ExperiencePage {
+    /// The experiences, oldest first.
+    pub experiences: Vec<Experience>,
+    /// The place from which the next page goes on; `None` at the end.
+    pub next: Option<u64>,
+}
+
+impl ExperiencePage {
+    /// Creates a page; for implementations.
+    #[must_use]
+    pub fn new(experiences: Vec<Experience>, next: Option<u64>) -> Self {
+        Self { experiences, next }
+    }
+}
+
+/// A store of the experiences of tenants, and of the state of what learns from them.
+///
+/// # Contract
+/// - An experience is stored once, however often it is put; putting it again changes nothing.
+/// - A note is added at one moment: two at once are both there. A note on an experience that the tenant does not have is
+///   `false`, also where another tenant has it.
+/// - At most [`MAX_EXPERIENCES`] are kept of a tenant: those that were stored last.
+/// - The pages of a listing hold each experience once, in the order in which they were stored.
+/// - `replace_state` is compare-and-set over processes; versions never repeat, also not after an erasure.
+///
+/// # Errors
+/// `Unavailable` where the store cannot be read or written, which is never "nothing learned".
+#[async_trait]
+pub trait ExperienceStore: fmt::Debug + Send + Sync + 'static {
+    /// Stores experiences of a tenant.
+    async fn put(&self, tenant: &TenantId, experiences: Vec<Experience>) -> Result<()>;
+
+    /// Adds a note to an experience, and returns whether the tenant has it.
+    async fn note(&self, tenant: &TenantId, id: &SearchId, note: ExperienceNote) -> Result<bool>;
+
+    /// Returns one page of at most `limit` experiences after a place.
+    async fn page(&self, tenant: &TenantId, after: Option<u64>, limit: usize) -> Result<ExperiencePage>;
+
+    /// Returns one experience.
+    async fn get(&self, tenant: &TenantId, id: &SearchId) -> Result<Option<Experience>>;
+
+    /// Removes one experience, and returns whether it was there.
+    async fn remove(&self, tenant: &TenantId, id: &SearchId) -> Result<bool>;
+
+    /// Returns the number of experiences of a tenant.
+    async fn count(&self, tenant: &TenantId) -> Result<u64>;
+
+    /// Returns the state of what learns from a tenant's experiences, with its version.
+    async fn state(&self, tenant: &TenantId) -> Result<Option<(serde_json::Value, u64)>>;
+
+    /// Replaces the state and returns its new version; `None` where the stored version is another one than `expected`,
+    /// whose `None` stands for a state that was never stored.
+    async fn replace_state(
+        &self,
+        tenant: &TenantId,
+        expected: Option<u64>,
+        state: &serde_json::Value,
+    ) -> Result<Option<u64>>;
+
+    /// Removes everything of a tenant and returns the number of experiences and states.
+    async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64>;
+}
+
+const _: fn(&dyn ExperienceStore) = |_| {};

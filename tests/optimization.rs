@@ -1,0 +1,356 @@
+//! Routing learns from a tenant's own searches: by what users do, by people and by a judge; it is measured, taken back
+//! where it does harm, and nobody else's.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test asserts")]
+
+mod world;
+
+use cogniverse::{
+    ErrorCode, SearchRequest, SearchResponse,
+    agents::{OptimizationOptions, OptimizationOrchestrator, optimization::OptimizationOutcome},
+    config::RoutingConfig,
+    sdk::{
+        ChatAnswer, Clock, ExperienceStore, Feedback, ManualClock, Modality, RouteLabel, TelemetryProvider, Timestamp,
+        contract::ScriptedModel,
+        telemetry_provider::{
+            AnnotateSpans, AnnotationQuery, AnnotatorKind, ProjectName, Span, SpanAnnotation, SpanId, TraceId,
+        },
+    },
+};
+use cogniverse_phoenix::InMemoryTraces;
+use std::{sync::Arc, time::Duration};
+use world::{TEXT, World, profile, tenant};
+
+const DAY: Duration = Duration::from_secs(86_400);
+const TOPICS: [&str; 12] = [
+    "pricing",
+    "onboarding",
+    "security",
+    "hiring",
+    "harbour",
+    "logistics",
+    "budget",
+    "roadmap",
+    "support",
+    "brand",
+    "safety",
+    "travel",
+];
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_second(1_790_000_000).unwrap()))
+}
+
+/// The text profile serves every kind of content, so that the kind alone decides what a user is content with.
+async fn world(
+    clock: &Arc<ManualClock>,
+    more: impl FnOnce(cogniverse::CogniverseBuilder) -> cogniverse::CogniverseBuilder,
+) -> World {
+    let clock = clock.clone();
+    let world = World::with(&["acme", "globex"], |b| more(b.clock(clock))).await;
+    for of in ["acme", "globex"] {
+        let segments: Vec<(String, &str)> = TOPICS.iter().map(|topic| (format!("v-{topic}"), *topic)).collect();
+        let segments: Vec<(&str, f64, f64, &str)> =
+            segments.iter().map(|(video, topic)| (video.as_str(), 0.0, 5.0, *topic)).collect();
+        world.ingest(of, &segments).await;
+    }
+    world
+}
+
+async fn ask(world: &World, of: &str, query: &str) -> SearchResponse {
+    world.cogniverse.search(SearchRequest::routed(tenant(of), query)).await.unwrap()
+}
+
+/// What people of this company mean: a "keynote" is a slide deck there.
+fn meant(query: &str) -> Modality {
+    if query.contains("keynote") { Modality::Document } else { Modality::Video }
+}
+
+/// A day of searches: users watch where the kind is the one that they meant, and ask again where it is not.
+async fn day(world: &World, of: &str, number: usize, meant: fn(&str) -> Modality) -> f64 {
+    let mut content = 0;
+    for (at, topic) in TOPICS.iter().enumerate() {
+        for query in [format!("{topic} keynote {number}"), format!("how {topic} works part {at}")] {
+            let found = ask(world, of, &query).await;
+            let is_right = found.route.unwrap().modality == meant(&query);
+            content += usize::from(is_right);
+            let feedback = if is_right { Feedback::Watched } else { Feedback::AskedAgain };
+            let learned =
+                world.cogniverse.record_feedback(&tenant(of), &found.search_id, feedback, Some(profile(TEXT))).await;
+            assert!(learned.unwrap());
+        }
+    }
+    content as f64 / (2 * TOPICS.len()) as f64
+}
+
+fn optimizer(world: &World, of: &str) -> OptimizationOrchestrator {
+    world.cogniverse.optimizer(tenant(of), OptimizationOptions::new())
+}
+
+async fn routing_of(world: &World, of: &str) -> String {
+    let config = world.cogniverse.operator().config();
+    serde_json::to_value(config.export_tenant(&tenant(of)).await.unwrap()).unwrap()["entries"].to_string()
+}
+
+/// A person says what would have been right, for some of the searches.
+async fn annotate(world: &World, of: &str, orchestrator: &OptimizationOrchestrator, number: usize) {
+    for topic in TOPICS.iter().take(6) {
+        let query = format!("the {topic} keynote of team {number}");
+        let found = ask(world, of, &query).await;
+        let label = match found.route.unwrap().modality {
+            Modality::Document => RouteLabel::CorrectRouting,
+            _ => RouteLabel::WrongRouting,
+        };
+        orchestrator.annotate(&found.search_id, label, Some(Modality::Document)).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_13_a_tenants_words_are_learned_with_evidence_and_can_be_rolled_back() {
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    let (acme, orchestrator) = (tenant("acme"), optimizer(&world, "acme"));
+    let untouched = routing_of(&world, "globex").await;
+    assert_eq!(ask(&world, "acme", "the pricing keynote").await.route.unwrap().modality, Modality::Video);
+    let before = day(&world, "acme", 0, meant).await;
+    let few = orchestrator.run_once().await.unwrap();
+    assert!(matches!(few.outcome, OptimizationOutcome::TooFew { need: 50, .. }), "{few:?}");
+    for number in 1..6 {
+        clock.advance(DAY);
+        day(&world, "acme", number, meant).await;
+        annotate(&world, "acme", &orchestrator, number).await;
+    }
+    let report = orchestrator.run_once().await.unwrap();
+    let OptimizationOutcome::Changed { version, before: expected_before, after: expected_after } = report.outcome
+    else {
+        unreachable!("{report:?}")
+    };
+    assert!(expected_after >= expected_before + 0.05, "{report:?}");
+    let after = day(&world, "acme", 7, meant).await;
+    assert!(after > before + 0.1, "{before} {after}");
+    assert_eq!(ask(&world, "acme", "the pricing keynote").await.route.unwrap().modality, Modality::Document);
+    // Who did it, why, and by what evidence; and back again.
+    let config = world.cogniverse.get_config::<RoutingConfig>(&acme).await.unwrap();
+    let evidence = config.value.learned.as_ref().unwrap().evidence;
+    assert_eq!((config.version, evidence.replaces), (version, 0));
+    assert!(evidence.learned_from >= 50 && evidence.measured_on > 0 && evidence.annotations >= 50, "{evidence:?}");
+    let entries = world.cogniverse.audit(&acme, 0, 100).await.unwrap().entries;
+    assert!(entries.iter().any(|entry| format!("{entry:?}").contains("optimization: a reward of")), "{entries:?}");
+    // A day has to pass before the next change; another tenant's configuration has not changed by a byte.
+    let soon = orchestrator.run_once().await.unwrap();
+    assert!(matches!(soon.outcome, OptimizationOutcome::TooSoon { .. }), "{soon:?}");
+    assert_eq!(routing_of(&world, "globex").await, untouched);
+    assert_eq!(ask(&world, "globex", "the pricing keynote").await.route.unwrap().modality, Modality::Video);
+    // A value without what was learned routes as before.
+    let plain = RoutingConfig::new(acme.clone());
+    let expected = cogniverse::sdk::Expected::Version(version);
+    world.cogniverse.set_config(&acme, plain, expected, "as it was").await.unwrap();
+    assert_eq!(ask(&world, "acme", "the pricing keynote").await.route.unwrap().modality, Modality::Video);
+    let status = orchestrator.status().await.unwrap();
+    assert_eq!((status.counts.optimizations, status.counts.rollbacks, status.running), (1, 0, false));
+    assert!(status.to_string().contains("1 changes"), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_does_harm_is_taken_back() {
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    let orchestrator = optimizer(&world, "acme");
+    for number in 0..6 {
+        day(&world, "acme", number, meant).await;
+        if number >= 3 {
+            annotate(&world, "acme", &orchestrator, number).await;
+        }
+        clock.advance(DAY);
+    }
+    let changed = orchestrator.run_once().await.unwrap().outcome;
+    assert!(matches!(changed, OptimizationOutcome::Changed { .. }), "{changed:?}");
+    // Then a keynote means a recording again, and everything else is found less well too.
+    clock.advance(Duration::from_secs(60));
+    for number in 10..12 {
+        day(&world, "acme", number, |query| if query.contains("keynote") { Modality::Audio } else { Modality::Image })
+            .await;
+    }
+    let back = orchestrator.run_once().await.unwrap().outcome;
+    let OptimizationOutcome::RolledBack { version, expected, found } = back else { unreachable!("{back:?}") };
+    assert!(found < expected - 0.05, "{back:?}");
+    let config = world.cogniverse.get_config::<RoutingConfig>(&tenant("acme")).await.unwrap();
+    assert_eq!((config.version, config.value.learned), (version, None));
+    // It is not learned again at once.
+    let next = orchestrator.run_once().await.unwrap().outcome;
+    assert!(matches!(next, OptimizationOutcome::TooSoon { .. }), "{next:?}");
+    assert_eq!(orchestrator.status().await.unwrap().counts.rollbacks, 1);
+}
+
+#[tokio::test]
+async fn of_two_orchestrators_one_runs_and_the_other_says_so() {
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    let (first, second, other) = (optimizer(&world, "acme"), optimizer(&world, "acme"), optimizer(&world, "globex"));
+    first.start().await.unwrap();
+    first.start().await.unwrap();
+    other.start().await.unwrap();
+    for refused in [second.start().await.unwrap_err(), second.run_once().await.unwrap_err()] {
+        assert_eq!(refused.code(), ErrorCode::OptimizationRunning);
+    }
+    let status = second.status().await.unwrap();
+    assert_eq!((status.running, status.running_elsewhere), (false, true));
+    assert!(first.status().await.unwrap().running && !first.status().await.unwrap().running_elsewhere);
+    first.run_once().await.unwrap();
+    first.stop().await.unwrap();
+    second.run_once().await.unwrap();
+    second.start().await.unwrap();
+    // One whose process died counts as gone after a while.
+    drop(second);
+    clock.advance(Duration::from_secs(120));
+    first.start().await.unwrap();
+    assert!(first.status().await.unwrap().running);
+    first.stop().await.unwrap();
+    assert!(!first.status().await.unwrap().running);
+}
+
+fn project(of: &str) -> ProjectName {
+    ProjectName::parse(of).unwrap()
+}
+
+/// What the exporter would have stored of a search.
+fn span(number: u64, found: &SearchResponse, query: Option<&str>, at: Timestamp) -> Span {
+    let ids = (TraceId::parse(format!("{:032x}", number + 1)), SpanId::parse(format!("{:016x}", number + 1)));
+    let span = Span::new(ids.0.unwrap(), ids.1.unwrap(), "cogniverse.search", at, at)
+        .with_attribute("search.id", found.search_id.as_str());
+    query.into_iter().fold(span, |span, query| span.with_attribute("input.value", query))
+}
+
+#[tokio::test]
+async fn annotations_of_people_and_of_a_judge_are_read_back_for_real() {
+    let clock = clock();
+    let traces = InMemoryTraces::new();
+    let judge = Arc::new(ScriptedModel::from_fn(|request| {
+        let is_route = format!("{:?}", request.messages).contains("You route a query");
+        Ok(ChatAnswer::new(match is_route {
+            true => "none".to_owned(),
+            false => r#"{"label": "wrong_routing", "suggested": "audio", "confidence": 0.9}"#.to_owned(),
+        }))
+    }));
+    let provider: Arc<dyn TelemetryProvider> = Arc::new(traces.clone());
+    let world = world(&clock, |b| b.telemetry_provider(provider).language_model(judge.clone())).await;
+    let (acme, orchestrator) = (tenant("acme"), optimizer(&world, "acme"));
+    // Searches that find nothing need a judgement.
+    let (first, second, third) = (
+        ask(&world, "acme", "nothing of zebras").await,
+        ask(&world, "acme", "nothing of quaggas").await,
+        ask(&world, "acme", "nothing of okapis").await,
+    );
+    let of_other = ask(&world, "globex", "nothing of zebras").await;
+    let now = clock.now();
+    let spans = vec![
+        span(0, &first, Some("nothing of zebras"), now),
+        span(1, &second, Some("nothing of quaggas"), now),
+        // This tenant keeps its texts out of telemetry, say: a judge has nothing to read.
+        span(2, &third, None, now),
+        // A span in the wrong project joins nothing: its search is another tenant's.
+        span(3, &of_other, Some("nothing of zebras"), now),
+    ];
+    traces.store(&project("acme"), spans);
+    let report = orchestrator.run_once().await.unwrap();
+    assert_eq!(
+        (report.spans_evaluated, report.annotations_requested, report.annotations_completed),
+        (3, 2, 2),
+        "{report:?}"
+    );
+    let query = AnnotationQuery::new(project("acme"), vec![SpanId::parse(format!("{:016x}", 1)).unwrap()]);
+    let written = traces.read_annotations(query.clone()).await.unwrap().annotations;
+    assert_eq!(
+        (written[0].annotation.label.as_deref(), written[0].annotation.annotator),
+        (Some("wrong_routing"), AnnotatorKind::Llm)
+    );
+    // A person contradicts the judge: the person is right, also after the judge's is written again.
+    let mut human =
+        SpanAnnotation::new(SpanId::parse(format!("{:016x}", 1)).unwrap(), "routing_annotation", AnnotatorKind::Human)
+            .with_label("correct_routing");
+    human.identifier = "anna".to_owned();
+    traces.annotate_spans(AnnotateSpans::new(project("acme"), vec![human])).await.unwrap();
+    let restarted = optimizer(&world, "acme");
+    let report = restarted.run_once().await.unwrap();
+    assert_eq!(
+        (report.spans_evaluated, report.annotations_requested, report.annotations_read),
+        (0, 0, 1),
+        "{report:?}"
+    );
+    let store = experience_of(&world).await;
+    let annotation = store.get(&acme, &first.search_id).await.unwrap().unwrap().annotation.unwrap();
+    assert_eq!((annotation.label, annotation.annotator), (RouteLabel::CorrectRouting, AnnotatorKind::Human));
+    let judged = store.get(&acme, &second.search_id).await.unwrap().unwrap().annotation.unwrap();
+    assert_eq!((judged.label, judged.suggested), (RouteLabel::WrongRouting, Some(Modality::Audio)));
+    assert_eq!(restarted.run_once().await.unwrap().annotations_read, 0, "nothing is seen twice");
+    // What nobody judged waits for a person, the rest does not.
+    let queue = restarted.annotation_queue(10).await.unwrap();
+    assert_eq!(queue.iter().map(|request| &request.search).collect::<Vec<_>>(), [&third.search_id]);
+    let unknown = restarted.annotate(&of_other.search_id, RouteLabel::CorrectRouting, None).await.unwrap_err();
+    assert_eq!(unknown.code(), ErrorCode::NotFound, "another tenant's search is none of its own");
+    // A span that the trace store has erased takes its annotation with it, and the others are still read.
+    traces
+        .erase_project(
+            &project("acme"),
+            cogniverse::sdk::telemetry_provider::Settle::new().with_absent_for(Duration::ZERO),
+        )
+        .await
+        .unwrap();
+    traces.store(&project("acme"), vec![span(2, &third, None, now)]);
+    let mut late =
+        SpanAnnotation::new(SpanId::parse(format!("{:016x}", 3)).unwrap(), "routing_annotation", AnnotatorKind::Human)
+            .with_label("wrong_routing")
+            .with_explanation("document: it is a paper");
+    late.identifier = "bert".to_owned();
+    traces.annotate_spans(AnnotateSpans::new(project("acme"), vec![late])).await.unwrap();
+    assert_eq!(restarted.run_once().await.unwrap().annotations_read, 1);
+    let third = store.get(&acme, &third.search_id).await.unwrap().unwrap().annotation.unwrap();
+    assert_eq!(third.suggested, Some(Modality::Document));
+}
+
+/// The store of the world, opened once more, as another process would.
+async fn experience_of(world: &World) -> cogniverse::config::SqliteExperienceStore {
+    world.cogniverse.close().await.unwrap();
+    cogniverse::config::SqliteExperienceStore::open(world.folder.path().join("experience.sqlite")).await.unwrap()
+}
+
+#[tokio::test]
+async fn invariant_09_a_trace_store_that_cannot_be_asked_is_no_empty_one() {
+    let clock = clock();
+    let provider: Arc<dyn TelemetryProvider> = Arc::new(
+        cogniverse_phoenix::PhoenixClient::new(cogniverse_phoenix::PhoenixConfig::new("http://127.0.0.1:9")).unwrap(),
+    );
+    let world = world(&clock, |b| b.telemetry_provider(provider)).await;
+    ask(&world, "acme", "nothing of zebras").await;
+    let orchestrator = optimizer(&world, "acme");
+    let error = orchestrator.run_once().await.unwrap_err();
+    assert_eq!(error.kind(), cogniverse::ErrorKind::Unavailable, "{error}");
+    assert_eq!(orchestrator.status().await.unwrap().counts.spans_evaluated, 0);
+}
+
+#[tokio::test]
+async fn experiences_are_a_surface_of_the_tenant() {
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    let (acme, globex) = (tenant("acme"), tenant("globex"));
+    let found = ask(&world, "acme", "pricing").await;
+    ask(&world, "globex", "pricing").await;
+    let text =
+        String::from_utf8_lossy(&std::fs::read(world.folder.path().join("experience.sqlite")).unwrap()).into_owned();
+    assert!(!text.contains("pricing"), "no text of users is kept");
+    // Isolation.
+    let report = world.cogniverse.verify_isolation(&acme, &globex).await.unwrap();
+    let json = serde_json::to_value(&report).unwrap().to_string();
+    assert!(json.contains("experience"), "{json}");
+    let store = experience_of(&world).await;
+    assert_eq!((store.count(&acme).await.unwrap(), store.count(&globex).await.unwrap()), (1, 1), "no canary is left");
+    // Another tenant's user says nothing about it.
+    let foreign = world.cogniverse.record_feedback(&globex, &found.search_id, Feedback::Watched, None).await.unwrap();
+    assert!(!foreign);
+    // Erasure, and a new tenant of the id has none of it.
+    world.cogniverse.record_feedback(&acme, &found.search_id, Feedback::Watched, None).await.unwrap();
+    world.cogniverse.suspend(&acme, cogniverse::Suspend::new("leaves")).await.unwrap();
+    let receipt = world.cogniverse.erase(&acme).await.unwrap();
+    assert!(serde_json::to_string(&receipt).unwrap().contains("experience"));
+    assert_eq!((store.count(&acme).await.unwrap(), store.count(&globex).await.unwrap()), (0, 1));
+}
