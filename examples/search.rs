@@ -80,6 +80,10 @@ async fn run(options: Options) -> Result<()> {
         request = request.with_reranker(reranker);
     }
     if let Some(model) = &model {
+        // Its vectors are those of one profile.
+        if request.profiles.is_empty() {
+            request = request.and_profile(ProfileName::parse(cli::TEXT_PROFILE)?);
+        }
         request = model.ask(request).await?;
     }
     if let Some(strategy) = options.strategy {

@@ -1,7 +1,7 @@
 //! The builder of [`Cogniverse`](crate::Cogniverse).
 
 use crate::cogniverse::{Cogniverse, Parts};
-use cogniverse_agents::{ExperienceRecorder, ExperienceSurface, SearchObserver, VideoSearchAgent};
+use cogniverse_agents::{ExperienceRecorder, ExperienceSurface, Router, SearchObserver, VideoSearchAgent};
 use cogniverse_core::{
     backup::{BackupService, BackupSurface},
     doctor::Doctor,
@@ -522,6 +522,8 @@ impl CogniverseBuilder {
         if is_exclusive {
             backups = backups.with_lease(Duration::ZERO);
         }
+        // The first search without a profile does not wait for it, and opening does not either.
+        Router::warm_up();
         let parts = Arc::new(Parts {
             backups,
             backend,

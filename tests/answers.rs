@@ -134,6 +134,93 @@ async fn invariant_18_pages_never_mix_two_orders() {
     assert_eq!(world.cogniverse.search(second).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
+/// What a tenant's configuration says of the order may change between two pages, and pages never mix two orders.
+#[tokio::test]
+async fn invariant_18_a_change_between_pages_changes_no_order() {
+    let world = numbered(Backwards::new(|_| false)).await;
+    let config = world.cogniverse.operator().config();
+    let acme = tenant("acme");
+    let set = async |change: fn(RoutingConfig) -> RoutingConfig| {
+        config.set_routing_config(&acme, change(RoutingConfig::new(acme.clone()))).await.unwrap();
+    };
+    let rest = async |first: cogniverse::SearchResponse| {
+        let mut found: Vec<String> = first.results.iter().map(|result| result.video_id.clone()).collect();
+        let mut cursor = first.next;
+        while let Some(at) = cursor {
+            let page = world.cogniverse.search(ask().with_cursor(at)).await.unwrap();
+            found.extend(page.results.iter().map(|result| result.video_id.clone()));
+            cursor = page.next;
+        }
+        found
+    };
+    let (plain, _) = all_pages(&world, ask).await.unwrap();
+    let backwards: Vec<String> = (10..22).rev().map(|n| format!("v{n}")).collect();
+    // A reranker comes between two pages, and goes.
+    let first = world.cogniverse.search(ask()).await.unwrap();
+    set(|own| own.with_default_reranker("backwards")).await;
+    assert_eq!(rest(first).await, plain);
+    let first = world.cogniverse.search(ask()).await.unwrap();
+    set(|own| own).await;
+    assert_eq!(rest(first).await, backwards);
+    // A strategy, likewise: of one that orders otherwise the pages would overlap.
+    let first = world.cogniverse.search(ask()).await.unwrap();
+    set(|own| own.with_default_strategy(cogniverse::StrategyName::parse("bm25_no_description").unwrap())).await;
+    assert_eq!(rest(first).await, plain);
+}
+
+/// Beyond those that are scored anew the order is the strategy's, and nothing is cut off.
+#[tokio::test]
+async fn a_reranked_search_has_as_many_pages_as_any() {
+    let world = World::with(&["acme"], |b| b.reranker("backwards", Backwards::new(|_| false))).await;
+    let names: Vec<String> = (0..640).map(|n| format!("v{n:03}")).collect();
+    let segments: Vec<(&str, f64, f64, &str)> =
+        names.iter().map(|video| (video.as_str(), 0.0, 10.0, "harbour 7")).collect();
+    world.ingest("acme", &segments).await;
+    for size in [7, 90, 150, 640] {
+        let ask = || ask().with_top_k(size).with_reranker("backwards");
+        let (mut found, _) = all_pages(&world, ask).await.unwrap();
+        found.sort();
+        assert_eq!(found, names, "{size} a page");
+    }
+}
+
+#[tokio::test]
+async fn a_tenants_reranker_that_cannot_work_ends_no_search() {
+    let world = numbered(Backwards::new(|_| false)).await;
+    let config = world.cogniverse.operator().config();
+    let (plain, _) = all_pages(&world, ask).await.unwrap();
+    for (name, why) in [("backwrads", "not_found"), ("language_model", "language_model_missing")] {
+        let own = RoutingConfig::new(tenant("acme")).with_default_reranker(name);
+        config.set_routing_config(&tenant("acme"), own).await.unwrap();
+        let page = world.cogniverse.search(ask()).await.unwrap();
+        assert!(page.is_degraded());
+        assert!(page.reranking.unwrap().problem.unwrap().starts_with(why));
+        assert_eq!(all_pages(&world, ask).await.unwrap().0, plain);
+    }
+}
+
+/// A reranker that is slow, and does not look at its limit.
+#[derive(Debug)]
+struct Slow;
+
+#[async_trait]
+impl Reranker for Slow {
+    async fn rerank(&self, _request: RerankRequest) -> Result<Vec<RerankScore>> {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reranker_costs_the_order_and_not_the_results() {
+    let world = World::with(&["acme"], |b| b.reranker("slow", Arc::new(Slow))).await;
+    world.ingest("acme", &[("a", 0.0, 5.0, "harbour")]).await;
+    let request = ask().with_reranker("slow").with_timeout(Duration::from_millis(1500));
+    let page = world.cogniverse.search(request).await.unwrap();
+    assert_eq!(videos(&page.results), ["a"]);
+    assert!(page.reranking.unwrap().problem.unwrap().starts_with("timeout"));
+}
+
 async fn told(world: &World, request: SearchRequest) -> (cogniverse::SearchResponse, Vec<String>) {
     let mut events = Vec::new();
     let response = world

@@ -60,6 +60,32 @@ fn no_labelled_query_is_an_example() {
     }
 }
 
+/// What anybody would type first.
+#[test]
+fn plain_queries_go_where_they_say() {
+    for (query, modality) in [
+        ("videos about dogs", Modality::Video),
+        ("video of a dog", Modality::Video),
+        ("dog videos", Modality::Video),
+        ("machine learning", Modality::Video),
+        ("photos of dogs", Modality::Image),
+        ("dog pictures", Modality::Image),
+        ("image of a dog", Modality::Image),
+        ("podcasts about dogs", Modality::Audio),
+        ("songs about dogs", Modality::Audio),
+        ("audio of a dog barking", Modality::Audio),
+        ("documents about dogs", Modality::Document),
+        ("dog pdf", Modality::Document),
+        ("papers on dog training", Modality::Document),
+        ("videos and documents about dogs", Modality::Mixed),
+        ("everything about dogs in any format", Modality::Mixed),
+    ] {
+        let (found, _, confidence) = Router::classify(query);
+        println!("{query}: {found} {confidence:.2}");
+        assert_eq!(found, modality, "{query}");
+    }
+}
+
 #[test]
 fn invariant_25_any_text_is_routed_and_fast() {
     let mixed = "видео and 写真 و صوت 🎧 \u{202e}pdf\u{0}";
@@ -125,13 +151,27 @@ async fn invariant_16_what_cannot_be_searched_is_named() {
     world.ingest_into("acme", FRAMES, &[("pic", 1.0, 2.0, "words")]).await;
     world.set_encoder("acme", "nobody").await;
     let found = world.cogniverse.search(SearchRequest::routed(tenant("acme"), "videos about words")).await.unwrap();
+    assert!(found.is_degraded());
     let route = found.route.unwrap();
     assert_eq!(route.profiles, [profile(FRAMES)]);
-    assert!(route.left_out[0].profile == profile(TEXT) && route.left_out[0].reason.contains("nobody"), "{route:?}");
+    assert!(
+        route.left_out[0].profile == profile(TEXT) && route.left_out[0].reason.starts_with("encoder_unknown"),
+        "{route:?}"
+    );
+    // A strategy that needs no encoder finds it all the same.
+    let by_words =
+        SearchRequest::routed(tenant("acme"), "videos about words").with_strategy(world::strategy("bm25_only"));
+    let by_words = world.cogniverse.search(by_words).await.unwrap();
+    assert!(by_words.route.unwrap().left_out.is_empty() && by_words.profiles.len() == 2);
+    // Vectors are of one profile's model, and no route knows of which.
+    let vectors = cogniverse::sdk::Matrix::new(384, vec![0.5; 384]).unwrap();
+    let error = SearchRequest::routed(tenant("acme"), "words").with_query_vectors(vectors);
+    let error = world.cogniverse.search(error).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains("name the profiles"), "{error}");
     // Where no profile is for the kind that is asked for, all are searched, and the reason says so.
     let audio = world.cogniverse.route(&tenant("acme"), "what did anna say about words").await.unwrap();
     assert!(
-        audio.profiles == [profile(FRAMES)] && audio.reason.contains("no deployed profile is for audio"),
+        audio.profiles == [profile(FRAMES)] && audio.reason.contains("no profile for audio can be searched"),
         "{audio:?}"
     );
     let unknown = world.cogniverse.route(&tenant("nobody"), "words").await.unwrap_err();

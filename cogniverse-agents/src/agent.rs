@@ -2,11 +2,11 @@
 
 use crate::{
     answer::{self, Answer, Statement},
-    arrange::Arrangement,
+    arrange::{Arrangement, Choice},
     cursor,
     encoding::QueryEncoders,
     experience::ExperienceRecorder,
-    plan::Planner,
+    plan::{Plan, Planner},
     recall::{self, Outcome, OutcomeReport, Recall},
     record::{Laps, SearchObserver, SearchRecord, milliseconds},
     request::{AnswerMode, SearchRequest},
@@ -25,10 +25,7 @@ use cogniverse_core::{
     schemas::SchemaManager,
     tenants::{Gate, TenantGrant},
 };
-use cogniverse_foundation::{
-    RoutingConfig,
-    telemetry::{TelemetryManager, TraceId},
-};
+use cogniverse_foundation::telemetry::{TelemetryManager, TraceId};
 use cogniverse_sdk::{
     Error, ErrorCode, ErrorKind, Feedback, Generation, Operation, ProfileName, QueryEncoder, Reranker, Result,
     SearchId, TenantId,
@@ -257,11 +254,14 @@ impl VideoSearchAgent {
         let query = self.inner.experience.as_ref().map(|_| request.query.clone());
         let began = Instant::now();
         let result = grant.run(self.run(&grant, request, &mut record, &mut events)).instrument(span.clone()).await;
-        record.times.total_ms = milliseconds(began.elapsed());
+        let elapsed = began.elapsed();
+        record.times.total_ms = milliseconds(elapsed);
+        // A text is what was asked for, and no slowness of the search.
+        let searched = elapsed.saturating_sub(Duration::from_secs_f64(record.times.answer_ms / 1000.0));
         let error = result.as_ref().err();
         record.error = error.map(Error::code);
         if let Some(metrics) = &self.inner.metrics {
-            metrics.record(&record.tenant, record.modality(), began.elapsed(), error.map(Error::kind));
+            metrics.record(&record.tenant, record.modality(), searched, error.map(Error::kind));
         }
         telemetry::ended(&span, &record);
         if let Some(error) = error {
@@ -282,7 +282,15 @@ impl VideoSearchAgent {
         let grant = self.gate.admit(tenant, Operation::Search).await?;
         let request = SearchRequest::routed(tenant.clone(), query);
         request.check()?;
-        let routed = grant.run(self.routed(&grant, &request, &cursor::Position::Offset(0))).await?;
+        let mut record = SearchRecord::begin(search_id()?, tenant.clone(), self.gate.clock().now());
+        let first = cursor::Position::Offset(0);
+        let routed = async {
+            let mut routed = self.routed(&grant, &request, &first, &mut record).await?;
+            // What could not be planned would be left out.
+            self.plans(&grant, &request, &first, &mut routed).await?;
+            Ok(routed)
+        };
+        let routed = grant.run(routed).await?;
         routed.route.ok_or_else(|| Error::unexpected("a query was not routed"))
     }
 
@@ -293,19 +301,18 @@ impl VideoSearchAgent {
     /// `FailedPrecondition` where the agent has no memory service and the verdict names no search, or the tenant is
     /// suspended; `InvalidInput` for a query or video id that a memory cannot hold.
     pub async fn record_outcome(&self, outcome: Outcome) -> Result<OutcomeReport> {
-        let learned = match &outcome.search {
-            Some(search) if self.inner.experience.is_some() => {
-                let (feedback, profile) = (outcome.verdict.feedback(), outcome.profile.clone());
-                self.record_feedback(&outcome.tenant, search, feedback, profile).await?
-            }
-            _ => false,
-        };
         let memory = self.inner.memory.as_ref().map(|memory| memory.for_caller(self.gate.clone()));
+        let search = outcome.search.clone().filter(|_| self.inner.experience.is_some());
+        let (tenant, feedback, profile) = (outcome.tenant.clone(), outcome.verdict.feedback(), outcome.profile.clone());
         let memory = match memory {
-            None if outcome.search.is_some() && self.inner.experience.is_some() => None,
+            None if search.is_some() => None,
             memory => {
                 Some(recall::record(memory.as_ref(), outcome).await.map_err(|e| e.with_operation("record_outcome"))?)
             }
+        };
+        let learned = match search {
+            Some(search) => self.record_feedback(&tenant, &search, feedback, profile).await?,
+            None => false,
         };
         Ok(OutcomeReport { memory, learned })
     }
@@ -386,19 +393,16 @@ impl VideoSearchAgent {
         record: &mut SearchRecord,
         events: Events<'_>,
     ) -> Result<SearchResponse> {
-        let Retriever { planner, encoders, .. } = &self.inner.retriever;
         let content = self.says_content(&request.tenant);
         let mut laps = Laps::start();
         let position = cursor::position(request, grant.generation())?;
-        let routed = self.routed(grant, request, &position).await?;
-        record.routed(&routed);
+        let mut routed = self.routed(grant, request, &position, record).await?;
         record.times.route_ms = laps.lap();
-        let mut plans = Vec::with_capacity(routed.profiles.len());
-        for profile in &routed.profiles {
-            plans.push(planner.plan(grant, request, profile, encoders).await?);
-        }
-        let reranker = self.reranker(grant, request)?;
-        let arrangement = Arrangement::new(request, reranker, &plans, position);
+        let plans = self.plans(grant, request, &position, &mut routed).await?;
+        record.profiles.clone_from(&routed.profiles);
+        record.strategies = plans.iter().map(|plan| plan.strategy.name().clone()).collect();
+        let choice = Choice::new(&self.inner.rerankers, grant, request, &position)?;
+        let arrangement = Arrangement::new(request, choice, &plans, &position, self.gate.clock().now());
         record.times.plan_ms = laps.lap();
         let window = arrangement.window(request, grant);
         let parts = self.inner.retriever.search_all(request, plans, window, content).await?;
@@ -423,33 +427,58 @@ impl VideoSearchAgent {
         Ok(response)
     }
 
+    /// Returns the profiles of a request: its own, those of the first page, or those that its query is routed to.
     async fn routed(
         &self,
         grant: &TenantGrant,
         request: &SearchRequest,
         position: &cursor::Position,
+        record: &mut SearchRecord,
     ) -> Result<Routed> {
-        let Retriever { planner, encoders, .. } = &self.inner.retriever;
-        let stage = route::route((&self.inner.router, planner, encoders), grant, request, position);
-        if !request.profiles.is_empty() {
-            return stage.await;
+        if let Some(routed) = route::named(request).or_else(|| route::pinned(position)) {
+            record.pinned(&routed);
+            return Ok(routed);
         }
         let span = telemetry::route(&request.tenant);
-        let routed = stage.instrument(span.clone()).await;
-        match &routed {
-            Ok(routed) => telemetry::routed(&span, routed),
-            Err(error) => span.in_scope(|| telemetry::failed(error)),
+        let stage = async {
+            let decision = route::decide(&self.inner.router, grant, request).await?;
+            record.decided(&decision);
+            let routed = route::choose(&self.inner.retriever.planner, grant, &decision).await?;
+            Ok((routed, decision))
+        };
+        match stage.instrument(span.clone()).await {
+            Ok((routed, decision)) => {
+                telemetry::routed(&span, &routed, &decision);
+                Ok(routed)
+            }
+            Err(error) => {
+                span.in_scope(|| telemetry::failed(&error));
+                Err(error)
+            }
         }
-        routed
     }
 
-    /// Returns the reranker of a search; `None` where its order is the strategy's.
-    fn reranker(&self, grant: &TenantGrant, request: &SearchRequest) -> Result<Option<String>> {
-        let name = match &request.reranker {
-            Some(name) => Some(name.clone()),
-            None => grant.config().section::<RoutingConfig>()?.value.default_reranker,
-        };
-        Ok(if self.inner.rerankers.check(name.as_deref())? { name } else { None })
+    /// Plans the search of each profile; those of a route that cannot be searched as they are set up are left out of it.
+    async fn plans(
+        &self,
+        grant: &TenantGrant,
+        request: &SearchRequest,
+        position: &cursor::Position,
+        routed: &mut Routed,
+    ) -> Result<Vec<Plan>> {
+        let Retriever { planner, encoders, .. } = &self.inner.retriever;
+        let pinned = position.pinned();
+        let mut plans: Vec<Plan> = Vec::with_capacity(routed.profiles.len());
+        while let Some(profile) = routed.profiles.get(plans.len()).cloned() {
+            let strategy = pinned.and_then(|pinned| pinned.strategies.get(plans.len()));
+            match planner.plan(grant, request, (&profile, strategy), encoders).await {
+                Ok(plan) => plans.push(plan),
+                // A later page is of the same lists, or of none.
+                Err(error) if pinned.is_some() => return Err(error),
+                Err(error) => routed.leave_out(&profile, error)?,
+            }
+        }
+        Ok(plans)
     }
 
     /// Writes a text where one is asked for: on the first page, as later ones are of the same search.

@@ -1,33 +1,46 @@
 //! The fourth stage of a search: lists are fused, reranked, and cut into pages.
 
 use crate::{
-    cursor::{self, Position},
+    cursor::{self, After, PinnedRoute, Position},
     fusion,
+    plan::Plan,
     request::{Grouping, SearchRequest},
-    rerank::{Asked, Rerankers, Reranking},
-    response::SearchResult,
+    rerank::{self, Asked, RERANKED, Rerankers, Reranking},
+    response::{ProfileAnswer, SearchResult},
     retrieve::{Part, Window},
     route::Routed,
 };
 use cogniverse_core::tenants::TenantGrant;
-use cogniverse_sdk::{Error, ErrorCode, Modality, PageCursor, ProfileName, Result};
+use cogniverse_sdk::{Modality, PageCursor, ProfileName, Result, Timestamp};
 use std::collections::HashMap;
 
-/// The largest number of segments of each profile that are fused, merged into moments or reranked.
+/// The largest number of segments of each profile that are fused or merged into moments.
 const WINDOW: usize = 500;
 
 /// How the results of a search are arranged, known before they are retrieved.
 #[derive(Debug)]
 pub(crate) struct Arrangement {
-    /// Whether the backend makes the pages: of one profile's segments in the order of their strategy.
-    direct: bool,
-    /// The reranker, where there is one.
-    reranker: Option<String>,
+    /// Whether the pages are of one profile's segments, which the backend can count and cut.
+    is_plain: bool,
+    reranker: Choice,
     /// The kinds of content of each profile.
     kinds: HashMap<ProfileName, Vec<Modality>>,
-    /// The weight of each profile.
-    weights: HashMap<ProfileName, f64>,
-    position: Position,
+    /// What the pages after this one take over.
+    after: After,
+    offset: usize,
+}
+
+/// The reranker of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// None: the order is the strategy's.
+    Nobody,
+    /// One that the request names: what is wrong with its name is the caller's to mend.
+    Asked(String),
+    /// The tenant's own, or that of the first page.
+    Own(String),
+    /// One that failed at the first page, or that cannot work here.
+    Failed(String, String),
 }
 
 /// The outcome of the stage.
@@ -38,28 +51,86 @@ pub(crate) struct Arranged {
     pub(crate) reranking: Option<Reranking>,
 }
 
+impl Choice {
+    /// Chooses the reranker: that of the first page, of the request, or of the tenant.
+    ///
+    /// # Errors
+    /// `NotFound` for one that the request names and nobody registered.
+    pub(crate) fn new(
+        rerankers: &Rerankers,
+        grant: &TenantGrant,
+        request: &SearchRequest,
+        position: &Position,
+    ) -> Result<Self> {
+        if let Some(pinned) = position.pinned() {
+            let failed = || "the first page was not reranked, and this one follows it".to_owned();
+            return Ok(match (&pinned.reranker, &pinned.failed) {
+                (Some(name), _) => Self::Own(name.clone()),
+                (None, Some(name)) => Self::Failed(name.clone(), failed()),
+                (None, None) => Self::Nobody,
+            });
+        }
+        if let Some(name) = &request.reranker {
+            return Ok(if rerankers.check(name)? { Self::Asked(name.clone()) } else { Self::Nobody });
+        }
+        // A page of an earlier release was not reranked.
+        let own = grant.routing()?.value.default_reranker.clone().filter(|_| request.cursor.is_none());
+        Ok(match own {
+            None => Self::Nobody,
+            // A tenant's mistake does not end the searches of those who did not make it.
+            Some(name) => match rerankers.check(&name) {
+                Ok(true) => Self::Own(name),
+                Ok(false) => Self::Nobody,
+                Err(error) => Self::Failed(name, rerank::problem(&error)),
+            },
+        })
+    }
+}
+
 impl Arrangement {
     /// Decides how the results of the plans are arranged.
     pub(crate) fn new(
         request: &SearchRequest,
-        reranker: Option<String>,
-        plans: &[crate::plan::Plan],
-        position: Position,
+        reranker: Choice,
+        plans: &[Plan],
+        position: &Position,
+        now: Timestamp,
     ) -> Self {
+        let mut after = position.pinned().cloned().unwrap_or_default();
+        if position.pinned().is_none() {
+            after.strategies = plans.iter().map(|plan| plan.strategy.name().clone()).collect();
+            let weights: Vec<f64> = plans.iter().map(|plan| plan.weight).collect();
+            if plans.len() > 1 && weights.iter().any(|weight| (weight - 1.0).abs() > f64::EPSILON) {
+                after.weights = weights;
+            }
+            if reranker != Choice::Nobody {
+                after.recorded = rerank::recorded(&request.query, now);
+            }
+        }
         Self {
-            direct: plans.len() == 1 && request.grouping == Grouping::Segments && reranker.is_none(),
+            is_plain: plans.len() == 1 && request.grouping == Grouping::Segments,
             reranker,
             kinds: plans.iter().map(|plan| (plan.profile.clone(), plan.modalities.clone())).collect(),
-            weights: plans.iter().map(|plan| (plan.profile.clone(), plan.weight)).collect(),
-            position,
+            after,
+            offset: position.offset(),
         }
+    }
+
+    /// Returns whether the backend makes the page: of one profile's segments, none of which is reranked.
+    fn is_direct(&self) -> bool {
+        let is_reranked = matches!(self.reranker, Choice::Asked(_) | Choice::Own(_));
+        // Beyond those that are reranked the order is the strategy's.
+        self.is_plain && (!is_reranked || self.offset >= RERANKED)
     }
 
     /// Returns the hits to ask each profile for.
     pub(crate) fn window(&self, request: &SearchRequest, grant: &TenantGrant) -> Window {
-        // One profile's segments are paged by the backend; what is fused, merged or reranked is paged here, over a fixed
-        // window.
-        let (skip, take) = if self.direct { (self.position.offset(), request.top_k) } else { (0, WINDOW) };
+        let (skip, take) = match (self.is_direct(), self.is_plain) {
+            (true, _) => (self.offset, request.top_k),
+            (false, true) => (0, RERANKED.max(self.offset + request.top_k)),
+            // What is fused or merged is paged here, over a fixed window.
+            (false, false) => (0, WINDOW),
+        };
         Window { skip, take, deadline: grant.deadline() }
     }
 
@@ -68,78 +139,101 @@ impl Arrangement {
     /// # Errors
     /// Any error of the reranker on a page after the first, as the first page had its order.
     pub(crate) async fn arrange(
-        self,
+        mut self,
         grant: &TenantGrant,
         request: &SearchRequest,
         routed: &Routed,
         rerankers: &Rerankers,
         parts: Vec<Part>,
-    ) -> Result<(Vec<crate::response::ProfileAnswer>, Arranged)> {
+    ) -> Result<(Vec<ProfileAnswer>, Arranged)> {
         let (answers, lists): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.answer, part.results)).unzip();
-        let offset = self.position.offset();
-        if self.direct {
-            let total = answers.first().map_or(0, |answer| usize::try_from(answer.matched).unwrap_or(usize::MAX));
+        let matched = answers.first().map_or(0, |answer| usize::try_from(answer.matched).unwrap_or(usize::MAX));
+        if self.is_direct() {
             let results: Vec<SearchResult> = lists.into_iter().flatten().collect();
-            let next = self.next(offset, results.len(), total, false, grant, request, routed)?;
-            return Ok((answers, Arranged { results, next, reranking: None }));
+            let reranking = self.follow();
+            let next = self.next(results.len(), matched, grant, request, routed)?;
+            return Ok((answers, Arranged { results, next, reranking }));
         }
-        let mut fused = fusion::fuse(lists, request.grouping, &self.weights);
+        let weights: HashMap<ProfileName, f64> =
+            routed.profiles.iter().cloned().zip(self.after.weights.iter().copied()).collect();
+        let mut fused = fusion::fuse(lists, request.grouping, &weights);
         let reranking = self.rerank(grant, request, routed, rerankers, &mut fused).await?;
-        let total = fused.len();
-        let results: Vec<SearchResult> = fused.into_iter().skip(offset).take(request.top_k).collect();
-        let as_found = reranking.as_ref().is_some_and(|reranking| reranking.problem.is_some());
-        let next = self.next(offset, results.len(), total, as_found, grant, request, routed)?;
+        let total = if self.is_plain { matched } else { fused.len() };
+        let results: Vec<SearchResult> = fused.into_iter().skip(self.offset).take(request.top_k).collect();
+        let next = self.next(results.len(), total, grant, request, routed)?;
         Ok((answers, Arranged { results, next, reranking }))
     }
 
+    /// What is said of the reranker on a page whose results it did not score.
+    fn follow(&mut self) -> Option<Reranking> {
+        let (reranker, problem) = match self.reranker.clone() {
+            Choice::Nobody => return None,
+            Choice::Asked(name) | Choice::Own(name) => (name, None),
+            Choice::Failed(name, problem) => {
+                self.after.failed = Some(name.clone());
+                (name, Some(problem))
+            }
+        };
+        Some(Reranking { reranker, considered: 0, problem })
+    }
+
     async fn rerank(
-        &self,
+        &mut self,
         grant: &TenantGrant,
         request: &SearchRequest,
         routed: &Routed,
         rerankers: &Rerankers,
         fused: &mut Vec<SearchResult>,
     ) -> Result<Option<Reranking>> {
-        let Some(name) = &self.reranker else { return Ok(None) };
-        let is_first = request.cursor.is_none();
-        if self.position.is_as_found() {
-            let problem = Some("the first page was not reranked, and this one follows it".to_owned());
-            return Ok(Some(Reranking { reranker: name.clone(), considered: 0, problem }));
-        }
+        let (name, is_asked) = match self.reranker.clone() {
+            Choice::Asked(name) => (name, true),
+            Choice::Own(name) => (name, false),
+            Choice::Nobody | Choice::Failed(..) => return Ok(self.follow()),
+        };
         let modality = routed.route.as_ref().map(|route| route.modality);
-        let asked = Asked { query: &request.query, modality, kinds: &self.kinds };
-        match rerankers.rerank(grant, name, &asked, fused).await {
-            Ok(considered) => Ok(Some(Reranking { reranker: name.clone(), considered, problem: None })),
-            Err(error) if is_first && !is_callers(&error) => {
-                tracing::warn!(tenant.id = %grant.tenant(), reranker = name.as_str(), "results are not reranked: {}", error.chain());
-                let problem = Some(format!("{}: {}", error.code(), error.public().message()));
-                Ok(Some(Reranking { reranker: name.clone(), considered: 0, problem }))
+        let asked = Asked { query: &request.query, modality, recorded: self.after.recorded, kinds: &self.kinds };
+        match rerankers.rerank(grant, &name, &asked, fused).await {
+            Ok(considered) => {
+                self.after.reranker = Some(name.clone());
+                Ok(Some(Reranking { reranker: name, considered, problem: None }))
             }
-            Err(error) => Err(error.with_context("reranker", name)),
+            // A later page has the order of the first, and one that is asked for by name and cannot work is the caller's to
+            // mend.
+            Err(error) if request.cursor.is_some() || (is_asked && rerank::is_missing(&error)) => {
+                Err(error.with_context("reranker", &name))
+            }
+            Err(error) => {
+                tracing::warn!(tenant.id = %grant.tenant(), reranker = name.as_str(), "results are not reranked: {}", error.chain());
+                self.reranker = Choice::Failed(name, rerank::problem(&error));
+                Ok(self.follow())
+            }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a page is of all of them")]
     fn next(
         &self,
-        offset: usize,
         shown: usize,
         total: usize,
-        as_found: bool,
         grant: &TenantGrant,
         request: &SearchRequest,
         routed: &Routed,
     ) -> Result<Option<PageCursor>> {
-        let end = offset + shown;
+        let end = self.offset.saturating_add(shown);
         if end >= total || shown == 0 {
             return Ok(None);
         }
-        let profiles = routed.route.as_ref().map(|route| route.profiles.clone());
-        cursor::at(&Position::new(end, profiles, as_found), request, grant.generation()).map(Some)
+        let mut after = After { offset: end, ..self.after.clone() };
+        after.route = routed.route.as_ref().map(|route| PinnedRoute {
+            modality: route.modality,
+            generation: route.generation,
+            tier: route.tier,
+            confidence: route.confidence,
+            profiles: route.profiles.clone(),
+        });
+        // A page of the backend's before anything was reranked.
+        if let Choice::Asked(name) | Choice::Own(name) = &self.reranker {
+            after.reranker = Some(name.clone());
+        }
+        cursor::at(&Position::After(after), request, grant.generation()).map(Some)
     }
-}
-
-/// Returns whether an error is the caller's to mend, and not a failure of the reranker.
-fn is_callers(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::LanguageModelMissing | ErrorCode::LanguageModelUnknown)
 }

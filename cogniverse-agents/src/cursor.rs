@@ -1,7 +1,10 @@
 //! Pages of a search ([invariant 8](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#8)): which cursor belongs to which request.
 
-use crate::request::{Grouping, SearchRequest};
-use cogniverse_sdk::{Listing, PageCursor, ProfileName, Result, StrategyName, TenantId, TimeRange};
+use crate::request::{Grouping, MAX_PROFILES, SearchRequest};
+use cogniverse_sdk::{
+    Error, ErrorCode, Generation, Listing, Modality, PageCursor, ProfileName, Result, RouteTier, StrategyName,
+    TenantId, TimeRange, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// The request parameters that decide the order of results, which exclude the page size. Cursors of earlier releases
@@ -67,46 +70,87 @@ impl<'r> Bound<'r> {
     }
 }
 
-/// Where a page starts, and what its first page was made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a page starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Position {
-    /// The offset, of a request that names its profiles.
+    /// The offset, as earlier releases wrote it: of a search that was neither routed nor reranked.
     Offset(usize),
-    /// The offset with what a later page takes over from the first, whatever changed meanwhile.
-    After {
-        offset: usize,
-        /// The profiles to which the first page was routed.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        profiles: Option<Vec<ProfileName>>,
-        /// Whether the first page has the strategy's order, as the reranker failed.
-        #[serde(default)]
-        as_found: bool,
-    },
+    /// The offset, and what ordered the first page.
+    After(After),
+}
+
+/// What a later page takes over from the first, whatever changes meanwhile: pages never mix two orders.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct After {
+    #[serde(rename = "o")]
+    pub(crate) offset: usize,
+    /// The strategy of each profile, in their order.
+    #[serde(rename = "s")]
+    pub(crate) strategies: Vec<StrategyName>,
+    /// The weight of each profile; empty where each counts once.
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) weights: Vec<f64>,
+    /// The reranker; `None` where there was none, or where it failed at the first page.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reranker: Option<String>,
+    /// The reranker that failed at the first page.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failed: Option<String>,
+    /// The time of recording that the query asked for, as it was then.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recorded: Option<(Timestamp, Timestamp)>,
+    /// The route, where the request names no profile.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) route: Option<PinnedRoute>,
+}
+
+/// The route of the first page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PinnedRoute {
+    #[serde(rename = "m")]
+    pub(crate) modality: Modality,
+    #[serde(rename = "g")]
+    pub(crate) generation: Generation,
+    #[serde(rename = "t")]
+    pub(crate) tier: RouteTier,
+    #[serde(rename = "c")]
+    pub(crate) confidence: f64,
+    #[serde(rename = "p")]
+    pub(crate) profiles: Vec<ProfileName>,
 }
 
 impl Position {
-    pub(crate) fn new(offset: usize, profiles: Option<Vec<ProfileName>>, as_found: bool) -> Self {
-        if profiles.is_none() && !as_found { Self::Offset(offset) } else { Self::After { offset, profiles, as_found } }
-    }
-
     pub(crate) fn offset(&self) -> usize {
         match self {
-            Self::Offset(offset) | Self::After { offset, .. } => *offset,
+            Self::Offset(offset) => *offset,
+            Self::After(after) => after.offset,
         }
     }
 
-    /// Returns the profiles of the first page, where they were routed.
-    pub(crate) fn profiles(&self) -> Option<&[ProfileName]> {
+    /// Returns what the first page pins; `None` for the first page itself, and for a cursor of an earlier release.
+    pub(crate) fn pinned(&self) -> Option<&After> {
         match self {
             Self::Offset(_) => None,
-            Self::After { profiles, .. } => profiles.as_deref(),
+            Self::After(after) => Some(after),
         }
     }
 
-    /// Returns whether the pages have the strategy's order, as the reranker failed at the first.
-    pub(crate) fn is_as_found(&self) -> bool {
-        matches!(self, Self::After { as_found: true, .. })
+    /// Refuses what no first page could have pinned: a cursor is sealed against mistakes, not against forgery.
+    fn check(&self, request: &SearchRequest) -> Result<()> {
+        let Self::After(after) = self else { return Ok(()) };
+        let profiles = after.route.as_ref().map_or(&request.profiles, |route| &route.profiles);
+        let unique: std::collections::HashSet<&ProfileName> = profiles.iter().collect();
+        let fits = (1..=MAX_PROFILES).contains(&profiles.len())
+            && unique.len() == profiles.len()
+            && after.strategies.len() == profiles.len()
+            && (after.weights.is_empty() || after.weights.len() == profiles.len())
+            && after.weights.iter().all(|weight| (0.0..=10.0).contains(weight))
+            && after.route.is_some() == request.profiles.is_empty();
+        if fits {
+            return Ok(());
+        }
+        Err(Error::of(ErrorCode::PageCursorInvalid, "the page cursor holds what no first page has; begin without it"))
     }
 }
 
@@ -117,8 +161,10 @@ pub(crate) fn at(position: &Position, request: &SearchRequest, generation: u64) 
 
 /// Returns the position of the request's page: the start without a cursor.
 pub(crate) fn position(request: &SearchRequest, generation: u64) -> Result<Position> {
-    let first = Ok(Position::Offset(0));
-    request.cursor.as_ref().map_or(first, |cursor| cursor.open(Listing::Search, &Bound::of(request, generation)))
+    let Some(cursor) = &request.cursor else { return Ok(Position::Offset(0)) };
+    let position: Position = cursor.open(Listing::Search, &Bound::of(request, generation))?;
+    position.check(request)?;
+    Ok(position)
 }
 
 #[cfg(test)]
@@ -191,5 +237,41 @@ mod tests {
         let cursor = PageCursor::from_text("AQHNZZEZlAm5hRw9cDXLduBHMTBVCnH7FjOdoCqJEuggGz4y");
         assert_eq!(at(&ten(), &request, 1).unwrap(), cursor, "{}", at(&ten(), &request, 1).unwrap());
         assert_eq!(position(&request.with_cursor(cursor), 1).unwrap(), ten());
+    }
+
+    /// The seal has no key: what is pinned is checked like what a request says.
+    #[test]
+    fn invariant_23_a_forged_cursor_pins_no_more_than_a_request_may_ask_for() {
+        let names = |count: usize| (0..count).map(|n| ProfileName::parse(format!("p{n}")).unwrap()).collect::<Vec<_>>();
+        let strategies = |count: usize| vec![StrategyName::parse("bm25_only").unwrap(); count];
+        let routed = SearchRequest { profiles: Vec::new(), ..request() };
+        let pinned = |profiles: Vec<ProfileName>, weights: Vec<f64>| {
+            let route = PinnedRoute {
+                modality: Modality::Video,
+                generation: Generation::RawResults,
+                tier: RouteTier::FastPath,
+                confidence: 0.9,
+                profiles: profiles.clone(),
+            };
+            let strategies = strategies(profiles.len());
+            Position::After(After { offset: 5, strategies, weights, route: Some(route), ..After::default() })
+        };
+        let opens = |position: &Position, request: &SearchRequest| {
+            let cursor = at(position, request, 1).unwrap();
+            super::position(&request.clone().with_cursor(cursor), 1).map_err(|error| error.code())
+        };
+        let good = pinned(names(3), vec![1.0, 0.5, 2.0]);
+        assert_eq!(opens(&good, &routed), Ok(good.clone()));
+        for bad in [
+            pinned(Vec::new(), Vec::new()),
+            pinned(names(400), Vec::new()),
+            pinned([names(2), names(1)].concat(), Vec::new()),
+            pinned(names(2), vec![1.0]),
+            pinned(names(1), vec![f64::MAX]),
+        ] {
+            assert_eq!(opens(&bad, &routed), Err(ErrorCode::PageCursorInvalid), "{bad:?}");
+        }
+        // Of a request that names its profiles, none are taken from a cursor.
+        assert_eq!(opens(&good, &request()), Err(ErrorCode::PageCursorInvalid));
     }
 }

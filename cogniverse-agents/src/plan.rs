@@ -101,19 +101,24 @@ impl Planner {
         Self { schemas, backend, cache, holdings, deployed: TenantLru::new(CACHED_SCHEMAS) }
     }
 
+    /// Plans the search of one profile; a later page has the strategy of the first.
     pub(crate) async fn plan(
         &self,
         grant: &TenantGrant,
         request: &SearchRequest,
-        name: &ProfileName,
+        (name, pinned): (&ProfileName, Option<&StrategyName>),
         encoders: &QueryEncoders,
     ) -> Result<Plan> {
         let profile = grant.config().profile(name)?;
         let config = &profile.config.value;
         let schema_name = TenantSchema::new(&request.tenant, &config.schema);
         let schema = self.schema(&schema_name).await.map_err(|e| e.with_context("profile", name))?;
-        let routing = grant.config().section::<RoutingConfig>()?.value;
-        let strategy = schema.strategy(&strategy_name(request, config, &routing, &schema)?)?.clone();
+        let routing = &grant.routing()?.value;
+        let strategy = match pinned {
+            Some(pinned) => pinned.clone(),
+            None => strategy_name(request, config, routing, &schema)?,
+        };
+        let strategy = schema.strategy(&strategy)?.clone();
         let filter = filter(request)?;
         if let Some(filter) = &filter {
             schema.check_filter(filter)?;

@@ -1,6 +1,6 @@
 //! The record of one search, from which spans, metrics and experience are made.
 
-use crate::{response::SearchResponse, route::Routed};
+use crate::{response::SearchResponse, route::Routed, routing::Decision};
 use cogniverse_sdk::{
     ErrorCode, Generation, Modality, ProfileName, RouteTier, SearchId, StrategyName, TenantId, Timestamp,
 };
@@ -107,14 +107,25 @@ impl SearchRecord {
         self.route.map_or(Modality::Video, |route| route.modality)
     }
 
-    pub(crate) fn routed(&mut self, routed: &Routed) {
-        self.profiles.clone_from(&routed.profiles);
-        self.route = routed.decision.as_ref().map(|decision| RouteRecord {
+    pub(crate) fn decided(&mut self, decision: &Decision) {
+        self.route = Some(RouteRecord {
             modality: decision.verdict.modality,
             generation: decision.verdict.generation,
             tier: decision.verdict.tier,
             confidence: decision.verdict.confidence,
             fast_confidence: decision.fast_confidence,
+        });
+    }
+
+    /// Takes over the profiles that a request names, or the route of the first page.
+    pub(crate) fn pinned(&mut self, routed: &Routed) {
+        self.profiles.clone_from(&routed.profiles);
+        self.route = routed.route.as_ref().map(|route| RouteRecord {
+            modality: route.modality,
+            generation: route.generation,
+            tier: route.tier,
+            confidence: route.confidence,
+            fast_confidence: None,
         });
     }
 

@@ -52,7 +52,8 @@ pub struct SearchRequest {
     pub allow_degraded: bool,
     /// The timeout; `None` uses the strategy's own.
     pub timeout: Option<Duration>,
-    /// The reranker (default: the tenant's, which has none by default).
+    /// The reranker (default: the tenant's, which has none by default). The first 100 results are scored anew; of several
+    /// profiles and of moments there are the best 500 of each profile.
     pub reranker: Option<String>,
     /// Whether a text is made from the results (default: where the query is routed and asks for one).
     pub answer: AnswerMode,

@@ -13,13 +13,16 @@ use cogniverse_core::{
     tenants::{TenantCache, TenantGrant},
 };
 use cogniverse_sdk::{
-    Error, ErrorCode, Modality, ProfileName, RerankItem, RerankRequest, RerankScore, Reranker, Result, TenantId,
+    Error, ErrorCode, ErrorKind, Modality, ProfileName, RerankItem, RerankRequest, RerankScore, Reranker, Result,
+    TenantId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, HashMap},
     num::NonZeroUsize,
     sync::Arc,
+    time::Duration,
 };
 
 /// The name of the reranker by five signals.
@@ -31,11 +34,15 @@ pub const NONE: &str = "none";
 
 /// The largest number of results that are scored anew; those after them keep their order.
 pub(crate) const RERANKED: usize = 100;
+/// The longest that a reranker may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The share of the time that is left of a search which its reranker may take.
+const SHARE: f64 = 0.6;
 /// The number of searches whose new scores are cached, over all tenants.
 const CACHED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
 
-/// The cache key beside the tenant: reranker, model, query, and the results.
-type Key = (String, String, String, Vec<String>);
+/// The cache key beside the tenant: a digest of everything that a reranker is told, its name and its model.
+type Key = [u8; 32];
 
 /// How the results of a search were reranked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +50,7 @@ type Key = (String, String, String, Vec<String>);
 pub struct Reranking {
     /// The reranker.
     pub reranker: String,
-    /// The number of results that were scored anew.
+    /// The number of results that were scored anew; 0 on a page beyond them.
     pub considered: usize,
     /// The reason why the order is the strategy's after all; `None` where it is the reranker's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,6 +83,8 @@ pub(crate) struct Rerankers {
 pub(crate) struct Asked<'r> {
     pub(crate) query: &'r str,
     pub(crate) modality: Option<Modality>,
+    /// The time of recording that the query asks for.
+    pub(crate) recorded: Option<(Timestamp, Timestamp)>,
     /// The kinds of content of each profile.
     pub(crate) kinds: &'r HashMap<ProfileName, Vec<Modality>>,
 }
@@ -89,12 +98,12 @@ impl Rerankers {
     ///
     /// # Errors
     /// `NotFound` with the existing rerankers.
-    pub(crate) fn check(&self, name: Option<&str>) -> Result<bool> {
+    pub(crate) fn check(&self, name: &str) -> Result<bool> {
         match name {
-            None | Some(NONE) => Ok(false),
-            Some(SIGNALS | LANGUAGE_MODEL) => Ok(true),
-            Some(name) if self.by_name.contains_key(name) => Ok(true),
-            Some(name) => {
+            NONE => Ok(false),
+            SIGNALS | LANGUAGE_MODEL => Ok(true),
+            name if self.by_name.contains_key(name) => Ok(true),
+            name => {
                 let known = [NONE, SIGNALS, LANGUAGE_MODEL].into_iter().chain(self.by_name.keys().map(String::as_str));
                 Err(Error::unknown("reranker", name, known).with_code(ErrorCode::NotFound))
             }
@@ -132,21 +141,26 @@ impl Rerankers {
         let considered = results.len().min(RERANKED);
         let items: Vec<RerankItem> = results.iter().take(considered).map(|result| item(result, asked)).collect();
         let (reranker, model) = self.named(grant.tenant(), name).await?;
-        let key = (name.to_owned(), model, asked.query.to_owned(), items.iter().map(|item| item.id.clone()).collect());
-        let scores = match self.scored.get(grant.tenant(), &key) {
+        let mut request = RerankRequest::new(asked.query, items).with_modalities(asked.modality);
+        request.recorded = asked.recorded;
+        let key = key(name, &model, &request);
+        // Cheap ones are computed again, the same each time.
+        let known = if name == SIGNALS { None } else { self.scored.get(grant.tenant(), &key) };
+        let scores = match known {
             Some(known) => known,
             None => {
-                let mut request = RerankRequest::new(asked.query, items)
-                    .with_modalities(asked.modality)
-                    .with_timeout(grant.time_left());
-                request.recorded = dates::asked_for(asked.query, cogniverse_sdk::Timestamp::now());
-                let scores = Arc::new(reranker.rerank(request).await?);
+                // A text may still have to be written, and the results are there already.
+                let limit = grant.time_left().map_or(TIMEOUT, |left| left.mul_f64(SHARE).min(TIMEOUT));
+                let scored = reranker.rerank(request.with_timeout(Some(limit)));
+                let scores = tokio::time::timeout(limit, scored).await.map_err(|_| {
+                    Error::new(ErrorKind::Timeout, format!("the reranker \"{name}\" took longer than {limit:?}"))
+                })??;
                 if scores.len() != considered || scores.iter().any(|score| !score.score.is_finite()) {
                     let message =
                         format!("the reranker \"{name}\" gave {} scores for {considered} results", scores.len());
                     return Err(Error::unexpected(message));
                 }
-                // Cheap ones are computed again, the same each time.
+                let scores = Arc::new(scores);
                 if name != SIGNALS {
                     self.scored.put(grant.tenant(), key, Arc::clone(&scores));
                 }
@@ -188,6 +202,38 @@ fn item(result: &SearchResult, asked: &Asked<'_>) -> RerankItem {
     )
     .with_modalities(kinds)
     .recorded_at(result.recorded_at)
+}
+
+/// Returns a digest of a request to a reranker: a text that was corrected, or another kind that is asked for, is another.
+fn key(name: &str, model: &str, request: &RerankRequest) -> Key {
+    let mut hash = Sha256::new();
+    let mut add = |part: &[u8]| {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    };
+    [name, model, &request.query].iter().for_each(|text| add(text.as_bytes()));
+    add(format!("{:?} {:?}", request.modalities, request.recorded).as_bytes());
+    for item in &request.items {
+        [&item.id, &item.source, &item.text].iter().for_each(|text| add(text.as_bytes()));
+        add(format!("{:?} {:?}", item.modalities, item.recorded_at).as_bytes());
+        add(&item.score.to_bits().to_le_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// Returns the time of recording that a query asks for.
+pub(crate) fn recorded(query: &str, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    dates::asked_for(query, now)
+}
+
+/// Returns whether an error says that the reranker's model is not there.
+pub(crate) fn is_missing(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::LanguageModelMissing | ErrorCode::LanguageModelUnknown)
+}
+
+/// What a customer may be told of a failure.
+pub(crate) fn problem(error: &Error) -> String {
+    format!("{}: {}", error.code(), error.public().message())
 }
 
 fn no_model() -> Error {

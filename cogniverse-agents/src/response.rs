@@ -42,10 +42,13 @@ pub struct SearchResponse {
 }
 
 impl SearchResponse {
-    /// Returns whether any profile fell back to a lesser search than requested ([invariant 18](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#18)).
+    /// Returns whether the search was a lesser one than requested: a profile fell back, a routed profile was left out, or
+    /// the results could not be reranked ([invariant 18](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#18)).
     #[must_use]
     pub fn is_degraded(&self) -> bool {
         self.profiles.iter().any(|answer| answer.degraded.is_some())
+            || self.route.as_ref().is_some_and(|route| !route.left_out.is_empty())
+            || self.reranking.as_ref().is_some_and(|reranking| reranking.problem.is_some())
     }
 
     /// Returns whether any profile's answer covers only part of its segments.

@@ -2,6 +2,7 @@
 
 use crate::{
     answer::Answer, plan::Plan, record::SearchRecord, request::SearchRequest, response::SearchResult, route::Routed,
+    routing::Decision,
 };
 pub(crate) use cogniverse_foundation::telemetry::failed;
 use cogniverse_sdk::{Error, SearchId, TenantId};
@@ -71,8 +72,8 @@ pub(crate) fn route(tenant: &TenantId) -> Span {
 }
 
 /// Records a route without its reason, which may hold words of the query.
-pub(crate) fn routed(span: &Span, routed: &Routed) {
-    let (Some(route), Some(decision)) = (&routed.route, &routed.decision) else { return };
+pub(crate) fn routed(span: &Span, routed: &Routed, decision: &Decision) {
+    let Some(route) = &routed.route else { return };
     span.record("routing.modality", route.modality.as_str());
     span.record("routing.generation", route.generation.as_str());
     span.record("routing.tier", route.tier.as_str());

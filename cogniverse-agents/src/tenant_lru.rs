@@ -12,47 +12,65 @@ use std::{collections::HashMap, fmt, hash::Hash, num::NonZeroUsize};
 /// Where it is full, the longest unused entry of the tenant that has the most makes room: one that asks for ever new
 /// things has but its share.
 pub(crate) struct TenantLru<K: Hash + Eq, V> {
-    entries: Mutex<LruCache<(TenantId, K), V>>,
+    inner: Mutex<Inner<K, V>>,
+}
+
+struct Inner<K: Hash + Eq, V> {
+    entries: LruCache<(TenantId, K), V>,
+    counts: HashMap<TenantId, usize>,
 }
 
 impl<K: Hash + Eq, V> fmt::Debug for TenantLru<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantLru").field("entries", &self.entries.lock().len()).finish_non_exhaustive()
+        f.debug_struct("TenantLru").field("entries", &self.inner.lock().entries.len()).finish_non_exhaustive()
+    }
+}
+
+impl<K: Hash + Eq + Clone, V> Inner<K, V> {
+    fn remove(&mut self, key: &(TenantId, K)) {
+        if self.entries.pop(key).is_some()
+            && let Some(count) = self.counts.get_mut(&key.0)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&key.0);
+            }
+        }
+    }
+
+    fn make_room(&mut self) {
+        let largest = self.counts.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > 1);
+        let of = largest.map(|(tenant, _)| tenant);
+        let oldest = self.entries.iter().rev().map(|(key, _)| key).find(|(tenant, _)| of.is_none_or(|of| of == tenant));
+        if let Some(oldest) = oldest.cloned() {
+            self.remove(&oldest);
+        }
     }
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> TenantLru<K, V> {
     pub(crate) fn new(capacity: NonZeroUsize) -> Self {
-        Self { entries: Mutex::new(LruCache::new(capacity)) }
+        Self { inner: Mutex::new(Inner { entries: LruCache::new(capacity), counts: HashMap::new() }) }
     }
 
     pub(crate) fn get(&self, tenant: &TenantId, key: &K) -> Option<V> {
-        self.entries.lock().get(&(tenant.clone(), key.clone())).cloned()
+        self.inner.lock().entries.get(&(tenant.clone(), key.clone())).cloned()
     }
 
     pub(crate) fn put(&self, tenant: &TenantId, key: K, value: V) {
         let key = (tenant.clone(), key);
-        let mut entries = self.entries.lock();
-        if entries.len() == entries.cap().get() && !entries.contains(&key) {
-            make_room(&mut entries);
+        let mut inner = self.inner.lock();
+        if !inner.entries.contains(&key) {
+            if inner.entries.len() == inner.entries.cap().get() {
+                inner.make_room();
+            }
+            *inner.counts.entry(tenant.clone()).or_default() += 1;
         }
-        entries.put(key, value);
+        inner.entries.put(key, value);
     }
 
     pub(crate) fn remove(&self, tenant: &TenantId, key: &K) {
-        self.entries.lock().pop(&(tenant.clone(), key.clone()));
-    }
-}
-
-fn make_room<K: Hash + Eq + Clone, V>(entries: &mut LruCache<(TenantId, K), V>) {
-    let mut counts: HashMap<&TenantId, usize> = HashMap::new();
-    for ((tenant, _), _) in &*entries {
-        *counts.entry(tenant).or_default() += 1;
-    }
-    let largest = counts.into_iter().max_by_key(|(_, count)| *count).map(|(tenant, _)| tenant.clone());
-    let oldest = entries.iter().rev().map(|(key, _)| key).find(|(tenant, _)| Some(tenant) == largest.as_ref()).cloned();
-    if let Some(oldest) = oldest {
-        entries.pop(&oldest);
+        self.inner.lock().remove(&(tenant.clone(), key.clone()));
     }
 }
 
@@ -62,16 +80,14 @@ where
     V: Send + Sync + 'static,
 {
     fn forget_tenant(&self, tenant: &TenantId) {
-        let mut entries = self.entries.lock();
+        let mut inner = self.inner.lock();
         let own: Vec<(TenantId, K)> =
-            entries.iter().map(|(key, _)| key).filter(|(owner, _)| owner == tenant).cloned().collect();
-        for key in own {
-            entries.pop(&key);
-        }
+            inner.entries.iter().map(|(key, _)| key).filter(|(owner, _)| owner == tenant).cloned().collect();
+        own.iter().for_each(|key| inner.remove(key));
     }
 
     fn holds(&self, tenant: &TenantId) -> u64 {
-        self.entries.lock().iter().filter(|((owner, _), _)| owner == tenant).count() as u64
+        self.inner.lock().counts.get(tenant).map_or(0, |count| *count as u64)
     }
 }
 
@@ -79,17 +95,36 @@ where
 mod tests {
     use super::*;
 
+    fn tenant(name: &str) -> TenantId {
+        TenantId::parse(name).unwrap()
+    }
+
     #[test]
     fn invariant_24_a_tenant_that_asks_for_ever_new_things_leaves_others_what_they_have() {
         let cache = TenantLru::new(NonZeroUsize::MIN.saturating_add(99));
-        let (quiet, loud) = (TenantId::parse("quiet").unwrap(), TenantId::parse("loud").unwrap());
+        let (quiet, loud) = (tenant("quiet"), tenant("loud"));
         (0..10).for_each(|number| cache.put(&quiet, number, number));
         (0..300).for_each(|number| cache.put(&loud, number, number));
         assert_eq!((cache.holds(&quiet), cache.holds(&loud)), (10, 90));
         assert_eq!((cache.get(&quiet, &3), cache.get(&loud, &3), cache.get(&loud, &299)), (Some(3), None, Some(299)));
+        cache.put(&loud, 299, 7);
+        assert_eq!((cache.holds(&loud), cache.get(&loud, &299)), (90, Some(7)));
         cache.forget_tenant(&loud);
         assert_eq!((cache.holds(&quiet), cache.holds(&loud)), (10, 0));
         cache.remove(&quiet, &3);
-        assert_eq!(cache.get(&quiet, &3), None);
+        cache.remove(&quiet, &3);
+        assert_eq!((cache.get(&quiet, &3), cache.holds(&quiet)), (None, 9));
+    }
+
+    #[test]
+    fn of_tenants_with_one_entry_each_the_longest_unused_goes() {
+        let cache = TenantLru::new(NonZeroUsize::MIN.saturating_add(2));
+        for name in ["a", "b", "c"] {
+            cache.put(&tenant(name), (), name);
+        }
+        cache.get(&tenant("a"), &());
+        cache.put(&tenant("d"), (), "d");
+        let held: Vec<u64> = ["a", "b", "c", "d"].map(|name| cache.holds(&tenant(name))).to_vec();
+        assert_eq!(held, [1, 0, 1, 1]);
     }
 }

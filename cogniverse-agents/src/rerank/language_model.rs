@@ -1,16 +1,23 @@
 //! The reranker by a language model.
 
+use crate::answer::one_line;
 use async_trait::async_trait;
 use cogniverse_sdk::{
     ChatMessage, ChatRequest, Error, LanguageModel, RerankItem, RerankRequest, RerankScore, Reranker, Result,
-    json_problem, language_model::FinishReason,
+    deadline_in, json_problem, language_model::FinishReason,
 };
 use serde::Deserialize;
 use serde_json::json;
-use std::{fmt::Write, sync::Arc};
+use std::{
+    fmt::Write,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The number of results that the model is shown at a time.
 const SHOWN: usize = 20;
+/// The number of characters of a query that the model is shown.
+const QUERY: usize = 2000;
 /// The number of characters of a result that the model is shown.
 const EXCERPT: usize = 400;
 
@@ -45,19 +52,17 @@ impl LanguageModelReranker {
         Self { model }
     }
 
-    async fn judge(&self, request: &RerankRequest, items: &[&RerankItem]) -> Result<Vec<f64>> {
-        let mut text = format!("Query: {}\n", request.query);
+    async fn judge(&self, query: &str, items: &[&RerankItem], time: Option<Duration>) -> Result<Vec<f64>> {
+        let mut text = format!("Query: {query}\n");
         for (item, number) in items.iter().zip(1..) {
-            let excerpt: String =
-                item.text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT).collect();
-            let _ = writeln!(text, "[{number}] {excerpt}");
+            let _ = writeln!(text, "[{number}] {}", one_line(&item.text, EXCERPT));
         }
         let mut chat = ChatRequest::new(vec![ChatMessage::system(INSTRUCTIONS), ChatMessage::user(text)])
             .with_schema(schema())
             .with_max_tokens(u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_mul(24).saturating_add(64))
             .with_temperature(0.0)
             .with_seed(1);
-        chat.timeout = request.timeout;
+        chat.timeout = time;
         let answer = self.model.chat(chat).await?;
         let wrong =
             |why: &str| Error::unexpected(format!("the language model's judgement {why}")).with_withheld(&answer.text);
@@ -86,8 +91,12 @@ impl Reranker for LanguageModelReranker {
         let mut order: Vec<&RerankItem> = request.items.iter().collect();
         order.sort_by(|a, b| a.id.cmp(&b.id));
         let mut scores = std::collections::HashMap::new();
+        let query = one_line(&request.query, QUERY);
+        let deadline = request.timeout.map(deadline_in);
         for items in order.chunks(SHOWN) {
-            let found = self.judge(&request, items).await?;
+            // What is left for this part, not for each.
+            let time = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let found = self.judge(&query, items, time).await?;
             scores.extend(items.iter().map(|item| item.id.as_str()).zip(found));
         }
         let score = |item: &RerankItem| {

@@ -7,9 +7,15 @@ use super::{
     decision::Verdict,
     features::{FEATURES, Features},
 };
-use cogniverse_foundation::LearnedRouting;
-use cogniverse_sdk::{FastEvidence, Generation, Modality, RouteTier};
-use std::{collections::HashMap, sync::OnceLock};
+use cogniverse_foundation::{LearnedRouting, worker};
+use cogniverse_sdk::{FastEvidence, Generation, Modality, Result, RouteTier};
+use std::{
+    collections::HashMap,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// The version of features and labels. Corrections that were learned for another version are not used.
 pub(crate) const VERSION: u32 = 1;
@@ -137,6 +143,20 @@ impl Classifier {
         SHIPPED.get_or_init(|| Self::train(&examples(), PASSES, STEP, DECAY))
     }
 
+    /// Waits until the classifier is trained, on a thread of its own.
+    pub(crate) async fn ready() -> Result<()> {
+        static READY: AtomicBool = AtomicBool::new(false);
+        if READY.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        worker::blocking(|| {
+            Self::shipped();
+            READY.store(true, Ordering::Release);
+            Ok(())
+        })
+        .await
+    }
+
     fn train(examples: &[(Modality, Generation, Features)], passes: usize, step: f32, decay: f32) -> Self {
         let mut rows: Vec<Row> = vec![[0.0; LABELS]; FEATURES];
         let mut squares: Vec<Row> = vec![[1e-3; LABELS]; FEATURES];
@@ -219,6 +239,9 @@ fn logits(rows: &[Row], features: &Features, corrections: Option<&Corrections>) 
         if let Some(row) = rows.get(*feature as usize) {
             add(row, *amount);
         }
+    }
+    // A correction is of a word, and does not reach the parts of words that share its number.
+    for (feature, amount) in corrections.iter().flat_map(|_| &features.learnable) {
         if let Some(row) = corrections.and_then(|corrections| corrections.0.get(feature)) {
             add(row, *amount);
         }

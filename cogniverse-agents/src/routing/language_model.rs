@@ -2,7 +2,7 @@
 
 use super::{classifier::MODALITIES, decision::Verdict};
 use cogniverse_sdk::{
-    ChatMessage, ChatRequest, Error, ErrorKind, Generation, LanguageModel, Modality, Result, RouteTier, json_problem,
+    ChatMessage, ChatRequest, Error, Generation, LanguageModel, Modality, Result, RouteTier, json_problem,
     language_model::FinishReason,
 };
 use serde::Deserialize;
@@ -46,9 +46,7 @@ pub(super) async fn decide(model: &dyn LanguageModel, query: &str, budget: Durat
         .with_max_tokens(TOKENS)
         .with_temperature(0.0)
         .with_timeout(budget);
-    let answer = tokio::time::timeout(budget, model.chat(request))
-        .await
-        .map_err(|_| Error::new(ErrorKind::Timeout, format!("the language model took longer than {budget:?}")))??;
+    let answer = model.chat(request).await?;
     if answer.finish == FinishReason::Length {
         return Err(Error::unexpected("the language model's answer was cut off").with_withheld(&answer.text));
     }

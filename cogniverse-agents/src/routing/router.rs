@@ -11,7 +11,7 @@ use cogniverse_core::{
     tenants::{TenantCache, TenantGrant},
 };
 use cogniverse_foundation::{RoutingConfig, RoutingMode, SystemConfig};
-use cogniverse_sdk::{Error, Generation, Modality, Result, RouteTier, TenantId};
+use cogniverse_sdk::{Error, ErrorKind, Generation, Modality, Result, RouteTier, TenantId};
 use std::{
     num::NonZeroUsize,
     sync::Arc,
@@ -51,6 +51,8 @@ pub(crate) struct Decision {
     /// The fast path's confidence, whatever decided in the end.
     pub(crate) fast_confidence: Option<f64>,
     pub(crate) took: Duration,
+    /// Whether a language model was asked.
+    asked_model: bool,
 }
 
 impl Default for Router {
@@ -65,6 +67,14 @@ impl Router {
     pub fn new(models: Option<ModelRegistry>) -> Self {
         let (decided, corrections) = (TenantLru::new(CACHED), TenantLru::new(CORRECTED));
         Self { inner: Arc::new(Inner { models, decided, corrections }) }
+    }
+
+    /// Begins to train the classifier on a thread of its own, which takes some 100 ms once for each process, so that the
+    /// first search without a profile does not wait for it.
+    pub fn warm_up() {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(Classifier::ready());
+        }
     }
 
     /// Returns the registry of tenants' models.
@@ -96,18 +106,22 @@ impl Router {
     pub(crate) async fn decide(&self, grant: &TenantGrant, query: &str) -> Result<Decision> {
         let began = Instant::now();
         let (tenant, query) = (grant.tenant(), query.trim());
-        let config = grant.config().section::<RoutingConfig>()?;
+        let config = grant.routing()?;
         let key = (config.version, grant.config().version::<SystemConfig>(), query.to_owned());
         if let Some((since, known)) = self.inner.decided.get(tenant, &key)
             && since.elapsed() < CACHE_TIME
         {
             return Ok(Decision { took: began.elapsed(), ..known });
         }
+        if config.value.enable_fast_path {
+            Classifier::ready().await?;
+        }
         let corrections = self.corrections(tenant, config.version, &config.value);
         let (decision, complete) = self.ask(grant, &config.value, corrections.as_deref(), query).await;
         let decision = Decision { took: began.elapsed(), ..decision };
-        // A model that is down for a moment does not decide for the next minutes.
-        if complete && query.len() <= LONGEST_CACHED {
+        // A model that is down for a moment does not decide for the next minutes; and what no model was asked about is
+        // decided sooner than it is looked up.
+        if complete && decision.asked_model && query.len() <= LONGEST_CACHED {
             self.inner.decided.put(tenant, key, (Instant::now(), decision.clone()));
         }
         Ok(decision)
@@ -133,19 +147,20 @@ impl Router {
     ) -> (Decision, bool) {
         let fast = config.enable_fast_path.then(|| Classifier::shipped().decide(query, corrections));
         let fast_confidence = fast.as_ref().map(|fast| fast.confidence);
-        let decided =
-            |verdict: Verdict, complete: bool| (Decision { verdict, fast_confidence, took: Duration::ZERO }, complete);
+        let decided = |verdict: Verdict, complete: bool, asked_model: bool| {
+            (Decision { verdict, fast_confidence, took: Duration::ZERO, asked_model }, complete)
+        };
         let is_sure = |verdict: &Verdict| verdict.confidence >= config.fast_path_confidence_threshold;
         if config.routing_mode != RoutingMode::Ensemble
             && let Some(sure) = fast.clone().filter(is_sure)
         {
-            return decided(sure, true);
+            return decided(sure, true, false);
         }
         let slow = match config.enable_slow_path {
             true => self.slow(grant, config, query).await,
             false => Slow::Absent,
         };
-        let complete = !matches!(slow, Slow::Failed(_));
+        let (complete, asked_model) = (!matches!(slow, Slow::Failed(_)), !matches!(slow, Slow::Absent));
         let note = match &slow {
             Slow::Failed(why) => format!(" (the slow path failed: {why})"),
             _ => String::new(),
@@ -173,7 +188,7 @@ impl Router {
             vote::combine(&all, tier).unwrap_or_else(|| vote::nobody("no path is enabled".to_owned()))
         };
         verdict.reason.push_str(&note);
-        decided(verdict, complete)
+        decided(verdict, complete, asked_model)
     }
 
     async fn slow(&self, grant: &TenantGrant, config: &RoutingConfig, query: &str) -> Slow {
@@ -181,14 +196,19 @@ impl Router {
         // Of a call with a deadline, routing takes half at most.
         let budget = grant.time_left().map_or(budget, |left| budget.min(left / 2));
         let Some(models) = &self.inner.models else { return Slow::Absent };
-        let model = match models.of(grant.tenant()).await {
-            Ok(Some(found)) => found.model,
-            Ok(None) => return Slow::Absent,
-            Err(error) => return failed(grant.tenant(), &error),
+        let asked = async {
+            match models.of(grant.tenant()).await? {
+                Some(found) => language_model::decide(&*found.model, query, budget).await.map(Slow::Decided),
+                None => Ok(Slow::Absent),
+            }
         };
-        match language_model::decide(&*model, query, budget).await {
-            Ok(verdict) => Slow::Decided(verdict),
-            Err(error) => failed(grant.tenant(), &error),
+        match tokio::time::timeout(budget, asked).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => failed(grant.tenant(), &error),
+            Err(_) => {
+                let error = Error::new(ErrorKind::Timeout, format!("the language model took longer than {budget:?}"));
+                failed(grant.tenant(), &error)
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::quotas::CallReservation;
 use async_trait::async_trait;
-use cogniverse_foundation::ConfigSnapshot;
+use cogniverse_foundation::{ConfigSnapshot, RoutingConfig, Versioned};
 use cogniverse_sdk::{Caller, Error, ErrorCode, Operation, Result, Retry, TenantId, deadline_in};
 use std::{
     fmt,
@@ -121,6 +121,14 @@ impl TenantGrant {
     #[must_use]
     pub fn config(&self) -> &ConfigSnapshot {
         &self.snapshot.config
+    }
+
+    /// Returns the tenant's routing configuration at the time of admission.
+    ///
+    /// # Errors
+    /// `Corrupt` where the stored value cannot be parsed.
+    pub fn routing(&self) -> Result<&Arc<Versioned<RoutingConfig>>> {
+        self.snapshot.routing()
     }
 
     /// Sets the time that the whole call may take, from now; `None` sets no limit.
