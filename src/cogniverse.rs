@@ -94,8 +94,9 @@ impl Cogniverse {
     /// # Errors
     /// `Unavailable` where a store cannot be written.
     pub async fn close(&self) -> Result<()> {
-        self.parts.experience.flush().await?;
-        self.parts.quotas.flush().await
+        let experience = self.parts.experience.flush().await;
+        self.parts.quotas.flush().await?;
+        experience
     }
 
     /// Returns the backups of tenants: making, listing, verifying and restoring them.

@@ -6,14 +6,16 @@
 
 mod judge;
 mod learn;
+mod lease;
 mod orchestrator;
 mod report;
 mod reward;
 mod spans;
 mod state;
+mod steps;
 
 pub use judge::{AnnotationPriority, AnnotationRequest};
 pub use orchestrator::{OptimizationOrchestrator, OptimizationParts};
 pub use report::{OptimizationOptions, OptimizationOutcome, OptimizationReport, OptimizationStatus};
 pub use reward::reward;
-pub use state::{AppliedChange, OptimizationCounts};
+pub use state::OptimizationCounts;

@@ -2,7 +2,7 @@
 
 use crate::{response::SearchResponse, route::Routed, routing::Decision};
 use cogniverse_sdk::{
-    ErrorCode, Generation, Modality, ProfileName, RouteTier, SearchId, StrategyName, TenantId, Timestamp,
+    ErrorCode, Generation, Modality, PathVerdict, ProfileName, RouteTier, SearchId, StrategyName, TenantId, Timestamp,
 };
 use serde::Serialize;
 use std::{
@@ -78,6 +78,9 @@ pub struct SearchRecord {
     pub error: Option<ErrorCode>,
     /// The query, where the tenant allows its texts in telemetry.
     pub query: Option<String>,
+    /// What the paths besides the fast one said, of those that were asked.
+    #[serde(skip)]
+    pub(crate) paths: Vec<PathVerdict>,
 }
 
 impl SearchRecord {
@@ -98,6 +101,7 @@ impl SearchRecord {
             answered: false,
             error: None,
             query: None,
+            paths: Vec::new(),
         }
     }
 
@@ -115,6 +119,7 @@ impl SearchRecord {
             confidence: decision.verdict.confidence,
             fast_confidence: decision.fast_confidence,
         });
+        self.paths.clone_from(&decision.paths);
     }
 
     /// Takes over the profiles that a request names, or the route of the first page.

@@ -5,13 +5,13 @@
 //! keywords are lists of words. The tenant's `RoutingConfig` says how they are combined.
 
 pub(crate) mod classifier;
-mod decision;
+pub(crate) mod decision;
 pub(crate) mod features;
-mod keywords;
+pub(crate) mod keywords;
 mod language_model;
 mod lexicon;
-mod router;
-mod vote;
+pub(crate) mod router;
+pub(crate) mod vote;
 
 pub use cogniverse_sdk::{Generation, RouteTier};
 pub use decision::{LeftOut, Route};

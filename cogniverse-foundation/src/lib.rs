@@ -57,7 +57,7 @@ pub use audit::{AuditRecorder, InMemoryAuditLog, StoredAuditLog};
 pub use config::builtin::builtin_profiles;
 pub use config::export::ConfigExport;
 pub use config::field_use::FieldUse;
-pub use config::learned::{Evidence, LearnedRouting};
+pub use config::learned::{Changed, Evidence, LearnedRouting};
 pub use config::origin::AllowedOrigins;
 pub use config::profile::{BackendProfile, ProfileLevel, ResolvedProfile};
 pub use config::provenance::FieldSource;

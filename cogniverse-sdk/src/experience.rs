@@ -30,6 +30,9 @@ pub struct Experience {
     /// What the fast path saw, so that another decision of it can be computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fast: Option<FastEvidence>,
+    /// What the other paths said, of those that were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathVerdict>,
     /// The profiles that were searched, with the strategy of each.
     pub profiles: BTreeMap<ProfileName, StrategyName>,
     /// The number of results on the first page.
@@ -49,9 +52,34 @@ pub struct Experience {
     /// What a person or a judge said about the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotation: Option<RouteAnnotation>,
+    /// How often a judge was asked and gave no judgement.
+    #[serde(default)]
+    pub judge_failures: u32,
     /// The word of a check of isolation; such an experience is nobody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
+}
+
+/// What one path said of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PathVerdict {
+    /// The path.
+    pub tier: RouteTier,
+    /// The kind of content.
+    pub modality: Modality,
+    /// The form of the answer.
+    pub generation: Generation,
+    /// The confidence, from 0 to 1.
+    pub confidence: f64,
+}
+
+impl PathVerdict {
+    /// Creates the verdict of a path.
+    #[must_use]
+    pub fn new(tier: RouteTier, modality: Modality, generation: Generation, confidence: f64) -> Self {
+        Self { tier, modality, generation, confidence }
+    }
 }
 
 /// What the fast path saw of a query: its scores without corrections, and the features that a correction may change.
@@ -86,6 +114,7 @@ impl Experience {
             tier,
             confidence: 0.0,
             fast: None,
+            paths: Vec::new(),
             profiles: BTreeMap::new(),
             results: 0,
             failed: false,
@@ -94,6 +123,7 @@ impl Experience {
             span: None,
             feedback: FeedbackCounts::default(),
             annotation: None,
+            judge_failures: 0,
             canary: None,
         }
     }
@@ -102,7 +132,13 @@ impl Experience {
     pub fn note(&mut self, note: &ExperienceNote) {
         match note {
             ExperienceNote::Span(span) => self.span = Some(span.clone()),
-            ExperienceNote::Feedback(feedback, profile) => self.feedback.add(*feedback, profile.as_ref()),
+            ExperienceNote::SpanGone => self.span = None,
+            ExperienceNote::JudgeFailed => self.judge_failures = self.judge_failures.saturating_add(1),
+            ExperienceNote::Feedback(feedback, profile) => {
+                // A profile that was not searched has found nothing.
+                let profile = profile.as_ref().filter(|profile| self.profiles.contains_key(*profile));
+                self.feedback.add(*feedback, profile);
+            }
             ExperienceNote::Annotation(new) => {
                 let rank = |of: &RouteAnnotation| (of.annotator == AnnotatorKind::Human, of.at);
                 if self.annotation.as_ref().is_none_or(|known| rank(known) <= rank(new)) {
@@ -241,7 +277,8 @@ impl RouteAnnotation {
     /// Sets the kind of content that would have been right.
     #[must_use]
     pub fn with_suggested(mut self, modality: Option<Modality>) -> Self {
-        self.suggested = modality;
+        // Of routes, plain text is a document.
+        self.suggested = modality.map(|kind| if kind == Modality::Text { Modality::Document } else { kind });
         self
     }
 }
@@ -252,6 +289,10 @@ impl RouteAnnotation {
 pub enum ExperienceNote {
     /// Its span was seen in the trace store.
     Span(SpanId),
+    /// Its span is not in the trace store any more.
+    SpanGone,
+    /// A judge was asked and gave no judgement.
+    JudgeFailed,
     /// A user did something with its results; the profile of the result, where it is one.
     Feedback(Feedback, Option<ProfileName>),
     /// Somebody judged its route.
@@ -280,6 +321,8 @@ impl ExperiencePage {
 ///
 /// # Contract
 /// - An experience is stored once, however often it is put; putting it again changes nothing.
+/// - After an erasure, what belongs to the erased generation of the tenant or an earlier one is not stored any more, also
+///   where it is on its way: `put` drops it, and `replace_state` is `None`.
 /// - A note is added at one moment: two at once are both there. A note on an experience that the tenant does not have is
 ///   `false`, also where another tenant has it.
 /// - At most [`MAX_EXPERIENCES`] are kept of a tenant: those that were stored last.
@@ -290,8 +333,8 @@ impl ExperiencePage {
 /// `Unavailable` where the store cannot be read or written, which is never "nothing learned".
 #[async_trait]
 pub trait ExperienceStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores experiences of a tenant.
-    async fn put(&self, tenant: &TenantId, experiences: Vec<Experience>) -> Result<()>;
+    /// Stores experiences of a generation of a tenant.
+    async fn put(&self, tenant: &TenantId, generation: u64, experiences: Vec<Experience>) -> Result<()>;
 
     /// Adds a note to an experience, and returns whether the tenant has it.
     async fn note(&self, tenant: &TenantId, id: &SearchId, note: ExperienceNote) -> Result<bool>;
@@ -316,12 +359,14 @@ pub trait ExperienceStore: fmt::Debug + Send + Sync + 'static {
     async fn replace_state(
         &self,
         tenant: &TenantId,
+        generation: u64,
         expected: Option<u64>,
         state: &serde_json::Value,
     ) -> Result<Option<u64>>;
 
-    /// Removes everything of a tenant and returns the number of experiences and states.
-    async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64>;
+    /// Removes everything of a tenant, of whatever generation, remembers the erased one, and returns the number of
+    /// experiences and states.
+    async fn erase_tenant(&self, tenant: &TenantId, generation: u64) -> Result<u64>;
 }
 
 const _: fn(&dyn ExperienceStore) = |_| {};

@@ -84,7 +84,7 @@ pub use document_store::{DocumentOutcome, DocumentStore, FeedReport, OutcomeStat
 pub use encoder::{EncoderInfo, QueryEncoder, SegmentContent, SegmentEncoder, VectorKind};
 pub use error::{Error, ErrorCode, ErrorKind, PublicError, Result, Retry, json_problem};
 pub use experience::{
-    Experience, ExperienceNote, ExperiencePage, ExperienceStore, FastEvidence, Feedback, FeedbackCounts,
+    Experience, ExperienceNote, ExperiencePage, ExperienceStore, FastEvidence, Feedback, FeedbackCounts, PathVerdict,
     RouteAnnotation, RouteLabel,
 };
 pub use filter::Filter;

@@ -1,8 +1,13 @@
 //! The recorder of experiences.
 
-use crate::{record::SearchRecord, routing::classifier::Classifier};
+use crate::{
+    record::SearchRecord,
+    routing::{classifier::Classifier, decision, keywords},
+};
 use cogniverse_core::tenants::{TenantCache, TenantGrant, TenantRegistry};
-use cogniverse_sdk::{Experience, ExperienceNote, ExperienceStore, Feedback, ProfileName, Result, SearchId, TenantId};
+use cogniverse_sdk::{
+    Error, Experience, ExperienceNote, ExperienceStore, Feedback, ProfileName, Result, RouteTier, SearchId, TenantId,
+};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,20 +15,22 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// The largest number of experiences that wait to be stored, over all tenants.
-const WAITING: usize = 4096;
+/// The largest number of experiences of one tenant that wait to be stored.
+const WAITING: usize = 512;
+/// The largest number of tenants of which some wait.
+const TENANTS: usize = 10_000;
 /// The time for which experiences are collected before they are stored together.
 const COLLECTED: Duration = Duration::from_millis(200);
-/// The number of times that storing is tried before what waits is given up.
-const ATTEMPTS: u32 = 5;
+/// The time for which storing is tried before what waits is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A recorder of the routed searches of tenants. Cheap to clone; clones share what waits to be stored.
 ///
 /// A search is not delayed: its experience is stored up to 200 ms later, with others. [`ExperienceRecorder::flush`] stores
-/// what waits at once.
+/// what waits at once. Each tenant has its own share of what may wait.
 #[derive(Debug, Clone)]
 pub struct ExperienceRecorder {
     inner: Arc<Inner>,
@@ -33,10 +40,10 @@ pub struct ExperienceRecorder {
 struct Inner {
     store: Arc<dyn ExperienceStore>,
     registry: TenantRegistry,
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<BTreeMap<TenantId, VecDeque<Waiting>>>,
     /// Whether a task is on its way to store what waits.
     scheduled: AtomicBool,
-    /// Held while something is stored or erased: what is stored after an erasure is of another generation.
+    /// Held while something is stored or erased.
     storing: tokio::sync::Mutex<()>,
     dropped: AtomicU64,
     failed: AtomicU64,
@@ -44,10 +51,9 @@ struct Inner {
 
 #[derive(Debug)]
 struct Waiting {
-    tenant: TenantId,
     generation: u64,
     experience: Experience,
-    attempts: u32,
+    since: Instant,
 }
 
 /// What became of experiences that could not be stored.
@@ -56,7 +62,7 @@ struct Waiting {
 pub struct RecorderStats {
     /// The number of experiences that wait to be stored.
     pub waiting: usize,
-    /// The number that were dropped, as too many waited or the store failed for too long.
+    /// The number that were dropped, as too many waited or the store failed for a minute.
     pub dropped: u64,
     /// The number of failures of the store.
     pub failed: u64,
@@ -88,7 +94,7 @@ impl ExperienceRecorder {
     #[must_use]
     pub fn stats(&self) -> RecorderStats {
         RecorderStats {
-            waiting: self.inner.waiting.lock().len(),
+            waiting: self.inner.waiting.lock().values().map(VecDeque::len).sum(),
             dropped: self.inner.dropped.load(Ordering::Relaxed),
             failed: self.inner.failed.load(Ordering::Relaxed),
         }
@@ -102,18 +108,27 @@ impl ExperienceRecorder {
         let mut experience = Experience::new(record.id.clone(), record.at, asked, route.tier);
         experience.confidence = route.confidence;
         experience.fast = Some(Classifier::shipped().evidence(query));
+        experience.paths.clone_from(&record.paths);
+        if !experience.paths.iter().any(|path| path.tier == RouteTier::Keyword) {
+            experience.paths.push(decision::as_path(&keywords::decide(query)));
+        }
         experience.profiles = record.profiles.iter().cloned().zip(record.strategies.iter().cloned()).collect();
         experience.results = record.results as u64;
         experience.failed = record.error.is_some();
-        (experience.took_ms, experience.route_ms) = (record.times.total_ms, record.times.route_ms);
-        let waiting =
-            Waiting { tenant: grant.tenant().clone(), generation: grant.generation(), experience, attempts: 0 };
+        // A text is what was asked for, and no slowness.
+        experience.took_ms = (record.times.total_ms - record.times.answer_ms).max(0.0);
+        experience.route_ms = record.times.route_ms;
+        let waiting = Waiting { generation: grant.generation(), experience, since: Instant::now() };
         let mut queue = self.inner.waiting.lock();
-        if queue.len() >= WAITING {
-            self.inner.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
+        let is_full = queue.len() >= TENANTS && !queue.contains_key(grant.tenant());
+        let own = if is_full { None } else { Some(queue.entry(grant.tenant().clone()).or_default()) };
+        match own.filter(|own| own.len() < WAITING) {
+            Some(own) => own.push_back(waiting),
+            None => {
+                self.inner.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
         }
-        queue.push_back(waiting);
         drop(queue);
         self.schedule();
     }
@@ -135,50 +150,63 @@ impl ExperienceRecorder {
         });
     }
 
-    /// Stores what waits. What fails waits on, and is dropped and counted at the fifth failure.
+    /// Stores what waits. What fails waits on, for a minute.
     ///
     /// # Errors
-    /// Any error of the store.
+    /// Any error of the store; what could be stored is stored all the same.
+    ///
+    /// # Cancellation
+    /// What was begun is ended by a task of its own, and nothing is lost.
     pub async fn flush(&self) -> Result<()> {
-        let _turn = self.inner.storing.lock().await;
-        let taken = std::mem::take(&mut *self.inner.waiting.lock());
-        let mut of_tenants: BTreeMap<(TenantId, u64), Vec<Waiting>> = BTreeMap::new();
-        for waiting in taken {
-            of_tenants.entry((waiting.tenant.clone(), waiting.generation)).or_default().push(waiting);
-        }
+        let tenants: Vec<TenantId> = self.inner.waiting.lock().keys().cloned().collect();
         let mut outcome = Ok(());
-        for ((tenant, generation), waiting) in of_tenants {
-            if let Err(error) = self.store_of(&tenant, generation, &waiting).await {
-                self.inner.failed.fetch_add(1, Ordering::Relaxed);
-                self.wait_on(waiting);
+        for tenant in tenants {
+            if let Err(error) = self.flush_tenant(&tenant).await {
                 outcome = Err(error);
             }
         }
         outcome
     }
 
-    async fn store_of(&self, tenant: &TenantId, generation: u64, waiting: &[Waiting]) -> Result<()> {
-        let found = self.inner.registry.find(tenant).await?;
-        // Of an erased tenant nothing is kept, also not for the next one of its id.
-        let is_there =
-            found.is_some_and(|found| found.record.generation == generation && found.record.require_active().is_ok());
-        if !is_there {
-            return Ok(());
-        }
-        let experiences = waiting.iter().map(|waiting| waiting.experience.clone()).collect();
-        self.inner.store.put(tenant, experiences).await
+    /// Stores what waits of one tenant, in a task of its own: a caller that goes away takes nothing with it.
+    pub(crate) async fn flush_tenant(&self, tenant: &TenantId) -> Result<()> {
+        let (recorder, tenant) = (self.clone(), tenant.clone());
+        let stored = tokio::spawn(async move { recorder.store_waiting(&tenant).await });
+        stored.await.map_err(|e| Error::unexpected("storing experiences ended early").with_source(e))?
     }
 
-    fn wait_on(&self, waiting: Vec<Waiting>) {
-        let mut queue = self.inner.waiting.lock();
-        for mut waiting in waiting.into_iter().rev() {
-            waiting.attempts += 1;
-            if waiting.attempts >= ATTEMPTS || queue.len() >= WAITING {
-                self.inner.dropped.fetch_add(1, Ordering::Relaxed);
-            } else {
-                queue.push_front(waiting);
+    async fn store_waiting(&self, tenant: &TenantId) -> Result<()> {
+        let _turn = self.inner.storing.lock().await;
+        let Some(mut waiting) = self.inner.waiting.lock().remove(tenant) else { return Ok(()) };
+        let stored = self.store_of(tenant, &waiting).await;
+        if stored.is_err() {
+            self.inner.failed.fetch_add(1, Ordering::Relaxed);
+            let before = waiting.len();
+            waiting.retain(|waiting| waiting.since.elapsed() < PATIENCE);
+            let mut queue = self.inner.waiting.lock();
+            // Those that came meanwhile are newer.
+            let newer = queue.remove(tenant).unwrap_or_default();
+            let all = before + newer.len();
+            waiting.extend(newer);
+            waiting.truncate(WAITING);
+            self.inner.dropped.fetch_add((all - waiting.len()) as u64, Ordering::Relaxed);
+            if !waiting.is_empty() {
+                queue.insert(tenant.clone(), waiting);
             }
         }
+        stored
+    }
+
+    async fn store_of(&self, tenant: &TenantId, waiting: &VecDeque<Waiting>) -> Result<()> {
+        let Some(found) = self.inner.registry.find(tenant).await? else { return Ok(()) };
+        let generation = found.record.generation;
+        // Of an erased tenant nothing is kept, also not for the next one of its id. The store looks again, as another process
+        // may be erasing it now.
+        if found.record.require_active().is_err() {
+            return Ok(());
+        }
+        let of_now = waiting.iter().filter(|waiting| waiting.generation == generation);
+        self.inner.store.put(tenant, generation, of_now.map(|waiting| waiting.experience.clone()).collect()).await
     }
 
     /// Notes what a user did with the results of a search, and returns whether the tenant has its experience.
@@ -189,24 +217,30 @@ impl ExperienceRecorder {
         feedback: Feedback,
         profile: Option<ProfileName>,
     ) -> Result<bool> {
-        self.flush().await?;
+        self.flush_tenant(tenant).await?;
         self.inner.store.note(tenant, search, ExperienceNote::Feedback(feedback, profile)).await
+    }
+
+    /// Returns the generation of a tenant that is there or was last; 1 for one of which nothing is known.
+    pub(super) async fn generation(&self, tenant: &TenantId) -> Result<u64> {
+        Ok(self.inner.registry.find(tenant).await?.map_or(1, |found| found.record.generation))
     }
 
     /// Erases everything of a tenant, also what waits.
     pub(super) async fn erase(&self, tenant: &TenantId) -> Result<u64> {
         let _turn = self.inner.storing.lock().await;
         self.forget_tenant(tenant);
-        self.inner.store.erase_tenant(tenant).await
+        self.inner.store.erase_tenant(tenant, self.generation(tenant).await?).await
     }
 }
 
 impl TenantCache for ExperienceRecorder {
     fn forget_tenant(&self, tenant: &TenantId) {
-        self.inner.waiting.lock().retain(|waiting| waiting.tenant != *tenant);
+        let forgotten = self.inner.waiting.lock().remove(tenant).map_or(0, |waiting| waiting.len());
+        self.inner.dropped.fetch_add(forgotten as u64, Ordering::Relaxed);
     }
 
     fn holds(&self, tenant: &TenantId) -> u64 {
-        self.inner.waiting.lock().iter().filter(|waiting| waiting.tenant == *tenant).count() as u64
+        self.inner.waiting.lock().get(tenant).map_or(0, |waiting| waiting.len() as u64)
     }
 }

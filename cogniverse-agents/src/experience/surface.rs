@@ -69,7 +69,8 @@ impl TenantSurface for ExperienceSurface {
         let asked = (Modality::Video, Generation::RawResults);
         let mut planted = Experience::new(id, canary.planted_at, asked, RouteTier::Keyword);
         planted.canary = Some(canary.word.clone());
-        self.0.store().put(&canary.tenant, vec![planted]).await?;
+        let generation = self.0.generation(&canary.tenant).await?;
+        self.0.store().put(&canary.tenant, generation, vec![planted]).await?;
         Ok(Planting::Planted)
     }
 
@@ -114,7 +115,7 @@ impl TenantSurface for ExperienceSurface {
     }
 
     async fn export(&self, export: &Export, after: Option<&str>) -> Result<ExportPage> {
-        self.0.flush().await?;
+        self.0.flush_tenant(&export.tenant).await?;
         let after = after.map(str::parse).transpose();
         let after = after.map_err(|e| Error::unexpected("the place of an export is no number").with_source(e))?;
         let page = self.0.store().page(&export.tenant, after, PAGE).await?;
@@ -126,7 +127,8 @@ impl TenantSurface for ExperienceSurface {
         Ok(ExportPage::new(records, items, page.next.map(|next| next.to_string())))
     }
 
-    /// Stores experiences; the state of an optimizer is begun anew where they are restored.
+    /// Stores experiences. What an optimizer has counted begins anew where they are restored; what it has changed, and why, is
+    /// in the configuration.
     async fn import(&self, import: &Import, records: Vec<BackupRecord>) -> Result<()> {
         let mut experiences = Vec::with_capacity(records.len());
         for record in records {
@@ -136,6 +138,7 @@ impl TenantSurface for ExperienceSurface {
                 Error::of(ErrorCode::BackupDamaged, message).with_source(json_problem(&e))
             })?);
         }
-        self.0.store().put(&import.tenant, experiences).await
+        let generation = self.0.generation(&import.tenant).await?;
+        self.0.store().put(&import.tenant, generation, experiences).await
     }
 }

@@ -56,7 +56,7 @@ impl AnnotationRequest {
         let is_open = |annotation: &RouteAnnotation| {
             annotation.annotator == AnnotatorKind::Llm && annotation.label == RouteLabel::InsufficientInfo
         };
-        if experience.annotation.as_ref().is_some_and(|known| !is_open(known)) || experience.canary.is_some() {
+        if experience.annotation.as_ref().is_some_and(|known| !is_open(known)) {
             return None;
         }
         let failed = experience.failed || experience.results == 0;

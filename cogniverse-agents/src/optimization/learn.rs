@@ -1,23 +1,31 @@
-//! What is learned from experiences: corrections of the classifier, thresholds, a strategy and weights of profiles.
+//! What is learned from experiences: corrections of the classifier and thresholds, a default strategy, weights of profiles.
 //!
-//! Experiences are split by their ids: most are learned from, the others are kept to measure on. A change is proposed
-//! only where it wins on those.
+//! Everything is measured on searches that it was not learned from: experiences are divided into parts by their queries,
+//! and each part is measured by what was learned from the others. A change is proposed only where it wins by a margin and
+//! beyond chance, each by itself.
 
 use super::reward::{reward, slowness};
-use crate::routing::classifier::{self, Corrections, LABELS, MODALITIES, Row, modality_place};
-use cogniverse_foundation::{LearnedRouting, RoutingConfig};
+use crate::routing::{
+    classifier::{self, Corrections, LABELS, MODALITIES, Row, modality_place},
+    decision::{Verdict, of_path},
+    router::{alone, together},
+};
+use cogniverse_foundation::{Changed, Evidence, LearnedRouting, RoutingConfig};
 use cogniverse_sdk::{
-    Experience, Modality, ProfileName, RouteLabel, RouteTier, StrategyName, telemetry_provider::AnnotatorKind,
+    Experience, Modality, PathVerdict, ProfileName, RouteLabel, RouteTier, StrategyName,
+    telemetry_provider::AnnotatorKind,
 };
 use std::collections::{BTreeMap, HashMap};
 
-/// Of so many experiences one is kept to measure on.
-const HELD_OUT: u64 = 4;
+/// The number of parts into which experiences are divided.
+const PARTS: u64 = 4;
 /// The number of newer judged searches with which one counts half: what people ask for changes. By their number and not by
 /// time, so that a tenant of few searches keeps its few.
-const HALF_LIFE: f64 = 120.0;
+const HALF_LIFE: f64 = 150.0;
+/// The number of judged searches that are looked at, the newest: older ones count for nothing.
+const NEWEST: usize = 900;
 /// The number of passes over the experiences.
-const PASSES: usize = 60;
+const PASSES: usize = 40;
 /// The step of a correction.
 const STEP: f32 = 0.4;
 /// The factor by which corrections shrink in each pass, so that a few experiences do not overturn the classifier.
@@ -26,10 +34,14 @@ const SHRINK: f32 = 0.01;
 const KEPT: usize = 480;
 /// A correction below this is none.
 const SMALLEST: f32 = 0.02;
-/// The number of experiences from which a strategy or the profiles of a fusion are compared.
-const ENOUGH: usize = 20;
+/// How much an experience of which nobody says more than that users were not content teaches.
+const DISCONTENT: f32 = 0.4;
+/// The number of experiences of each kind from which a strategy or the profiles of a fusion are compared, in each half.
+const ENOUGH: f64 = 20.0;
 /// The votes that every profile of a fusion has before anybody was content with one.
 const PRIOR: f64 = 5.0;
+/// By how many standard errors a gain must exceed 0.
+const SURE: f64 = 1.64;
 /// What is believed of the slow path where nothing is known: as many experiences, right in this share.
 const SLOW_PRIOR: (f64, f64) = (5.0, 0.8);
 /// The time of the slow path where nothing is known, in milliseconds.
@@ -38,14 +50,13 @@ const SLOW_TIME: f64 = 800.0;
 /// A change of a tenant's configuration, with what was measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Proposal {
-    /// The configuration, without its evidence.
-    pub(crate) config: RoutingConfig,
-    pub(crate) corrections: BTreeMap<String, BTreeMap<u32, f32>>,
+    config: RoutingConfig,
+    corrections: BTreeMap<String, BTreeMap<u32, f32>>,
     pub(crate) learned_from: u64,
-    pub(crate) measured_on: u64,
-    /// The mean reward that is expected of the held-out experiences under the configuration of now.
+    pub(crate) changed: Changed,
+    /// The mean reward that is expected of held-out experiences now.
     pub(crate) before: f64,
-    /// The same under the proposal.
+    /// The same with the proposal.
     pub(crate) after: f64,
 }
 
@@ -54,12 +65,14 @@ pub(crate) struct Proposal {
 enum Truth {
     /// This kind of content is right.
     Is(Modality),
-    /// This kind is wrong.
+    /// This kind is wrong: somebody says so.
     IsNot(Modality),
+    /// Users were not content, which may have other reasons.
+    Discontent(Modality),
 }
 
 /// An experience that something can be learned from.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Example<'e> {
     experience: &'e Experience,
     truth: Truth,
@@ -82,10 +95,9 @@ fn truth(experience: &Experience) -> Option<(Truth, f32)> {
             _ => {}
         }
     }
-    // What people do says less: results can be bad for other reasons than the route.
     match experience.feedback.satisfaction()? {
         share if share > 0.5 => Some((Truth::Is(decided), 0.5)),
-        share if share < 0.5 => Some((Truth::IsNot(decided), 0.4)),
+        share if share < 0.5 => Some((Truth::Discontent(decided), DISCONTENT)),
         _ => None,
     }
 }
@@ -95,60 +107,191 @@ pub(crate) fn is_judged(experience: &Experience) -> bool {
     truth(experience).is_some()
 }
 
-/// Learns from experiences, oldest first, and returns the best change with what is expected of it; `None` where there is nothing to
-/// measure on.
-pub(crate) fn learn(config: &RoutingConfig, experiences: &[Experience]) -> Option<Proposal> {
-    let mut examples = Vec::new();
-    let judged = experiences.iter().rev().filter_map(|experience| Some((experience, truth(experience)?)));
-    for (newer, (experience, (truth, trust))) in judged.enumerate() {
-        examples.push(Example { experience, truth, weight: age_weight(newer), trust });
+/// Returns the part of an experience, by its query: the same query is never learned from and measured on.
+fn part(experience: &Experience) -> u64 {
+    let mut sum: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut add = |bytes: &[u8]| bytes.iter().for_each(|b| sum = (sum ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+    match &experience.fast {
+        Some(evidence) => evidence.features.iter().for_each(|(feature, _)| add(&feature.to_le_bytes())),
+        None => add(experience.id.as_str().as_bytes()),
     }
-    let (held_out, learned): (Vec<Example<'_>>, Vec<Example<'_>>) =
-        examples.into_iter().partition(|example| is_held_out(example.experience));
-    if held_out.is_empty() || learned.is_empty() {
+    (sum ^ sum >> 29) % PARTS
+}
+
+/// Learns from experiences, oldest first, and proposes what gains at least `margin`; `has_model` says whether the slow path
+/// can be asked. `None` where there is too little to measure on.
+pub(crate) fn learn(
+    config: &RoutingConfig,
+    experiences: &[Experience],
+    has_model: bool,
+    margin: f64,
+) -> Option<Proposal> {
+    let judged = experiences.iter().rev().filter_map(|experience| Some((experience, truth(experience)?)));
+    let mut examples: Vec<Example<'_>> = judged
+        .take(NEWEST)
+        .enumerate()
+        .map(|(newer, (experience, (truth, trust)))| Example { experience, truth, weight: age_weight(newer), trust })
+        .collect();
+    // The newest last: what is seen last is learned best.
+    examples.reverse();
+    let known = config.learned.as_ref().map(Corrections::of).unwrap_or_default();
+    let mut trials = Vec::with_capacity(examples.len());
+    for held_out in 0..PARTS {
+        let (measured, learned): (Vec<Example<'_>>, Vec<Example<'_>>) =
+            examples.iter().partition(|example| part(example.experience) == held_out);
+        let world = World::of(&learned, has_model);
+        let (candidate, corrections) = best(&world, config, &known, &learned);
+        let (now, then) = (world.verdicts(&measured, &known), world.verdicts(&measured, &corrections));
+        for ((example, now), then) in measured.into_iter().zip(now).zip(then) {
+            let now = world.decide(&example, config, now);
+            let then = world.decide(&example, &candidate, then);
+            trials.push(Trial { example, now, then });
+        }
+    }
+    let (before, gain, is_sure) = measure(&World::of(&examples, has_model), &trials)?;
+    let world = World::of(&examples, has_model);
+    let (candidate, corrections) = best(&world, config, &known, &examples);
+    let is_better = is_sure && gain >= margin && differs(config, &candidate, &known, &corrections);
+    let mut proposal = Proposal {
+        config: if is_better { candidate } else { config.clone() },
+        corrections: as_stored(if is_better { &corrections } else { &known }),
+        learned_from: examples.len() as u64,
+        changed: Changed::new(is_better, false, false),
+        before,
+        after: before + gain,
+    };
+    // Each of the others is a change by itself, in a measure of its own.
+    if let Some((strategy, before, after)) = strategy(experiences, config).filter(|(_, now, then)| then - now >= margin)
+    {
+        proposal.config.default_strategy = Some(strategy);
+        proposal.take_in(before, after, |changed| changed.strategy = true);
+    }
+    if let Some((weights, before, after)) = fusion(experiences, config).filter(|(_, now, then)| then - now >= margin) {
+        proposal.config.fusion_weights = weights;
+        proposal.take_in(before, after, |changed| changed.fusion = true);
+    }
+    Some(proposal)
+}
+
+fn differs(config: &RoutingConfig, candidate: &RoutingConfig, known: &Corrections, corrections: &Corrections) -> bool {
+    candidate != config || as_stored(known) != as_stored(corrections)
+}
+
+/// A held-out search under the configuration of now and under what was learned from others.
+#[derive(Debug)]
+struct Trial<'e> {
+    example: Example<'e>,
+    now: Decided,
+    then: Decided,
+}
+
+/// What the router decides, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Decided {
+    /// This kind of content, with the time that the slow path takes, where it is asked.
+    Kind(Modality, f64),
+    /// What the slow path would say, which nobody knows.
+    BySlowPath,
+}
+
+/// What is known of searches with which users were not content, where what was learned decides otherwise.
+#[derive(Debug, Clone, Copy)]
+struct Discontent {
+    /// The share of them that were routed wrong.
+    was_wrong: f64,
+    /// The share that would be routed right.
+    is_right: f64,
+}
+
+/// The number of judged searches from which their judgements stand for the others.
+const JUDGED: f64 = 5.0;
+/// Of several other kinds one is right.
+const OTHER: f64 = 0.25;
+/// What is hoped of a correction while it is chosen; held-out searches decide about it.
+const HOPED: Discontent = Discontent { was_wrong: 0.7, is_right: 0.5 };
+
+impl Discontent {
+    /// Learns from trials in which something else is decided: by judgements where there are some, else by how much more
+    /// often users are not content with what would change than with what would stay.
+    fn of(trials: &[Trial<'_>]) -> Self {
+        let (mut judged, mut was_wrong, mut is_right) = (0.0, 0.0, 0.0);
+        let mut rates = [(0.0, 0.0); 2];
+        for Trial { example, now, then } in trials {
+            let (Decided::Kind(now, _), Decided::Kind(then, _)) = (now, then) else { continue };
+            let changes = now != then;
+            if let Truth::Is(right) = example.truth
+                && example.experience.annotation.is_some()
+                && changes
+            {
+                judged += 1.0;
+                was_wrong += f64::from(u8::from(example.experience.modality != right));
+                is_right += f64::from(u8::from(*then == right));
+            }
+            if let (Some(share), Some(rate)) =
+                (example.experience.feedback.satisfaction(), rates.get_mut(usize::from(changes)))
+            {
+                *rate = (rate.0 + 1.0 - share, rate.1 + 1.0);
+            }
+        }
+        if judged >= JUDGED {
+            return Self { was_wrong: (was_wrong + 1.0) / (judged + 2.0), is_right: (is_right + 0.5) / (judged + 2.0) };
+        }
+        let [stays, changes] = rates.map(|(discontent, all)| (discontent + 0.5) / (all + 2.0));
+        let was_wrong = ((changes - stays) / changes).clamp(0.0, 1.0);
+        Self { was_wrong, is_right: was_wrong * OTHER }
+    }
+}
+
+/// Returns the mean expected reward of trials now, the mean gain, and whether it is beyond chance; `None` for fewer than 30.
+fn measure(world: &World, trials: &[Trial<'_>]) -> Option<(f64, f64, bool)> {
+    if trials.len() < 30 {
         return None;
     }
-    let known = config.learned.as_ref().map(Corrections::of).unwrap_or_default();
-    let world = World::of(experiences);
-    let before = world.expected(&held_out, config, &known);
-    let fitted = [fit(&learned, &known), fit(&learned, &Corrections::default())];
-    // Thresholds are chosen on what was learned from, and measured on what was not.
-    let mut best = (f64::NEG_INFINITY, config.clone(), &known);
-    for corrections in std::iter::once(&known).chain(&fitted) {
-        for (fast, slow) in thresholds(config) {
+    let discontent = Discontent::of(trials);
+    let expected = |trial: &Trial<'_>, decided| world.expected(&trial.example, decided, discontent);
+    let of =
+        |trial: &Trial<'_>| (f64::from(trial.example.weight), expected(trial, trial.now), expected(trial, trial.then));
+    let rewards: Vec<(f64, f64, f64)> = trials.iter().map(of).collect();
+    let weights: f64 = rewards.iter().map(|(weight, ..)| weight).sum();
+    let mean = |of: &dyn Fn(f64, f64) -> f64| {
+        rewards.iter().map(|(weight, before, after)| weight * of(*before, *after)).sum::<f64>() / weights
+    };
+    let (before, gain) = (mean(&|before, _| before), mean(&|before, after| after - before));
+    let squares: f64 = rewards.iter().map(|(weight, ..)| weight * weight).sum();
+    let variance = mean(&|before, after| (after - before - gain).powi(2));
+    // The standard error of a weighted mean, by the number of equally weighted ones that would say as much.
+    let error = (variance * squares / (weights * weights)).sqrt();
+    Some((before, gain, gain > SURE * error && gain > 0.0))
+}
+
+/// Returns the thresholds and corrections that win on examples that something was learned from.
+fn best(
+    world: &World,
+    config: &RoutingConfig,
+    known: &Corrections,
+    learned: &[Example<'_>],
+) -> (RoutingConfig, Corrections) {
+    let fitted = [fit(learned, known), fit(learned, &Corrections::default())];
+    let mut best = (f64::NEG_INFINITY, config.clone(), known.clone());
+    for corrections in std::iter::once(known).chain(&fitted) {
+        let verdicts = world.verdicts(learned, corrections);
+        for (fast, slow) in thresholds(config, world.has_model) {
             let candidate = config.clone().with_confidence_thresholds(fast, slow);
-            let expected = world.expected(&learned, &candidate, corrections);
-            // A change needs a reason: of equal ones the configuration of now stays.
+            let (mut sum, mut weights) = (0.0, 0.0);
+            for (example, verdict) in learned.iter().zip(&verdicts) {
+                let weight = f64::from(example.weight);
+                let decided = world.decide(example, &candidate, verdict.clone());
+                sum += weight * world.expected(example, decided, HOPED);
+                weights += weight;
+            }
+            let expected = sum / f64::max(weights, f64::MIN_POSITIVE);
+            // A change needs a reason: of equal ones the first stays.
             if expected > best.0 + 1e-6 {
-                best = (expected, candidate, corrections);
+                best = (expected, candidate, corrections.clone());
             }
         }
     }
-    let (_, mut candidate, corrections) = best;
-    let mut after = world.expected(&held_out, &candidate, corrections);
-    if let Some((strategy, gain)) = strategy(experiences, config) {
-        candidate.default_strategy = Some(strategy);
-        after += gain;
-    }
-    if let Some((weights, gain)) = fusion(experiences, config) {
-        candidate.fusion_weights = weights;
-        after += gain;
-    }
-    Some(Proposal {
-        config: candidate,
-        corrections: as_stored(corrections),
-        learned_from: learned.len() as u64,
-        measured_on: held_out.len() as u64,
-        before,
-        after: after.min(1.0),
-    })
-}
-
-/// Returns whether an experience is kept to measure on: by its id, so that it is the same at every look.
-fn is_held_out(experience: &Experience) -> bool {
-    let sum =
-        experience.id.as_str().bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    sum % HELD_OUT == 0
+    (best.1, best.2)
 }
 
 fn age_weight(newer: usize) -> f32 {
@@ -157,13 +300,15 @@ fn age_weight(newer: usize) -> f32 {
     weight
 }
 
-/// The thresholds to try: those of now first.
-fn thresholds(config: &RoutingConfig) -> Vec<(f64, f64)> {
-    let mut all = vec![(config.fast_path_confidence_threshold, config.slow_path_confidence_threshold)];
-    for fast in 6..=19 {
-        let fast = f64::from(fast) * 0.05;
-        all.push((fast, config.slow_path_confidence_threshold));
-        all.push((fast, 0.5));
+/// The thresholds to try: those of now first. Without a slow path they decide next to nothing.
+fn thresholds(config: &RoutingConfig, has_model: bool) -> Vec<(f64, f64)> {
+    let now = (config.fast_path_confidence_threshold, config.slow_path_confidence_threshold);
+    let mut all = vec![now];
+    if has_model && config.enable_slow_path {
+        for fast in 6..=19 {
+            let fast = f64::from(fast) * 0.05;
+            all.extend([now.1, 0.3, 0.5, 0.7, 0.9].map(|slow| (fast, slow)));
+        }
     }
     all
 }
@@ -202,7 +347,7 @@ fn errors(found: &Row, truth: Truth) -> Row {
             let right = modality_place(right);
             slots.for_each(|(place, (error, share))| *error = share - f32::from(u8::from(place == right)));
         }
-        Truth::IsNot(wrong) => {
+        Truth::IsNot(wrong) | Truth::Discontent(wrong) => {
             // What the wrong one loses, the others gain by their shares.
             let wrong = modality_place(wrong);
             let lost = found.get(wrong).copied().unwrap_or_default();
@@ -214,7 +359,7 @@ fn errors(found: &Row, truth: Truth) -> Row {
     errors
 }
 
-/// What the tenant's experiences say of its paths and of right and wrong routes.
+/// What a tenant's experiences say of its paths, and of right and wrong routes.
 #[derive(Debug)]
 struct World {
     /// The mean reward of a right route, and of a wrong one, without the penalty for time.
@@ -223,25 +368,26 @@ struct World {
     /// The share of right routes of the slow path, and its time.
     slow_is_right: f64,
     slow_ms: f64,
-    has_slow: bool,
+    has_model: bool,
 }
 
 impl World {
-    fn of(experiences: &[Experience]) -> Self {
+    fn of(examples: &[Example<'_>], has_model: bool) -> Self {
         let (mut right, mut wrong) = ((2.0 * 0.95, 2.0), (2.0 * 0.35, 2.0));
         let (mut slow, mut times) = ((SLOW_PRIOR.0 * SLOW_PRIOR.1, SLOW_PRIOR.0), (SLOW_TIME, 1.0));
-        let mut has_slow = false;
-        for experience in experiences {
-            let is_slow = matches!(experience.tier, RouteTier::SlowPath);
+        for Example { experience, truth, .. } in examples {
+            let is_slow = experience.tier == RouteTier::SlowPath;
             if is_slow {
-                has_slow = true;
                 times = (times.0 + experience.route_ms, times.1 + 1.0);
             }
-            let Some((truth, _)) = truth(experience) else { continue };
-            let is_right = truth == Truth::Is(experience.modality);
-            let gained = reward(experience) + slowness(experience.took_ms);
+            let is_right = match truth {
+                Truth::Is(kind) => *kind == experience.modality,
+                Truth::IsNot(_) => false,
+                // It shows neither what is right nor what is wrong.
+                Truth::Discontent(_) => continue,
+            };
             let sum = if is_right { &mut right } else { &mut wrong };
-            *sum = (sum.0 + gained, sum.1 + 1.0);
+            *sum = (sum.0 + reward(experience) + slowness(experience.took_ms), sum.1 + 1.0);
             if is_slow {
                 slow = (slow.0 + f64::from(u8::from(is_right)), slow.1 + 1.0);
             }
@@ -251,83 +397,108 @@ impl World {
             wrong: wrong.0 / wrong.1,
             slow_is_right: slow.0 / slow.1,
             slow_ms: times.0 / times.1,
-            has_slow,
+            has_model,
         }
     }
 
-    /// Returns the mean reward that is expected of examples under a configuration.
-    fn expected(&self, examples: &[Example<'_>], config: &RoutingConfig, corrections: &Corrections) -> f64 {
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for example in examples {
-            let weight = f64::from(example.weight);
-            sum += weight * self.expected_of(example, config, corrections);
-            weights += weight;
-        }
-        if weights > 0.0 { sum / weights } else { 0.0 }
-    }
-
-    fn expected_of(&self, example: &Example<'_>, config: &RoutingConfig, corrections: &Corrections) -> f64 {
-        let is_right = |decided: Modality| match example.truth {
-            Truth::Is(right) => f64::from(u8::from(decided == right)),
-            Truth::IsNot(wrong) if decided == wrong => 0.0,
-            // Another one than the wrong one: one of four.
-            Truth::IsNot(_) => 0.25,
+    /// Returns what the fast path would say of each example; `None` where that is not known.
+    fn verdicts(&self, examples: &[Example<'_>], corrections: &Corrections) -> Vec<Option<Verdict>> {
+        let fast = |example: &Example<'_>| {
+            let found = classifier::of_evidence(example.experience.fast.as_ref()?, corrections.rows())?;
+            let ((modality, sure), (generation, as_sure)) = found.best();
+            Some(of_path(&PathVerdict::new(RouteTier::FastPath, modality, generation, sure.min(as_sure))))
         };
+        examples.iter().map(fast).collect()
+    }
+
+    /// Returns what a configuration decides about an example, by the same rules as the router.
+    fn decide(&self, example: &Example<'_>, config: &RoutingConfig, fast: Option<Verdict>) -> Decided {
+        let fast = fast.filter(|_| config.enable_fast_path);
+        if let Some(sure) = alone(config, fast.as_ref()) {
+            return Decided::Kind(sure.modality, 0.0);
+        }
+        let path = |tier| example.experience.paths.iter().find(|path| path.tier == tier).map(of_path);
+        let asks = config.enable_slow_path && self.has_model;
+        let slow = path(RouteTier::SlowPath).filter(|_| asks);
+        match path(RouteTier::Keyword) {
+            _ if asks && slow.is_none() => Decided::BySlowPath,
+            Some(words) => {
+                let time = if asks { self.slow_ms } else { 0.0 };
+                Decided::Kind(together(config, fast, slow, words).modality, time)
+            }
+            None => Decided::Kind(example.experience.modality, 0.0),
+        }
+    }
+
+    /// Returns the reward that is expected of an example for which this is decided.
+    fn expected(&self, example: &Example<'_>, decided: Decided, discontent: Discontent) -> f64 {
         let experience = example.experience;
-        let fast = experience.fast.as_ref().filter(|_| config.enable_fast_path);
-        let fast = fast.and_then(|evidence| classifier::of_evidence(evidence, corrections.rows())).map(|found| {
-            let ((modality, sure), (_, as_sure)) = found.best();
-            (modality, sure.min(as_sure))
-        });
-        let asks_slow = config.enable_slow_path && self.has_slow;
-        let (share, time) = match fast {
-            Some((modality, confidence)) if confidence >= config.fast_path_confidence_threshold || !asks_slow => {
-                (is_right(modality), 0.0)
+        let own_ms = (experience.took_ms - experience.route_ms).clamp(0.0, 2000.0);
+        let (share, routing_ms) = match decided {
+            Decided::BySlowPath => (self.slow_is_right, self.slow_ms),
+            Decided::Kind(kind, time) => {
+                let share = match example.truth {
+                    Truth::Is(right) => f64::from(u8::from(kind == right)),
+                    Truth::IsNot(wrong) if kind == wrong => 0.0,
+                    Truth::IsNot(_) => OTHER,
+                    Truth::Discontent(same) if kind == same => 1.0 - discontent.was_wrong,
+                    Truth::Discontent(_) => discontent.is_right,
+                };
+                (share, time)
             }
-            // What the slow path said of this very query is known where it was asked.
-            _ if experience.tier == RouteTier::SlowPath => (is_right(experience.modality), self.slow_ms),
-            _ if asks_slow => (self.slow_is_right, self.slow_ms),
-            _ => (is_right(experience.modality), 0.0),
         };
-        share * self.right + (1.0 - share) * self.wrong - slowness(experience.took_ms.min(1000.0) + time)
+        share * self.right + (1.0 - share) * self.wrong - slowness(own_ms + routing_ms)
     }
 }
 
-/// Returns the strategy whose searches had the best rewards, and the gain on held-out experiences, where it is not the one
-/// of now.
-fn strategy(experiences: &[Experience], config: &RoutingConfig) -> Option<(StrategyName, f64)> {
-    let mut of: BTreeMap<&StrategyName, [(f64, f64); 2]> = BTreeMap::new();
-    for experience in experiences.iter().filter(|experience| experience.feedback.satisfaction().is_some()) {
-        let mut strategies: Vec<&StrategyName> = experience.profiles.values().collect();
-        strategies.dedup();
-        if let [one] = strategies.as_slice() {
-            let part = usize::from(is_held_out(experience));
-            if let Some(sum) = of.entry(one).or_default().get_mut(part) {
-                *sum = (sum.0 + reward(experience), sum.1 + 1.0);
+/// Returns the strategy whose searches had the best rewards, with those of now and of it on held-out experiences, where it
+/// wins beyond chance. Strategies are compared where one profile was searched, within that profile, and only if nothing else
+/// chooses the profile's strategy.
+fn strategy(experiences: &[Experience], config: &RoutingConfig) -> Option<(StrategyName, f64, f64)> {
+    let mut of: BTreeMap<(&ProfileName, &StrategyName), [Vec<f64>; 2]> = BTreeMap::new();
+    let newest = experiences
+        .iter()
+        .rev()
+        .filter(|experience| experience.feedback.satisfaction().is_some() && !experience.failed);
+    for experience in newest.take(NEWEST) {
+        let mut profiles = experience.profiles.iter();
+        if let (Some(one), None) = (profiles.next(), profiles.next()) {
+            let half = usize::from(part(experience) % 2 == 0);
+            if let Some(rewards) = of.entry(one).or_default().get_mut(half) {
+                rewards.push(reward(experience));
             }
         }
     }
-    #[expect(clippy::cast_precision_loss, reason = "a small number")]
-    let enough = |sums: &[(f64, f64); 2]| sums.iter().map(|(_, count)| count).sum::<f64>() >= ENOUGH as f64;
-    of.retain(|_, sums| enough(sums) && sums.iter().all(|(_, count)| *count > 0.0));
-    let mean = |sums: &[(f64, f64); 2], part: usize| sums.get(part).map_or(0.0, |(sum, count)| sum / count);
-    let (best, sums) = of.iter().max_by(|a, b| mean(a.1, 0).total_cmp(&mean(b.1, 0)))?;
-    let now = of.iter().find(|(name, _)| Some(**name) == config.default_strategy.as_ref());
-    // Without one of its own, a tenant has a mixture of the strategies of its profiles.
-    let (mut sum, mut count) = (0.0, 0.0);
-    for (_, [_, held_out]) in now.into_iter().chain(of.iter().filter(|_| now.is_none())) {
-        (sum, count) = (sum + held_out.0, count + held_out.1);
-    }
-    let gain = mean(sums, 1) - sum / count;
-    (of.len() > 1 && Some(*best) != config.default_strategy.as_ref() && gain > 0.0).then(|| ((*best).clone(), gain))
+    #[expect(clippy::cast_precision_loss, reason = "at most some hundreds")]
+    let count = |rewards: &[f64]| rewards.len() as f64;
+    let mean = |rewards: &[f64]| rewards.iter().sum::<f64>() / count(rewards).max(1.0);
+    of.retain(|_, halves| halves.iter().all(|half| count(half) >= ENOUGH));
+    // Chosen on one half, measured on the other.
+    let first = |[learned, _]: &[Vec<f64>; 2]| mean(learned);
+    let second = |[_, measured]: &[Vec<f64>; 2]| count(measured);
+    let ((profile, best), [_, measured]) =
+        of.iter().max_by(|a, b| first(a.1).total_cmp(&first(b.1)).then(b.0.cmp(a.0)))?;
+    // The one that is used most in this profile is the one of now.
+    let others = of.iter().filter(|((of, name), _)| of == profile && name != best);
+    let (_, [_, now]) = others.max_by(|a, b| second(a.1).total_cmp(&second(b.1)))?;
+    let variance = |rewards: &[f64]| {
+        let middle = mean(rewards);
+        rewards.iter().map(|reward| (reward - middle).powi(2)).sum::<f64>() / count(rewards).max(1.0)
+    };
+    let error = (variance(measured) / count(measured) + variance(now) / count(now)).sqrt();
+    let (before, after) = (mean(now), mean(measured));
+    let is_new = config.default_strategy.as_ref() != Some(*best);
+    (is_new && after - before > SURE * error).then(|| ((*best).clone(), before, after))
 }
 
-/// Returns weights of profiles by how often users were content with a result of each, and the gain: by how much more
-/// probable they make the choices of held-out users.
-fn fusion(experiences: &[Experience], config: &RoutingConfig) -> Option<(BTreeMap<ProfileName, f64>, f64)> {
-    let fused = experiences.iter().filter(|e| e.profiles.len() > 1 && !e.feedback.profiles.is_empty());
-    let (held_out, learned): (Vec<&Experience>, Vec<&Experience>) = fused.partition(|e| is_held_out(e));
-    if learned.len() < ENOUGH || held_out.is_empty() {
+/// Returns weights of profiles by how often users were content with a result of each, with the mean probability of the
+/// choices of held-out users by the weights of now and by these.
+fn fusion(experiences: &[Experience], config: &RoutingConfig) -> Option<(BTreeMap<ProfileName, f64>, f64, f64)> {
+    let fused = experiences.iter().rev().filter(|e| e.profiles.len() > 1 && !e.feedback.profiles.is_empty());
+    let (held_out, learned): (Vec<&Experience>, Vec<&Experience>) = fused.take(NEWEST).partition(|e| part(e) == 0);
+    #[expect(clippy::cast_precision_loss, reason = "at most some hundreds")]
+    let is_enough = |some: &[&Experience]| some.len() as f64 >= ENOUGH;
+    if !is_enough(&learned) || !is_enough(&held_out) {
         return None;
     }
     let mut votes: BTreeMap<&ProfileName, (f64, f64)> = BTreeMap::new();
@@ -345,8 +516,9 @@ fn fusion(experiences: &[Experience], config: &RoutingConfig) -> Option<(BTreeMa
         .into_iter()
         .map(|(profile, (own, fair))| (profile.clone(), ((own + PRIOR) / (fair + PRIOR)).clamp(0.1, 5.0)))
         .collect();
-    let gain = choice_probability(&held_out, &weights) - choice_probability(&held_out, &config.fusion_weights);
-    (gain > 0.0).then_some((weights, gain))
+    let now = choice_probability(&held_out, &config.fusion_weights);
+    let then = choice_probability(&held_out, &weights);
+    (then > now).then_some((weights, now, then))
 }
 
 /// The mean probability of the choices of users, by the weights of the profiles.
@@ -380,14 +552,33 @@ fn as_stored(corrections: &Corrections) -> BTreeMap<String, BTreeMap<u32, f32>> 
 }
 
 impl Proposal {
+    /// Takes in another change; what is told of the whole is the largest win.
+    fn take_in(&mut self, before: f64, after: f64, mark: impl FnOnce(&mut Changed)) {
+        if !self.changed.any() || after - before > self.gain() {
+            (self.before, self.after) = (before, after);
+        }
+        mark(&mut self.changed);
+    }
+
     /// Returns the configuration with the evidence for it.
-    pub(crate) fn with_evidence(self, evidence: cogniverse_foundation::Evidence) -> RoutingConfig {
+    pub(crate) fn with_evidence(self, evidence: Evidence) -> RoutingConfig {
         let evidence = evidence.with_rewards(self.before, self.after);
         self.config.with_learned(LearnedRouting::new(classifier::VERSION, self.corrections, evidence))
     }
 
     /// Returns the expected gain.
-    pub(crate) fn gain(&self) -> f64 {
+    fn gain(&self) -> f64 {
         self.after - self.before
     }
+}
+
+/// Returns a configuration in which what an optimization changed is as it was before, and everything else is as it is.
+pub(crate) fn taken_back(now: &RoutingConfig, before: &RoutingConfig) -> RoutingConfig {
+    let mut restored = now.clone();
+    restored.fast_path_confidence_threshold = before.fast_path_confidence_threshold;
+    restored.slow_path_confidence_threshold = before.slow_path_confidence_threshold;
+    restored.default_strategy.clone_from(&before.default_strategy);
+    restored.fusion_weights.clone_from(&before.fusion_weights);
+    restored.learned.clone_from(&before.learned);
+    restored
 }

@@ -1,48 +1,36 @@
 //! The orchestrator: the steps of an optimization, in turn or in loops.
 
 use super::{
-    judge::{self, AnnotationRequest},
+    judge::AnnotationRequest,
     learn,
-    report::{OptimizationOptions, OptimizationOutcome, OptimizationReport, OptimizationStatus},
-    reward::reward,
-    spans::Project,
-    state::{AppliedChange, OptimizationCounts, State, StoredState},
+    lease::{Lease, Use},
+    report::{OptimizationOptions, OptimizationReport, OptimizationStatus},
+    state::StoredState,
+    steps::{Steps, mean_live_reward},
 };
 use crate::experience::ExperienceRecorder;
 use cogniverse_core::{
     models::ModelRegistry,
     tenants::{Gate, TenantGrant},
 };
-use cogniverse_foundation::{ConfigManager, Evidence, RoutingConfig, TelemetryConfig, telemetry::TraceId};
+use cogniverse_foundation::{ConfigManager, telemetry::TraceId};
 use cogniverse_sdk::{
-    Error, ErrorCode, Expected, Experience, ExperienceNote, Modality, Operation, Result, RouteAnnotation, RouteLabel,
-    SearchId, TelemetryProvider, TenantId, Timestamp,
-    telemetry_provider::{AnnotatorKind, ProjectName},
+    Error, ErrorCode, ErrorKind, Experience, ExperienceNote, Modality, Operation, Result, RouteAnnotation, RouteLabel,
+    SearchId, TelemetryProvider, TenantId, telemetry_provider::AnnotatorKind,
 };
 use parking_lot::Mutex;
 use std::{
-    future::Future,
-    sync::{Arc, Weak},
+    collections::BTreeMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
-/// The time for which a running orchestrator counts as running without a sign of life.
-const LEASE: Duration = Duration::from_secs(90);
-/// The interval between signs of life.
-const HEARTBEAT: Duration = Duration::from_secs(30);
-/// The age up to which annotations of a search are read back.
-const ANNOTATED: Duration = Duration::from_secs(7 * 86_400);
-/// The confidence of a judge below which a person is asked.
-const SURE: f64 = 0.6;
-/// The number of failures of a judge in a row after which it is left alone until the next round.
-const FAILURES: usize = 3;
-/// The number of judged searches after a change from which the change itself is judged.
-const LIVE: usize = 30;
 /// The number of judged searches whose reward is the recent one.
 const RECENT: usize = 200;
-/// The number of experiences that are read together.
-const PAGE: usize = 500;
 
 /// The parts that an optimization works with.
 #[derive(Debug, Clone)]
@@ -78,24 +66,33 @@ impl OptimizationParts {
 /// The optimization of one tenant's routing. Cheap to clone; clones are one orchestrator.
 ///
 /// Of several for one tenant, in whatever process, one runs and the others say so. Once the last clone is dropped, it
-/// stops by itself.
+/// stops by itself. It is of one generation of the tenant: after an erasure it ends.
 #[derive(Debug, Clone)]
 pub struct OptimizationOrchestrator {
     inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    tenant: TenantId,
-    options: OptimizationOptions,
-    parts: OptimizationParts,
-    state: StoredState,
-    id: String,
-    /// Told to end the loops, which also end once this is dropped.
-    running: Mutex<Option<watch::Sender<bool>>>,
+pub(super) struct Inner {
+    pub(super) tenant: TenantId,
+    pub(super) options: OptimizationOptions,
+    pub(super) parts: OptimizationParts,
+    pub(super) state: StoredState,
+    pub(super) id: String,
+    generation: Arc<AtomicU64>,
+    lease: Arc<Lease>,
+    running: tokio::sync::Mutex<Option<Running>>,
     /// One step at a time.
-    turn: tokio::sync::Mutex<()>,
-    last_error: Mutex<Option<String>>,
+    pub(super) turn: tokio::sync::Mutex<()>,
+    /// The failures of the last turns, by step.
+    errors: Mutex<BTreeMap<&'static str, String>>,
+}
+
+/// The loops of an orchestrator, which also end once the sender is dropped.
+#[derive(Debug)]
+struct Running {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
 }
 
 impl OptimizationOrchestrator {
@@ -103,17 +100,21 @@ impl OptimizationOrchestrator {
     #[must_use]
     pub fn new(parts: OptimizationParts, tenant: TenantId, options: OptimizationOptions) -> Self {
         let store = Arc::clone(parts.experience.store());
-        let clock = Arc::clone(parts.gate.clock());
-        let state = StoredState { store, tenant: tenant.clone(), clock };
+        let (clock, generation) = (Arc::clone(parts.gate.clock()), Arc::new(AtomicU64::new(0)));
+        let state = StoredState { store, tenant: tenant.clone(), clock, generation: Arc::clone(&generation) };
+        let id = TraceId::random().to_string();
+        let lease = Arc::new(Lease::new(state.clone(), id.clone()));
         let inner = Inner {
             tenant,
             options,
             parts,
             state,
-            id: TraceId::random().to_string(),
-            running: Mutex::new(None),
+            id,
+            generation,
+            lease,
+            running: tokio::sync::Mutex::new(None),
             turn: tokio::sync::Mutex::default(),
-            last_error: Mutex::new(None),
+            errors: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -122,31 +123,31 @@ impl OptimizationOrchestrator {
     /// that fails is tried again at its next turn.
     ///
     /// # Errors
-    /// `Conflict` where another orchestrator runs for the tenant; those of the gate for changing the configuration.
+    /// `Conflict` where another orchestrator runs for the tenant; `InvalidInput` for options out of bounds; those of the
+    /// gate for changing the configuration.
     pub async fn start(&self) -> Result<()> {
         let inner = &self.inner;
+        inner.options.check()?;
         drop(inner.admit().await?);
-        if inner.running.lock().as_ref().is_some_and(|running| !running.is_closed()) {
+        let mut running = inner.running.lock().await;
+        if running.as_ref().is_some_and(|running| !running.task.is_finished()) {
             return Ok(());
         }
-        inner.state.hold(&inner.id, LEASE).await?;
+        let lease = inner.lease.take().await?;
         let (stop, stopped) = watch::channel(false);
-        *inner.running.lock() = Some(stop);
-        tokio::spawn(run(Arc::downgrade(inner), inner.options, stopped));
+        let task = tokio::spawn(run(Arc::downgrade(inner), lease, inner.options, stopped));
+        *running = Some(Running { stop, task });
         Ok(())
     }
 
-    /// Ends the loops once the step under way has ended, and lets another orchestrator run.
+    /// Ends the loops and waits until the step under way has ended. Then another orchestrator may run.
     ///
     /// # Errors
     /// Any error of the store; the loops end all the same.
     pub async fn stop(&self) -> Result<()> {
-        let inner = &self.inner;
-        if let Some(running) = inner.running.lock().take() {
-            let _ = running.send(true);
-        }
-        let _turn = inner.turn.lock().await;
-        inner.state.release(&inner.id).await
+        let Some(Running { stop, task }) = self.inner.running.lock().await.take() else { return Ok(()) };
+        let _ = stop.send(true);
+        task.await.map_err(|e| Error::unexpected("the loops of an optimization ended early").with_source(e))
     }
 
     /// Runs every step once: looks at spans, asks the judge, reads annotations back, and learns.
@@ -156,13 +157,15 @@ impl OptimizationOrchestrator {
     /// or a judge that fails ends the run, as it may have more to say.
     pub async fn run_once(&self) -> Result<OptimizationReport> {
         let inner = &self.inner;
+        inner.options.check()?;
         drop(inner.admit().await?);
-        inner.state.hold(&inner.id, LEASE).await?;
-        let report = async {
-            let spans_evaluated = inner.evaluate().await?;
-            let (annotations_requested, annotations_completed) = inner.annotate().await?;
-            let annotations_read = inner.read_back().await?;
-            let outcome = inner.learn().await?;
+        let lease = inner.lease.take().await?;
+        let steps = Steps(inner);
+        let report = lease.run(async {
+            let spans_evaluated = steps.evaluate().await?;
+            let (annotations_requested, annotations_completed) = steps.annotate().await?;
+            let annotations_read = steps.read_back().await?;
+            let outcome = steps.learn().await?;
             Ok(OptimizationReport {
                 spans_evaluated,
                 annotations_requested,
@@ -170,12 +173,12 @@ impl OptimizationOrchestrator {
                 annotations_read,
                 outcome,
             })
-        };
+        });
         let report = report.await;
-        if inner.running.lock().is_none() {
-            inner.state.release(&inner.id).await?;
-        }
-        report
+        let ended = lease.end().await;
+        let report = report?;
+        ended?;
+        Ok(report)
     }
 
     /// Returns the state of the optimization.
@@ -185,24 +188,26 @@ impl OptimizationOrchestrator {
     pub async fn status(&self) -> Result<OptimizationStatus> {
         let inner = &self.inner;
         let grant = inner.parts.gate.admit(&inner.tenant, Operation::ReadTelemetry).await?;
-        let experiences = inner.experiences(&grant).await?;
+        let steps = Steps(inner);
+        let experiences = steps.experiences(&grant).await?;
         let (state, _) = inner.state.read().await?;
+        let evidence = grant.routing()?.value.learned.as_ref().map(|learned| learned.evidence);
         let now = inner.state.clock.now();
         let is_running = |holder: &super::state::Holder| holder.until > now;
         let judged: Vec<&Experience> = experiences.iter().filter(|found| learn::is_judged(found)).collect();
         let recent = judged.get(judged.len().saturating_sub(RECENT)..).unwrap_or_default();
         Ok(OptimizationStatus {
             tenant: inner.tenant.clone(),
-            running: inner.running.lock().as_ref().is_some_and(|running| !running.is_closed()),
+            running: inner.running.lock().await.as_ref().is_some_and(|running| !running.task.is_finished()),
             running_elsewhere: state.holder.as_ref().is_some_and(|holder| is_running(holder) && holder.id != inner.id),
             experiences: experiences.len() as u64,
             judged: judged.len() as u64,
-            queued: inner.queue(&experiences).len() as u64,
+            queued: steps.queue(&experiences).len() as u64,
             counts: state.counts,
-            recent_reward: mean(recent.iter().copied()),
-            applied: state.applied,
-            last_optimization: state.last_optimization,
-            last_error: inner.last_error.lock().clone(),
+            recent_reward: mean_live_reward(recent.iter().copied()).map(|(mean, ..)| mean),
+            in_force: evidence,
+            last_optimization: state.last_change.max(evidence.map(|evidence| evidence.at)),
+            last_error: inner.errors.lock().values().next().cloned(),
         })
     }
 
@@ -213,7 +218,8 @@ impl OptimizationOrchestrator {
     pub async fn annotation_queue(&self, limit: usize) -> Result<Vec<AnnotationRequest>> {
         let inner = &self.inner;
         let grant = inner.parts.gate.admit(&inner.tenant, Operation::ReadTelemetry).await?;
-        let mut queue = inner.queue(&inner.experiences(&grant).await?);
+        let steps = Steps(inner);
+        let mut queue = steps.queue(&steps.experiences(&grant).await?);
         queue.truncate(limit);
         Ok(queue)
     }
@@ -224,8 +230,8 @@ impl OptimizationOrchestrator {
     /// `NotFound` for a search that the tenant has no experience of; those of the gate for changing the configuration.
     pub async fn annotate(&self, search: &SearchId, label: RouteLabel, suggested: Option<Modality>) -> Result<()> {
         let inner = &self.inner;
-        let _grant = inner.admit().await?;
-        inner.parts.experience.flush().await?;
+        let _grant = inner.parts.gate.admit(&inner.tenant, Operation::WriteConfig).await?;
+        inner.parts.experience.flush_tenant(&inner.tenant).await?;
         let at = inner.state.clock.now();
         let annotation = RouteAnnotation::new(label, AnnotatorKind::Human, at).with_suggested(suggested);
         let note = ExperienceNote::Annotation(annotation);
@@ -242,47 +248,57 @@ impl OptimizationOrchestrator {
 }
 
 /// Runs the steps at their intervals until told to stop, or until nobody has the orchestrator any more.
-async fn run(inner: Weak<Inner>, options: OptimizationOptions, mut stopped: watch::Receiver<bool>) {
-    let mut due = [options.span_evaluation, options.annotation, options.feedback, options.report, HEARTBEAT].map(next);
-    loop {
+async fn run(inner: Weak<Inner>, lease: Use, options: OptimizationOptions, mut stopped: watch::Receiver<bool>) {
+    let intervals = [
+        ("spans", options.span_evaluation),
+        ("annotations", options.annotation),
+        ("feedback", options.feedback),
+        ("report", options.report),
+    ];
+    let mut due = intervals.map(|(_, interval)| next(interval));
+    'loops: loop {
         let soonest = due.iter().copied().min().unwrap_or_else(Instant::now);
         tokio::select! {
-            changed = stopped.changed() => if changed.is_err() || *stopped.borrow() { return },
+            changed = stopped.changed() => if changed.is_err() || *stopped.borrow() { break },
             () = tokio::time::sleep_until(soonest.into()) => {}
         }
-        let Some(inner) = inner.upgrade() else { return };
         let now = Instant::now();
-        for (step, at) in due.iter_mut().enumerate() {
+        for ((name, interval), at) in intervals.into_iter().zip(&mut due) {
             if *at > now {
                 continue;
             }
-            let interval = match step {
-                0 => options.span_evaluation,
-                1 => options.annotation,
-                2 => options.feedback,
-                3 => options.report,
-                _ => HEARTBEAT,
-            };
             *at = next(interval);
-            let outcome = match step {
-                0 => inner.evaluate().await.map(drop),
-                1 => inner.annotate().await.map(drop),
-                2 => inner.read_and_learn().await,
-                3 => inner.report().await,
-                _ => inner.state.hold(&inner.id, LEASE).await,
+            let Some(inner) = inner.upgrade().filter(|_| !*stopped.borrow()) else { break 'loops };
+            let steps = Steps(&inner);
+            let step = async {
+                match name {
+                    "spans" => steps.evaluate().await.map(drop),
+                    "annotations" => steps.annotate().await.map(drop),
+                    "feedback" => {
+                        steps.read_back().await?;
+                        steps.learn().await.map(drop)
+                    }
+                    _ => steps.report().await,
+                }
             };
+            let outcome = lease.run(step).await;
             match outcome {
-                Ok(()) => *inner.last_error.lock() = None,
+                Ok(()) => drop(inner.errors.lock().remove(name)),
                 Err(error) => {
-                    tracing::warn!(tenant.id = %inner.tenant, "a step of the optimization failed: {}", error.chain());
-                    *inner.last_error.lock() = Some(error.code().to_string());
-                    if error.code() == ErrorCode::OptimizationRunning {
-                        // It was taken for gone, and another one runs.
-                        return;
+                    tracing::warn!(tenant.id = %inner.tenant, step = name, "a step of the optimization failed: {}", error.chain());
+                    inner.errors.lock().insert(name, error.code().to_string());
+                    // The tenant is gone or another one, or another process runs: nothing here mends that.
+                    if error.kind() == ErrorKind::NotFound
+                        || matches!(error.code(), ErrorCode::OptimizationRunning | ErrorCode::TenantGenerationChanged)
+                    {
+                        break 'loops;
                     }
                 }
             }
         }
+    }
+    if let Err(error) = lease.end().await {
+        tracing::warn!("the lease of an optimization was not given back: {}", error.chain());
     }
 }
 
@@ -292,302 +308,14 @@ fn next(interval: Duration) -> Instant {
     cogniverse_sdk::deadline_in(interval.mul_f64(0.9 + 0.2 * fraction))
 }
 
-fn mean<'e>(experiences: impl Iterator<Item = &'e Experience>) -> Option<f64> {
-    let (sum, count) = experiences.fold((0.0, 0.0), |(sum, count), found| (sum + reward(found), count + 1.0));
-    (count > 0.0).then(|| sum / count)
-}
-
 impl Inner {
-    async fn admit(&self) -> Result<TenantGrant> {
-        self.parts.gate.admit(&self.tenant, Operation::WriteConfig).await
-    }
-
-    /// Reads all experiences, oldest first; those that were planted by a check of isolation are nobody's.
-    async fn experiences(&self, grant: &TenantGrant) -> Result<Vec<Experience>> {
-        self.parts.experience.flush().await?;
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            grant.check()?;
-            let page = self.state.store.page(&self.tenant, after, PAGE).await?;
-            found.extend(page.experiences.into_iter().filter(|experience| experience.canary.is_none()));
-            after = page.next;
-            if after.is_none() {
-                return Ok(found);
-            }
+    /// Admits a step, for the generation of the tenant that the first one was admitted for.
+    pub(super) async fn admit(&self) -> Result<TenantGrant> {
+        let grant = self.parts.gate.admit(&self.tenant, Operation::WriteConfig).await?;
+        let first = self.generation.compare_exchange(0, grant.generation(), Ordering::AcqRel, Ordering::Acquire);
+        if let Err(generation) = first {
+            grant.require_generation(generation)?;
         }
-    }
-
-    fn queue(&self, experiences: &[Experience]) -> Vec<AnnotationRequest> {
-        let threshold = self.options.confidence_threshold;
-        let mut queue: Vec<AnnotationRequest> =
-            experiences.iter().filter_map(|experience| AnnotationRequest::of(experience, threshold)).collect();
-        queue.sort_by(|a, b| a.priority.cmp(&b.priority).then(a.at.cmp(&b.at)));
-        queue
-    }
-
-    fn project(&self, grant: &TenantGrant) -> Result<Option<Project>> {
-        let Some(provider) = self.parts.traces.clone() else { return Ok(None) };
-        let name = grant.config().section::<TelemetryConfig>()?.value.project_name(&self.tenant);
-        let name = ProjectName::parse(name)?;
-        Ok(Some(Project { provider, name }))
-    }
-
-    async fn count(&self, change: impl Fn(&mut OptimizationCounts) + Send + Sync) -> Result<()> {
-        self.state
-            .change(|state| {
-                change(&mut state.counts);
-                Ok(())
-            })
-            .await
-    }
-
-    async fn in_turn<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
-        let _turn = self.turn.lock().await;
-        step.await
-    }
-
-    /// Looks at the spans of searches since the last look.
-    async fn evaluate(&self) -> Result<u64> {
-        self.in_turn(async {
-            let grant = self.admit().await?;
-            self.parts.experience.flush().await?;
-            let Some(project) = self.project(&grant)? else { return Ok(0) };
-            let (state, _) = self.state.read().await?;
-            let now = self.state.clock.now();
-            let look = project.look(&*self.state.store, &self.tenant, state.read_until, now);
-            let seen = grant.run(look).await?;
-            self.state
-                .change(|state| {
-                    state.counts.spans_evaluated += seen.new;
-                    state.read_until = state.read_until.max(seen.read_until);
-                    Ok(())
-                })
-                .await?;
-            Ok(seen.new)
-        })
-        .await
-    }
-
-    /// Asks the judge about routes that need it; returns how many were asked about, and how many were judged.
-    async fn annotate(&self) -> Result<(u64, u64)> {
-        self.in_turn(async {
-            let grant = self.admit().await?;
-            let Some(project) = self.project(&grant)? else { return Ok((0, 0)) };
-            let experiences = self.experiences(&grant).await?;
-            let unjudged = |request: &AnnotationRequest| {
-                let known = experiences.iter().find(|known| known.id == request.search);
-                known.is_some_and(|known| known.annotation.is_none())
-            };
-            let mut queue = self.queue(&experiences);
-            queue.retain(|request| request.span.is_some() && unjudged(request));
-            queue.truncate(self.options.max_judgements);
-            if queue.is_empty() {
-                return Ok((0, 0));
-            }
-            let Some(judge) = self.parts.models.of(&self.tenant).await? else { return Ok((0, 0)) };
-            let spans: Vec<_> = queue.iter().filter_map(|request| request.span.clone()).collect();
-            let queries = grant.run(project.queries(&spans)).await?;
-            let (mut asked, mut judged, mut failures) = (0, 0, 0);
-            for request in queue {
-                grant.renew().await?;
-                // A tenant that keeps its texts out of telemetry is judged by people and by what users do alone.
-                let Some((span, query)) = request.span.and_then(|span| Some((span.clone(), queries.get(&span)?)))
-                else {
-                    continue;
-                };
-                asked += 1;
-                match grant.run(judge::judge(&*judge.model, query, request.modality)).await {
-                    Ok(judgement) => {
-                        failures = 0;
-                        let for_review = judgement.confidence < SURE;
-                        grant.run(project.annotate(&span, judgement, for_review)).await?;
-                        let label = if for_review { RouteLabel::InsufficientInfo } else { judgement.label };
-                        let now = self.state.clock.now();
-                        let note =
-                            RouteAnnotation::new(label, AnnotatorKind::Llm, now).with_suggested(judgement.suggested);
-                        let note = ExperienceNote::Annotation(note);
-                        judged += u64::from(self.state.store.note(&self.tenant, &request.search, note).await?);
-                    }
-                    Err(error) => {
-                        failures += 1;
-                        tracing::warn!(tenant.id = %self.tenant, "a route was not judged: {}", error.chain());
-                        if failures >= FAILURES {
-                            break;
-                        }
-                    }
-                }
-            }
-            self.count(|counts| {
-                counts.annotations_requested += asked;
-                counts.annotations_completed += judged;
-            })
-            .await?;
-            Ok((asked, judged))
-        })
-        .await
-    }
-
-    /// Reads back what people and others said in the trace store.
-    async fn read_back(&self) -> Result<u64> {
-        self.in_turn(async {
-            let grant = self.admit().await?;
-            let Some(project) = self.project(&grant)? else { return Ok(0) };
-            let experiences = self.experiences(&grant).await?;
-            let since = self.state.clock.now().saturating_sub(ANNOTATED).unwrap_or(Timestamp::MIN);
-            let annotated: Vec<&Experience> =
-                experiences.iter().filter(|found| found.span.is_some() && found.at >= since).collect();
-            let read = project.read_annotations(&*self.state.store, &self.tenant, &annotated);
-            let read = grant.run(read).await?;
-            if read > 0 {
-                self.count(|counts| counts.annotations_read += read).await?;
-            }
-            Ok(read)
-        })
-        .await
-    }
-
-    async fn read_and_learn(&self) -> Result<()> {
-        self.read_back().await?;
-        self.learn().await.map(drop)
-    }
-
-    async fn report(&self) -> Result<()> {
-        let (state, _) = self.state.read().await?;
-        let counts = state.counts;
-        tracing::info!(
-            tenant.id = %self.tenant,
-            spans_evaluated = counts.spans_evaluated,
-            annotations_completed = counts.annotations_completed,
-            annotations_read = counts.annotations_read,
-            optimizations = counts.optimizations,
-            rollbacks = counts.rollbacks,
-            "optimization of routing"
-        );
-        Ok(())
-    }
-
-    /// Takes a change back where the reward fell, else learns from experiences and changes the configuration where that
-    /// wins.
-    async fn learn(&self) -> Result<OptimizationOutcome> {
-        self.in_turn(async {
-            let grant = self.admit().await?;
-            let config = grant.config().section::<RoutingConfig>()?;
-            if !config.value.enable_auto_optimization {
-                return Ok(OptimizationOutcome::Disabled);
-            }
-            let experiences = self.experiences(&grant).await?;
-            let (state, _) = self.state.read().await?;
-            if let Some(applied) = state.applied
-                && let Some(outcome) = self.watch(applied, config.version, &experiences).await?
-            {
-                return Ok(outcome);
-            }
-            let now = self.state.clock.now();
-            if let Some(until) = self.not_before(&state, config.value.optimization_interval_seconds)
-                && now < until
-            {
-                return Ok(OptimizationOutcome::TooSoon { until });
-            }
-            let have = experiences.iter().filter(|found| learn::is_judged(found)).count() as u64;
-            if have < self.options.min_annotations {
-                return Ok(OptimizationOutcome::TooFew { have, need: self.options.min_annotations });
-            }
-            let (learned_from, current) = (experiences.clone(), config.value.clone());
-            let proposal = cogniverse_foundation::worker::blocking(move || {
-                Ok(learn::learn(&current, &learned_from))
-            });
-            let proposal = grant.run(proposal).await?;
-            self.state
-                .change(|state| {
-                    state.last_learned = Some(now);
-                    Ok(())
-                })
-                .await?;
-            let Some(proposal) = proposal else {
-                return Ok(OptimizationOutcome::TooFew { have, need: have + 1 });
-            };
-            let (before, after) = (proposal.before, proposal.after);
-            if proposal.gain() < self.options.improvement_threshold {
-                return Ok(OptimizationOutcome::NoGain { before, after });
-            }
-            let (learned, measured) = (proposal.learned_from, proposal.measured_on);
-            let evidence = Evidence::new(now, config.version).with_counts(learned, measured, have);
-            let reason = format!(
-                "optimization: a reward of {after:.3} is expected in place of {before:.3}, learned from {learned} searches and measured on {measured} others"
-            );
-            let changed = proposal.with_evidence(evidence);
-            let expected = if config.is_set() { Expected::Version(config.version) } else { Expected::Absent };
-            let manager = self.parts.config.for_caller(self.parts.gate.caller()).because(&reason);
-            let set = manager.compare_and_set(&self.tenant, changed, expected).await?;
-            let recent = experiences.iter().rev().filter(|found| learn::is_judged(found)).take(RECENT);
-            let applied = AppliedChange {
-                version: set.version,
-                replaces: config.version,
-                at: now,
-                reward_before: mean(recent).unwrap_or(before),
-            };
-            self.state
-                .change(|state| {
-                    (state.applied, state.last_optimization) = (Some(applied), Some(now));
-                    state.counts.optimizations += 1;
-                    Ok(())
-                })
-                .await?;
-            Ok(OptimizationOutcome::Changed { version: set.version, before, after })
-        })
-        .await
-    }
-
-    /// Returns the moment before which nothing is learned.
-    fn not_before(&self, state: &State, interval_seconds: u64) -> Option<Timestamp> {
-        let after = |at: Option<Timestamp>, time: Duration| at?.saturating_add(time).ok();
-        let changed = after(state.last_optimization, self.options.between_changes);
-        changed.max(after(state.last_learned, Duration::from_secs(interval_seconds)))
-    }
-
-    /// Compares the reward since a change with the one before it, and takes the change back where it fell.
-    async fn watch(
-        &self,
-        applied: AppliedChange,
-        version: u64,
-        experiences: &[Experience],
-    ) -> Result<Option<OptimizationOutcome>> {
-        if applied.version != version {
-            // Somebody else has changed the configuration since: what they changed is theirs.
-            return self
-                .state
-                .change(|state| {
-                    state.applied = None;
-                    Ok(None)
-                })
-                .await;
-        }
-        let since: Vec<&Experience> =
-            experiences.iter().filter(|found| found.at > applied.at && learn::is_judged(found)).collect();
-        let found = mean(since.iter().copied()).unwrap_or(applied.reward_before);
-        if since.len() < LIVE || found >= applied.reward_before - self.options.improvement_threshold {
-            return Ok(None);
-        }
-        let reason = format!(
-            "optimization: version {} is taken back, as the reward fell from {:.3} to {found:.3}",
-            applied.version, applied.reward_before
-        );
-        let manager = self.parts.config.for_caller(self.parts.gate.caller()).because(&reason);
-        let restored = match applied.replaces {
-            0 => {
-                let default = RoutingConfig::new(self.tenant.clone());
-                manager.compare_and_set(&self.tenant, default, Expected::Version(version)).await?
-            }
-            older => manager.rollback::<RoutingConfig>(&self.tenant, older).await?,
-        };
-        let now = self.state.clock.now();
-        self.state
-            .change(|state| {
-                (state.applied, state.last_optimization) = (None, Some(now));
-                state.counts.rollbacks += 1;
-                Ok(())
-            })
-            .await?;
-        Ok(Some(OptimizationOutcome::RolledBack { version: restored.version, expected: applied.reward_before, found }))
+        Ok(grant)
     }
 }

@@ -1,7 +1,8 @@
 //! Options, reports and the status of an optimization.
 
-use super::state::{AppliedChange, OptimizationCounts};
-use cogniverse_sdk::{TenantId, Timestamp};
+use super::state::OptimizationCounts;
+use cogniverse_foundation::Evidence;
+use cogniverse_sdk::{Error, Result, TenantId, Timestamp};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 
@@ -51,6 +52,26 @@ impl OptimizationOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Validates the options.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an interval below a second or above a year, and for a threshold outside 0 to 1.
+    pub fn check(&self) -> Result<()> {
+        let intervals = [self.span_evaluation, self.annotation, self.feedback, self.report];
+        let bounds = Duration::from_secs(1)..=Duration::from_secs(366 * 86_400);
+        if let Some(wrong) = intervals.iter().find(|interval| !bounds.contains(interval)) {
+            return Err(Error::invalid(format!("an interval of {wrong:?} is out of bounds; give 1 s to a year")));
+        }
+        if self.between_changes > *bounds.end() {
+            return Err(Error::invalid("the time between changes is above a year; disable the optimization instead"));
+        }
+        let thresholds = [self.confidence_threshold, self.improvement_threshold];
+        if let Some(wrong) = thresholds.iter().find(|threshold| !(0.0..=1.0).contains(*threshold)) {
+            return Err(Error::invalid(format!("a threshold of {wrong} is out of bounds; give 0 to 1")));
+        }
+        Ok(())
     }
 
     /// Sets the intervals at which spans are looked at, a judge is asked, and annotations are read back.
@@ -128,9 +149,9 @@ pub enum OptimizationOutcome {
     RolledBack {
         /// The version of the configuration that is in force now.
         version: u64,
-        /// The reward before the change.
+        /// The reward by what users did, before the change.
         expected: f64,
-        /// The reward with it.
+        /// The same since it.
         found: f64,
     },
 }
@@ -171,11 +192,11 @@ pub struct OptimizationStatus {
     pub counts: OptimizationCounts,
     /// The mean reward of the last experiences, from 0 to 1; `None` without any.
     pub recent_reward: Option<f64>,
-    /// The change that is in force.
-    pub applied: Option<AppliedChange>,
+    /// The evidence of the change that is in force.
+    pub in_force: Option<Evidence>,
     /// The moment of the last change, or of its being taken back.
     pub last_optimization: Option<Timestamp>,
-    /// The last failure of a step, as its code; `None` where the last step of each kind succeeded.
+    /// The failure of a step, as its code, which its next turn has not mended; `None` where the last turn of each succeeded.
     pub last_error: Option<String>,
 }
 

@@ -40,6 +40,17 @@ pub fn reward(experience: &Experience) -> f64 {
     (gained - slowness(experience.took_ms)).clamp(0.0, 1.0)
 }
 
+/// Returns the reward of a search by what users did alone: those who judge routes look at failures first, and what they say
+/// of some cannot be compared with what nobody says of others.
+pub(crate) fn live_reward(experience: &Experience) -> f64 {
+    if experience.annotation.is_none() {
+        return reward(experience);
+    }
+    let mut unjudged = experience.clone();
+    unjudged.annotation = None;
+    reward(&unjudged)
+}
+
 /// Returns the quality that the number of results suggests.
 fn found(experience: &Experience) -> f64 {
     match experience.results {

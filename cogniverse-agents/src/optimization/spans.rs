@@ -18,10 +18,11 @@ const SEARCH: &str = "cogniverse.search";
 pub(super) const ANNOTATION: &str = "routing_annotation";
 /// What tells the judge's annotations from those of people.
 const JUDGE: &str = "cogniverse-judge";
-/// The time before the newest span that is looked at again, as trace stores take spans in late.
-const LATE: Duration = Duration::from_secs(600);
+/// The time before the newest span that is looked at again, as trace stores take spans in late. One that comes later still
+/// joins nothing.
+const LATE: Duration = Duration::from_secs(3600);
 /// The time that the first look goes back.
-const FIRST_LOOK: Duration = Duration::from_secs(24 * 3600);
+const FIRST_LOOK: Duration = Duration::from_secs(7 * 24 * 3600);
 const PAGE: usize = 200;
 
 /// A tenant's project in a trace store.
@@ -90,7 +91,11 @@ impl Project {
         let query = SpanQuery::new(self.name.clone()).with_spans(spans.iter().cloned()).with_page_size(PAGE);
         let mut continuation = None;
         loop {
-            let page = self.provider.read_spans(query.clone().with_continuation(continuation)).await?;
+            let page = match self.provider.read_spans(query.clone().with_continuation(continuation)).await {
+                // A project that was erased has no texts any more.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
+                page => page?,
+            };
             for span in page.spans {
                 if let Some(query) = text(&span, "input.value") {
                     found.insert(span.span_id.clone(), query.to_owned());
@@ -127,15 +132,23 @@ impl Project {
     ) -> Result<u64> {
         let mut new = 0;
         for some in experiences.chunks(PAGE) {
-            let by_span: HashMap<&SpanId, &Experience> =
-                some.iter().filter_map(|experience| Some((experience.span.as_ref()?, *experience))).collect();
-            let spans: Vec<SpanId> = by_span.keys().map(|span| (*span).clone()).collect();
-            for stored in self.annotations(spans).await? {
-                let Some(experience) = by_span.get(&stored.annotation.span_id) else { continue };
-                let Some(read) = as_annotation(&stored) else { continue };
+            let by_span: HashMap<SpanId, &Experience> =
+                some.iter().filter_map(|experience| Some((experience.span.clone()?, *experience))).collect();
+            let (annotations, gone) = self.annotations(by_span.keys().cloned().collect()).await?;
+            for experience in gone.iter().filter_map(|span| by_span.get(span)) {
+                store.note(tenant, &experience.id, ExperienceNote::SpanGone).await?;
+            }
+            let mut of_span: HashMap<SpanId, Vec<RouteAnnotation>> = HashMap::new();
+            for stored in annotations {
+                if let Some(read) = as_annotation(&stored) {
+                    of_span.entry(stored.annotation.span_id).or_default().push(read);
+                }
+            }
+            for (span, annotations) in of_span {
+                let (Some(experience), Some(read)) = (by_span.get(&span), together(annotations)) else { continue };
                 let mut noted = (*experience).clone();
                 noted.note(&ExperienceNote::Annotation(read.clone()));
-                if noted.annotation.as_ref() == Some(&read) && experience.annotation.as_ref() != Some(&read) {
+                if noted.annotation != experience.annotation {
                     new += u64::from(store.note(tenant, &experience.id, ExperienceNote::Annotation(read)).await?);
                 }
             }
@@ -143,26 +156,25 @@ impl Project {
         Ok(new)
     }
 
-    /// Returns the annotations of spans; of those that are erased meanwhile there are none.
-    async fn annotations(&self, spans: Vec<SpanId>) -> Result<Vec<StoredAnnotation>> {
-        if spans.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.annotations_of(&spans).await {
-            Err(error) if error.kind() == ErrorKind::NotFound && spans.len() > 1 => {
-                let mut found = Vec::new();
-                for span in spans {
-                    match self.annotations_of(&[span]).await {
-                        Ok(some) => found.extend(some),
-                        Err(error) if error.kind() == ErrorKind::NotFound => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(found)
+    /// Returns the annotations of spans, and the spans that are gone. One that was erased makes a request fail as a whole:
+    /// the request is halved until it is found.
+    async fn annotations(&self, spans: Vec<SpanId>) -> Result<(Vec<StoredAnnotation>, Vec<SpanId>)> {
+        let (mut found, mut gone, mut open) = (Vec::new(), Vec::new(), vec![spans]);
+        while let Some(mut some) = open.pop() {
+            if some.is_empty() {
+                continue;
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            other => other,
+            match self.annotations_of(&some).await {
+                Ok(annotations) => found.extend(annotations),
+                Err(error) if error.kind() == ErrorKind::NotFound && some.len() > 1 => {
+                    open.push(some.split_off(some.len() / 2));
+                    open.push(some);
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => gone.append(&mut some),
+                Err(error) => return Err(error),
+            }
         }
+        Ok((found, gone))
     }
 
     async fn annotations_of(&self, spans: &[SpanId]) -> Result<Vec<StoredAnnotation>> {
@@ -195,4 +207,19 @@ fn as_annotation(stored: &StoredAnnotation) -> Option<RouteAnnotation> {
     let label =
         if for_review && annotation.annotator == AnnotatorKind::Llm { RouteLabel::InsufficientInfo } else { label };
     Some(RouteAnnotation::new(label, annotation.annotator, stored.updated_at).with_suggested(suggested))
+}
+
+/// Returns what the annotations of one span say together: people stand above judges, the newest of each counts, and people
+/// who contradict each other make the route ambiguous.
+fn together(annotations: Vec<RouteAnnotation>) -> Option<RouteAnnotation> {
+    let is_human = |annotation: &&RouteAnnotation| annotation.annotator == AnnotatorKind::Human;
+    let people: Vec<&RouteAnnotation> = annotations.iter().filter(is_human).collect();
+    let newest =
+        |of: &[&RouteAnnotation]| of.iter().max_by_key(|annotation| annotation.at).map(|newest| (*newest).clone());
+    let Some(last) = newest(&people) else { return newest(&annotations.iter().collect::<Vec<_>>()) };
+    let agrees = |other: &&RouteAnnotation| (other.label, other.suggested) == (last.label, last.suggested);
+    match people.iter().all(agrees) {
+        true => Some(last),
+        false => Some(RouteAnnotation::new(RouteLabel::Ambiguous, AnnotatorKind::Human, last.at)),
+    }
 }

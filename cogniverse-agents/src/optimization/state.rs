@@ -2,7 +2,13 @@
 
 use cogniverse_sdk::{Clock, Error, ErrorCode, ExperienceStore, Result, Retry, TenantId, Timestamp, json_problem};
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 /// The number of attempts at a change that others make too.
 const ATTEMPTS: usize = 50;
@@ -26,20 +32,6 @@ pub struct OptimizationCounts {
     pub rollbacks: u64,
 }
 
-/// A change that is in force.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AppliedChange {
-    /// The version of the routing configuration.
-    pub version: u64,
-    /// The version that it replaced; 0 for the default.
-    pub replaces: u64,
-    /// The moment.
-    pub at: Timestamp,
-    /// The mean reward of the searches before it.
-    pub reward_before: f64,
-}
-
 /// Who runs the optimization, and until when it counts as running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Holder {
@@ -54,9 +46,10 @@ pub(super) struct State {
     /// The start of the newest span that was seen.
     pub(super) read_until: Option<Timestamp>,
     pub(super) counts: OptimizationCounts,
-    pub(super) last_learned: Option<Timestamp>,
-    pub(super) last_optimization: Option<Timestamp>,
-    pub(super) applied: Option<AppliedChange>,
+    /// The moment at which something was learned last, and the number of judged searches then.
+    pub(super) last_learned: Option<(Timestamp, u64)>,
+    /// The moment of the last change or of its being taken back, written before it is made.
+    pub(super) last_change: Option<Timestamp>,
 }
 
 /// A tenant's state in the store.
@@ -65,6 +58,8 @@ pub(super) struct StoredState {
     pub(super) store: Arc<dyn ExperienceStore>,
     pub(super) tenant: TenantId,
     pub(super) clock: Arc<dyn Clock>,
+    /// The generation of the tenant that is optimized: of another one nothing is written. 0 before it is known.
+    pub(super) generation: Arc<AtomicU64>,
 }
 
 impl StoredState {
@@ -77,14 +72,27 @@ impl StoredState {
         Ok((state, Some(version)))
     }
 
-    /// Changes the state at one moment, also while other processes do.
-    pub(super) async fn change<T>(&self, mut change: impl FnMut(&mut State) -> Result<T>) -> Result<T> {
+    /// Changes the state at one moment, also while other processes do. A state that is not there any more is not made again.
+    pub(super) async fn change<T>(&self, change: impl FnMut(&mut State) -> Result<T>) -> Result<T> {
+        self.change_of(change, false).await
+    }
+
+    async fn change_of<T>(&self, mut change: impl FnMut(&mut State) -> Result<T>, begins: bool) -> Result<T> {
         for _ in 0..ATTEMPTS {
-            let (mut state, version) = self.read().await?;
+            let (before, version) = self.read().await?;
+            if version.is_none() && !begins {
+                let message = format!("the optimization of tenant \"{}\" was erased meanwhile", self.tenant);
+                return Err(Error::of(ErrorCode::TenantGenerationChanged, message));
+            }
+            let mut state = before.clone();
             let result = change(&mut state)?;
+            if state == before && version.is_some() {
+                return Ok(result);
+            }
             let value = serde_json::to_value(&state)
                 .map_err(|e| Error::unexpected("the state of an optimization is no JSON").with_source(e))?;
-            if self.store.replace_state(&self.tenant, version, &value).await?.is_some() {
+            let generation = self.generation.load(Ordering::Acquire);
+            if self.store.replace_state(&self.tenant, generation, version, &value).await?.is_some() {
                 return Ok(result);
             }
         }
@@ -98,7 +106,7 @@ impl StoredState {
     pub(super) async fn hold(&self, id: &str, lease: Duration) -> Result<()> {
         let now = self.clock.now();
         let until = now.saturating_add(lease).map_err(|e| Error::unexpected("a time").with_source(e))?;
-        self.change(|state| {
+        let hold = |state: &mut State| {
             if let Some(other) = state.holder.as_ref().filter(|holder| holder.id != id && holder.until > now) {
                 let wait = Duration::try_from(other.until.duration_since(now)).unwrap_or_default();
                 let message = format!(
@@ -112,8 +120,36 @@ impl StoredState {
             }
             state.holder = Some(Holder { id: id.to_owned(), until });
             Ok(())
+        };
+        self.change_of(hold, true).await
+    }
+
+    /// Stays the one that runs, where it still is.
+    ///
+    /// # Errors
+    /// `Conflict` where it is not.
+    pub(super) async fn extend(&self, id: &str, lease: Duration) -> Result<()> {
+        self.require_held(id).await?;
+        let until = self.clock.now().saturating_add(lease).map_err(|e| Error::unexpected("a time").with_source(e))?;
+        self.change(|state| match &mut state.holder {
+            Some(holder) if holder.id == id => {
+                holder.until = until;
+                Ok(())
+            }
+            _ => Err(Error::of(ErrorCode::OptimizationRunning, "another process has taken the optimization over")),
         })
         .await
+    }
+
+    /// Fails where another one runs by now.
+    pub(super) async fn require_held(&self, id: &str) -> Result<()> {
+        match self.read().await?.0.holder {
+            Some(holder) if holder.id == id && holder.until > self.clock.now() => Ok(()),
+            _ => {
+                let message = format!("the optimization of tenant \"{}\" is not this process's any more", self.tenant);
+                Err(Error::of(ErrorCode::OptimizationRunning, message).with_context("tenant", &self.tenant))
+            }
+        }
     }
 
     /// Lets another one run.

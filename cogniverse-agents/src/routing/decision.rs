@@ -1,6 +1,6 @@
 //! What a router decides about a query.
 
-use cogniverse_sdk::{Generation, Modality, ProfileName, RouteTier};
+use cogniverse_sdk::{Generation, Modality, PathVerdict, ProfileName, RouteTier};
 use serde::{Deserialize, Serialize};
 
 /// The route of a query: what it asks for, and where it is searched.
@@ -44,4 +44,15 @@ pub(crate) struct Verdict {
     pub(crate) confidence: f64,
     pub(crate) tier: RouteTier,
     pub(crate) reason: String,
+}
+
+/// Returns a verdict in the form in which it is kept, without its reason, which may hold words of the query.
+pub(crate) fn as_path(verdict: &Verdict) -> PathVerdict {
+    PathVerdict::new(verdict.tier, verdict.modality, verdict.generation, verdict.confidence)
+}
+
+/// Returns the verdict of a path as it was kept.
+pub(crate) fn of_path(path: &PathVerdict) -> Verdict {
+    let PathVerdict { tier, modality, generation, confidence, .. } = *path;
+    Verdict { modality, generation, confidence, tier, reason: String::new() }
 }

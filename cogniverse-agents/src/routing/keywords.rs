@@ -16,7 +16,7 @@ const SUMMARY: Labels = 1 << 6;
 const REPORT: Labels = 1 << 7;
 
 /// Returns the verdict of the words of a query. Without a word that names a kind of content, a video is asked for.
-pub(super) fn decide(query: &str) -> Verdict {
+pub(crate) fn decide(query: &str) -> Verdict {
     let text = folded(query);
     let hits = Lexicon::shipped().find(&text);
     let all = hits.iter().fold(0, |all, hit| all | hit.labels);

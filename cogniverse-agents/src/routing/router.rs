@@ -3,6 +3,7 @@
 use super::{
     classifier::{Classifier, Corrections},
     decision::Verdict,
+    decision::as_path,
     keywords, language_model, vote,
 };
 use crate::tenant_lru::TenantLru;
@@ -11,7 +12,7 @@ use cogniverse_core::{
     tenants::{TenantCache, TenantGrant},
 };
 use cogniverse_foundation::{RoutingConfig, RoutingMode, SystemConfig};
-use cogniverse_sdk::{Error, ErrorKind, Generation, Modality, Result, RouteTier, TenantId};
+use cogniverse_sdk::{Error, ErrorKind, Generation, Modality, PathVerdict, Result, RouteTier, TenantId};
 use std::{
     num::NonZeroUsize,
     sync::Arc,
@@ -51,6 +52,8 @@ pub(crate) struct Decision {
     /// The fast path's confidence, whatever decided in the end.
     pub(crate) fast_confidence: Option<f64>,
     pub(crate) took: Duration,
+    /// What the other paths said, of those that were asked.
+    pub(crate) paths: Vec<PathVerdict>,
     /// Whether a language model was asked.
     asked_model: bool,
 }
@@ -147,14 +150,10 @@ impl Router {
     ) -> (Decision, bool) {
         let fast = config.enable_fast_path.then(|| Classifier::shipped().decide(query, corrections));
         let fast_confidence = fast.as_ref().map(|fast| fast.confidence);
-        let decided = |verdict: Verdict, complete: bool, asked_model: bool| {
-            (Decision { verdict, fast_confidence, took: Duration::ZERO, asked_model }, complete)
-        };
-        let is_sure = |verdict: &Verdict| verdict.confidence >= config.fast_path_confidence_threshold;
-        if config.routing_mode != RoutingMode::Ensemble
-            && let Some(sure) = fast.clone().filter(is_sure)
-        {
-            return decided(sure, true, false);
+        let took = Duration::ZERO;
+        if let Some(verdict) = alone(config, fast.as_ref()) {
+            let paths = Vec::new();
+            return (Decision { verdict, fast_confidence, took, paths, asked_model: false }, true);
         }
         let slow = match config.enable_slow_path {
             true => self.slow(grant, config, query).await,
@@ -170,25 +169,10 @@ impl Router {
             _ => None,
         };
         let by_words = keywords::decide(query);
-        let mut verdict = if config.routing_mode == RoutingMode::Tiered {
-            match slow {
-                Some(sure) if sure.confidence >= config.slow_path_confidence_threshold => sure,
-                // No path is sure: the surest of them decides.
-                unsure => {
-                    let all = fast.into_iter().chain(unsure).chain([by_words]).collect();
-                    vote::surest(all).unwrap_or_else(|| vote::nobody("no path is enabled".to_owned()))
-                }
-            }
-        } else {
-            let tier = match config.routing_mode {
-                RoutingMode::Ensemble => RouteTier::Ensemble,
-                _ => RouteTier::Hybrid,
-            };
-            let all: Vec<Verdict> = fast.into_iter().chain(slow).chain([by_words]).collect();
-            vote::combine(&all, tier).unwrap_or_else(|| vote::nobody("no path is enabled".to_owned()))
-        };
+        let paths = slow.iter().chain([&by_words]).map(as_path).collect();
+        let mut verdict = together(config, fast, slow, by_words);
         verdict.reason.push_str(&note);
-        decided(verdict, complete, asked_model)
+        (Decision { verdict, fast_confidence, took, paths, asked_model }, complete)
     }
 
     async fn slow(&self, grant: &TenantGrant, config: &RoutingConfig, query: &str) -> Slow {
@@ -216,6 +200,35 @@ impl Router {
 fn failed(tenant: &TenantId, error: &Error) -> Slow {
     tracing::warn!(tenant.id = %tenant, "the slow path of routing failed: {}", error.chain());
     Slow::Failed(error.code().to_string())
+}
+
+/// Returns the verdict of the fast path where it decides alone.
+pub(crate) fn alone(config: &RoutingConfig, fast: Option<&Verdict>) -> Option<Verdict> {
+    let is_sure = |verdict: &&Verdict| verdict.confidence >= config.fast_path_confidence_threshold;
+    fast.filter(|_| config.routing_mode != RoutingMode::Ensemble).filter(is_sure).cloned()
+}
+
+/// Combines the verdicts of the paths where the fast one does not decide alone.
+pub(crate) fn together(
+    config: &RoutingConfig,
+    fast: Option<Verdict>,
+    slow: Option<Verdict>,
+    words: Verdict,
+) -> Verdict {
+    let tier = match config.routing_mode {
+        RoutingMode::Ensemble => RouteTier::Ensemble,
+        RoutingMode::Hybrid => RouteTier::Hybrid,
+        RoutingMode::Tiered => match slow {
+            Some(sure) if sure.confidence >= config.slow_path_confidence_threshold => return sure,
+            // No path is sure: the surest of them decides.
+            unsure => {
+                let others: Vec<Verdict> = fast.into_iter().chain(unsure).collect();
+                return vote::surest(others, words);
+            }
+        },
+    };
+    let verdicts: Vec<Verdict> = fast.into_iter().chain(slow).chain([words.clone()]).collect();
+    vote::combine(&verdicts, tier).unwrap_or(words)
 }
 
 /// The outcome of the slow path.

@@ -1,7 +1,7 @@
 //! The vote of several paths.
 
 use super::decision::Verdict;
-use cogniverse_sdk::{Generation, Modality, RouteTier};
+use cogniverse_sdk::{Modality, RouteTier};
 use std::collections::BTreeMap;
 
 /// The share of the votes that the winner needs; below it, all kinds are searched.
@@ -54,26 +54,21 @@ fn winner<C: Copy + Ord>(verdicts: &[Verdict], choice: impl Fn(&Verdict) -> C) -
     best.map(|(choice, votes)| (choice, votes / all))
 }
 
-/// Returns the verdict of the highest confidence; of equal ones the first.
-pub(super) fn surest(verdicts: Vec<Verdict>) -> Option<Verdict> {
+/// Returns the verdict of the highest confidence; of equal ones the first, and the last resort at the end.
+pub(super) fn surest(verdicts: Vec<Verdict>, last: Verdict) -> Verdict {
     let mut best: Option<Verdict> = None;
-    for verdict in verdicts {
+    for verdict in verdicts.into_iter().chain([last.clone()]) {
         if best.as_ref().is_none_or(|known| verdict.confidence > known.confidence) {
             best = Some(verdict);
         }
     }
-    best
-}
-
-/// Returns the verdict of nobody: videos, as they are.
-pub(super) fn nobody(reason: String) -> Verdict {
-    let (modality, generation) = (Modality::Video, Generation::RawResults);
-    Verdict { modality, generation, confidence: 0.0, tier: RouteTier::Keyword, reason }
+    best.unwrap_or(last)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cogniverse_sdk::Generation;
 
     fn verdict(tier: RouteTier, modality: Modality, confidence: f64) -> Verdict {
         Verdict { modality, generation: Generation::RawResults, confidence, tier, reason: "because".to_owned() }

@@ -68,19 +68,68 @@ pub struct Evidence {
     pub reward_before: f64,
     /// The mean reward that is expected of them under this one, from 0 to 1.
     pub reward_after: f64,
+    /// The mean reward of the searches before it by what users did, from 0 to 1: what the searches after it are compared
+    /// with.
+    pub live_reward: f64,
+    /// What was changed.
+    pub changed: Changed,
+}
+
+/// The parts of a configuration that an optimization changed, each for a win of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Changed {
+    /// The classifier's corrections and the thresholds.
+    pub routing: bool,
+    /// The default strategy.
+    pub strategy: bool,
+    /// The weights of profiles.
+    pub fusion: bool,
+}
+
+impl Changed {
+    /// Creates the parts.
+    #[must_use]
+    pub fn new(routing: bool, strategy: bool, fusion: bool) -> Self {
+        Self { routing, strategy, fusion }
+    }
+
+    /// Returns whether anything was changed.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.routing || self.strategy || self.fusion
+    }
 }
 
 impl Evidence {
     /// Creates the evidence of an optimization that replaces a version, without numbers.
     #[must_use]
     pub fn new(at: Timestamp, replaces: u64) -> Self {
-        Self { at, replaces, learned_from: 0, measured_on: 0, annotations: 0, reward_before: 0.0, reward_after: 0.0 }
+        Self {
+            at,
+            replaces,
+            learned_from: 0,
+            measured_on: 0,
+            annotations: 0,
+            reward_before: 0.0,
+            reward_after: 0.0,
+            live_reward: 0.0,
+            changed: Changed::default(),
+        }
     }
 
     /// Sets how many experiences it was learned from and measured on, and the annotations among them.
     #[must_use]
     pub fn with_counts(mut self, learned_from: u64, measured_on: u64, annotations: u64) -> Self {
         (self.learned_from, self.measured_on, self.annotations) = (learned_from, measured_on, annotations);
+        self
+    }
+
+    /// Sets the mean reward of the searches before it by what users did, and what was changed.
+    #[must_use]
+    pub fn with_change(mut self, live_reward: f64, changed: Changed) -> Self {
+        (self.live_reward, self.changed) = (live_reward, changed);
         self
     }
 

@@ -29,6 +29,7 @@ CREATE TABLE states (
     version INTEGER NOT NULL,
     state TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE erased (tenant TEXT NOT NULL PRIMARY KEY, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE changes (number INTEGER NOT NULL) STRICT;
 INSERT INTO changes VALUES (0);";
 
@@ -40,10 +41,15 @@ pub struct InMemoryExperienceStore(Mutex<InMemory>);
 struct InMemory {
     experiences: BTreeMap<TenantId, BTreeMap<u64, Experience>>,
     states: BTreeMap<TenantId, (Value, u64)>,
+    erased: BTreeMap<TenantId, u64>,
     last: u64,
 }
 
 impl InMemory {
+    fn is_erased(&self, tenant: &TenantId, generation: u64) -> bool {
+        self.erased.get(tenant).is_some_and(|erased| generation <= *erased)
+    }
+
     fn find(&self, tenant: &TenantId, id: &SearchId) -> Option<u64> {
         let of_tenant = self.experiences.get(tenant)?;
         of_tenant.iter().find(|(_, known)| known.id == *id).map(|(number, _)| *number)
@@ -60,8 +66,11 @@ impl InMemoryExperienceStore {
 
 #[async_trait]
 impl ExperienceStore for InMemoryExperienceStore {
-    async fn put(&self, tenant: &TenantId, experiences: Vec<Experience>) -> Result<()> {
+    async fn put(&self, tenant: &TenantId, generation: u64, experiences: Vec<Experience>) -> Result<()> {
         let mut inner = self.0.lock();
+        if inner.is_erased(tenant, generation) {
+            return Ok(());
+        }
         let mut known: std::collections::HashSet<SearchId> =
             inner.experiences.get(tenant).into_iter().flatten().map(|(_, known)| known.id.clone()).collect();
         for experience in experiences {
@@ -113,9 +122,15 @@ impl ExperienceStore for InMemoryExperienceStore {
         Ok(self.0.lock().states.get(tenant).cloned())
     }
 
-    async fn replace_state(&self, tenant: &TenantId, expected: Option<u64>, state: &Value) -> Result<Option<u64>> {
+    async fn replace_state(
+        &self,
+        tenant: &TenantId,
+        generation: u64,
+        expected: Option<u64>,
+        state: &Value,
+    ) -> Result<Option<u64>> {
         let mut inner = self.0.lock();
-        if inner.states.get(tenant).map(|(_, version)| *version) != expected {
+        if inner.is_erased(tenant, generation) || inner.states.get(tenant).map(|(_, version)| *version) != expected {
             return Ok(None);
         }
         inner.last += 1;
@@ -124,8 +139,10 @@ impl ExperienceStore for InMemoryExperienceStore {
         Ok(Some(version))
     }
 
-    async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64> {
+    async fn erase_tenant(&self, tenant: &TenantId, generation: u64) -> Result<u64> {
         let mut inner = self.0.lock();
+        let erased = inner.erased.entry(tenant.clone()).or_default();
+        *erased = generation.max(*erased);
         let experiences = inner.experiences.remove(tenant).map_or(0, |of_tenant| of_tenant.len() as u64);
         Ok(experiences + u64::from(inner.states.remove(tenant).is_some()))
     }
@@ -178,12 +195,15 @@ fn read(transaction: &Transaction<'_>, tenant: &str, id: &str) -> Result<Option<
 
 #[async_trait]
 impl ExperienceStore for SqliteExperienceStore {
-    async fn put(&self, tenant: &TenantId, experiences: Vec<Experience>) -> Result<()> {
+    async fn put(&self, tenant: &TenantId, generation: u64, experiences: Vec<Experience>) -> Result<()> {
         let tenant = tenant.clone();
         let rows: Vec<(SearchId, String)> =
             experiences.iter().map(|found| Ok((found.id.clone(), written(found)?))).collect::<Result<_>>()?;
         self.0
             .run("store experiences", move |transaction| {
+                if is_erased(transaction, tenant.as_str(), generation)? {
+                    return Ok(());
+                }
                 {
                     let mut insert = transaction.prepare_cached(
                         "INSERT OR IGNORE INTO experiences (tenant, id, experience) VALUES (?1, ?2, ?3)",
@@ -223,7 +243,7 @@ impl ExperienceStore for SqliteExperienceStore {
         let tenant = tenant.clone();
         let after = i64::try_from(after.unwrap_or(0)).unwrap_or(i64::MAX);
         self.0
-            .run("read experiences", move |transaction| {
+            .read("read experiences", move |transaction| {
                 let more = i64::try_from(limit).unwrap_or(i64::MAX - 1).saturating_add(1);
                 let mut statement = transaction.prepare_cached(
                     "SELECT number, experience FROM experiences WHERE tenant = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
@@ -246,7 +266,7 @@ impl ExperienceStore for SqliteExperienceStore {
 
     async fn get(&self, tenant: &TenantId, id: &SearchId) -> Result<Option<Experience>> {
         let (tenant, id) = (tenant.clone(), id.clone());
-        self.0.run("read experience", move |transaction| read(transaction, tenant.as_str(), id.as_str())).await
+        self.0.read("read experience", move |transaction| read(transaction, tenant.as_str(), id.as_str())).await
     }
 
     async fn remove(&self, tenant: &TenantId, id: &SearchId) -> Result<bool> {
@@ -262,7 +282,7 @@ impl ExperienceStore for SqliteExperienceStore {
     async fn count(&self, tenant: &TenantId) -> Result<u64> {
         let tenant = tenant.clone();
         self.0
-            .run("count experiences", move |transaction| {
+            .read("count experiences", move |transaction| {
                 let count: i64 = transaction
                     .prepare_cached("SELECT count(*) FROM experiences WHERE tenant = ?1")?
                     .query_row([tenant.as_str()], |row| row.get(0))?;
@@ -274,7 +294,7 @@ impl ExperienceStore for SqliteExperienceStore {
     async fn state(&self, tenant: &TenantId) -> Result<Option<(Value, u64)>> {
         let tenant = tenant.clone();
         self.0
-            .run("read state of optimization", move |transaction| {
+            .read("read state of optimization", move |transaction| {
                 let row: Option<(String, i64)> = transaction
                     .prepare_cached("SELECT state, version FROM states WHERE tenant = ?1")?
                     .query_row([tenant.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -285,7 +305,13 @@ impl ExperienceStore for SqliteExperienceStore {
             .await
     }
 
-    async fn replace_state(&self, tenant: &TenantId, expected: Option<u64>, state: &Value) -> Result<Option<u64>> {
+    async fn replace_state(
+        &self,
+        tenant: &TenantId,
+        generation: u64,
+        expected: Option<u64>,
+        state: &Value,
+    ) -> Result<Option<u64>> {
         let (tenant, text) = (tenant.clone(), written(state)?);
         self.0
             .run("store state of optimization", move |transaction| {
@@ -293,7 +319,8 @@ impl ExperienceStore for SqliteExperienceStore {
                     .prepare_cached("SELECT version FROM states WHERE tenant = ?1")?
                     .query_row([tenant.as_str()], |row| row.get(0))
                     .optional()?;
-                if stored.map(i64::unsigned_abs) != expected {
+                let is_erased = is_erased(transaction, tenant.as_str(), generation)?;
+                if is_erased || stored.map(i64::unsigned_abs) != expected {
                     return Ok(None);
                 }
                 let version: i64 = transaction
@@ -307,15 +334,33 @@ impl ExperienceStore for SqliteExperienceStore {
             .await
     }
 
-    async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64> {
-        let tenant = tenant.clone();
-        self.0
+    async fn erase_tenant(&self, tenant: &TenantId, generation: u64) -> Result<u64> {
+        let (tenant, generation) = (tenant.clone(), i64::try_from(generation).unwrap_or(i64::MAX));
+        let erased = self
+            .0
             .run("erase experiences", move |transaction| {
                 let experiences =
                     transaction.execute("DELETE FROM experiences WHERE tenant = ?1", [tenant.as_str()])?;
                 let states = transaction.execute("DELETE FROM states WHERE tenant = ?1", [tenant.as_str()])?;
+                transaction.execute(
+                    "INSERT INTO erased VALUES (?1, ?2)
+                     ON CONFLICT (tenant) DO UPDATE SET generation = max(generation, excluded.generation)",
+                    params![tenant.as_str(), generation],
+                )?;
                 Ok((experiences + states) as u64)
             })
-            .await
+            .await?;
+        // What was erased is overwritten in the file, and still stands in its log until that is emptied.
+        self.0.empty_log("erase experiences").await?;
+        Ok(erased)
     }
+}
+
+/// Returns whether a generation of a tenant was erased.
+fn is_erased(transaction: &Transaction<'_>, tenant: &str, generation: u64) -> Result<bool, Failure> {
+    let erased: Option<i64> = transaction
+        .prepare_cached("SELECT generation FROM erased WHERE tenant = ?1")?
+        .query_row([tenant], |row| row.get(0))
+        .optional()?;
+    Ok(erased.is_some_and(|erased| i64::try_from(generation).unwrap_or(i64::MAX) <= erased))
 }

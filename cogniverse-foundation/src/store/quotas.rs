@@ -170,10 +170,13 @@ impl QuotaStore for SqliteQuotaStore {
 
     async fn erase_tenant(&self, tenant: &TenantId) -> Result<u64> {
         let tenant = tenant.clone();
-        self.0
+        let erased = self
+            .0
             .run("erase quotas", move |transaction| {
                 Ok(transaction.execute("DELETE FROM quotas WHERE tenant = ?1", [tenant.as_str()])? as u64)
             })
-            .await
+            .await?;
+        self.0.empty_log("erase quotas").await?;
+        Ok(erased)
     }
 }

@@ -1,6 +1,6 @@
 //! A SQLite file that processes of one machine share: one connection, one immediate transaction for each call.
 
-use super::{Failure, connect_shared};
+use super::{Failure, connect_shared, format::empty_log};
 use crate::worker::blocking;
 use cogniverse_sdk::{KeptFile, Result};
 use parking_lot::Mutex;
@@ -69,11 +69,40 @@ impl SharedFile {
         operation: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
+        self.transact(operation, TransactionBehavior::Immediate, work).await
+    }
+
+    /// Runs work that only reads: as of one moment, and in nobody's way.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        self.transact(operation, TransactionBehavior::Deferred, work).await
+    }
+
+    /// Moves the log into the file and empties it, so that nothing erased is left in it.
+    pub(crate) async fn empty_log(&self, operation: &'static str) -> Result<()> {
+        let inner = Arc::clone(&self.0);
+        let job = move || {
+            let held = inner.connection.try_lock_for(QUEUE).ok_or(Failure::Queue);
+            held.and_then(|connection| empty_log(&connection))
+                .map_err(|failure| failure.into_error_of(inner.what, &inner.path))
+        };
+        blocking(job).await.map_err(|e| e.with_operation(operation))
+    }
+
+    async fn transact<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
         let inner = Arc::clone(&self.0);
         let job = move || {
             let held = inner.connection.try_lock_for(QUEUE).ok_or(Failure::Queue);
             let done = held.and_then(|mut connection| {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let transaction = connection.transaction_with_behavior(behavior)?;
                 let result = work(&transaction)?;
                 transaction.commit()?;
                 inner.kept.check()?;

@@ -1,0 +1,362 @@
+//! The steps of an optimization.
+
+use super::{
+    judge::{self, AnnotationRequest},
+    learn,
+    orchestrator::Inner,
+    report::OptimizationOutcome,
+    reward::live_reward,
+    spans::Project,
+    state::{OptimizationCounts, State},
+};
+use cogniverse_core::tenants::TenantGrant;
+use cogniverse_foundation::{Evidence, Recorded, RoutingConfig, TelemetryConfig, Versioned, worker};
+use cogniverse_sdk::{
+    ErrorKind, Expected, Experience, ExperienceNote, Result, RouteAnnotation, RouteLabel, SearchId, Timestamp,
+    telemetry_provider::{AnnotatorKind, ProjectName},
+};
+use std::{collections::HashMap, future::Future, time::Duration};
+
+/// The age up to which annotations of a search are read back.
+const ANNOTATED: Duration = Duration::from_secs(7 * 86_400);
+/// The confidence of a judge below which a person is asked.
+const SURE: f64 = 0.6;
+/// The number of failures of a judge in a row after which it is left alone until the next round.
+const FAILURES: usize = 3;
+/// The number of times that a judge is asked about one search.
+const ASKED: u32 = 3;
+/// How many times as many spans are read as judgements are wanted, as not every span has a text.
+const SPANS: usize = 4;
+/// The number of searches with feedback after a change from which the change itself is judged.
+const LIVE: usize = 30;
+/// The number of searches before a change whose reward it is compared with.
+const BEFORE: usize = 200;
+/// The number of new judged searches from which something is learned again.
+const NEW: u64 = 20;
+/// The number of experiences that are read together.
+const PAGE: usize = 500;
+
+/// The steps of one orchestrator.
+pub(super) struct Steps<'i>(pub(super) &'i Inner);
+
+/// Returns the mean reward by what users did, its variance, and the number of searches; `None` without any.
+pub(super) fn mean_live_reward<'e>(experiences: impl Iterator<Item = &'e Experience>) -> Option<(f64, f64, f64)> {
+    let rewards: Vec<f64> = experiences.map(live_reward).collect();
+    #[expect(clippy::cast_precision_loss, reason = "at most some thousands")]
+    let count = rewards.len() as f64;
+    let mean = rewards.iter().sum::<f64>() / count.max(1.0);
+    let variance = rewards.iter().map(|reward| (reward - mean).powi(2)).sum::<f64>() / count.max(1.0);
+    (count > 0.0).then_some((mean, variance, count))
+}
+
+impl Steps<'_> {
+    /// Reads all experiences, oldest first; those that were planted by a check of isolation are nobody's.
+    pub(super) async fn experiences(&self, grant: &TenantGrant) -> Result<Vec<Experience>> {
+        let inner = self.0;
+        inner.parts.experience.flush_tenant(&inner.tenant).await?;
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            grant.check()?;
+            let page = inner.state.store.page(&inner.tenant, after, PAGE).await?;
+            found.extend(page.experiences.into_iter().filter(|experience| experience.canary.is_none()));
+            after = page.next;
+            if after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    pub(super) fn queue(&self, experiences: &[Experience]) -> Vec<AnnotationRequest> {
+        let threshold = self.0.options.confidence_threshold;
+        let mut queue: Vec<AnnotationRequest> =
+            experiences.iter().filter_map(|experience| AnnotationRequest::of(experience, threshold)).collect();
+        queue.sort_by(|a, b| a.priority.cmp(&b.priority).then(a.at.cmp(&b.at)));
+        queue
+    }
+
+    fn project(&self, grant: &TenantGrant) -> Result<Option<Project>> {
+        let Some(provider) = self.0.parts.traces.clone() else { return Ok(None) };
+        let name = grant.config().section::<TelemetryConfig>()?.value.project_name(&self.0.tenant);
+        Ok(Some(Project { provider, name: ProjectName::parse(name)? }))
+    }
+
+    async fn count(&self, change: impl Fn(&mut OptimizationCounts) + Send + Sync) -> Result<()> {
+        let count = |state: &mut State| {
+            change(&mut state.counts);
+            Ok(())
+        };
+        self.0.state.change(count).await
+    }
+
+    async fn in_turn<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
+        let _turn = self.0.turn.lock().await;
+        step.await
+    }
+
+    /// Looks at the spans of searches since the last look.
+    pub(super) async fn evaluate(&self) -> Result<u64> {
+        let inner = self.0;
+        self.in_turn(async {
+            let grant = inner.admit().await?;
+            inner.parts.experience.flush_tenant(&inner.tenant).await?;
+            let Some(project) = self.project(&grant)? else { return Ok(0) };
+            let (state, _) = inner.state.read().await?;
+            let look = project.look(&*inner.state.store, &inner.tenant, state.read_until, inner.state.clock.now());
+            let seen = grant.run(look).await?;
+            let see = |state: &mut State| {
+                state.counts.spans_evaluated += seen.new;
+                state.read_until = state.read_until.max(seen.read_until);
+                Ok(())
+            };
+            inner.state.change(see).await?;
+            Ok(seen.new)
+        })
+        .await
+    }
+
+    /// Asks the judge about routes that need it; returns how many were asked about, and how many were judged.
+    pub(super) async fn annotate(&self) -> Result<(u64, u64)> {
+        self.in_turn(async {
+            let inner = self.0;
+            let grant = inner.admit().await?;
+            let (Some(project), wanted) = (self.project(&grant)?, inner.options.max_judgements) else {
+                return Ok((0, 0));
+            };
+            let experiences = self.experiences(&grant).await?;
+            let by_id: HashMap<&SearchId, &Experience> = experiences.iter().map(|known| (&known.id, known)).collect();
+            let mut queue = self.queue(&experiences);
+            queue.retain(|request| {
+                let known = by_id.get(&request.search);
+                request.span.is_some()
+                    && known.is_some_and(|known| known.annotation.is_none() && known.judge_failures < ASKED)
+            });
+            queue.truncate(wanted.saturating_mul(SPANS).min(1000));
+            if queue.is_empty() {
+                return Ok((0, 0));
+            }
+            let Some(judge) = inner.parts.models.of(&inner.tenant).await? else { return Ok((0, 0)) };
+            let spans: Vec<_> = queue.iter().filter_map(|request| request.span.clone()).collect();
+            let queries = grant.run(project.queries(&spans)).await?;
+            // A tenant that keeps its texts out of telemetry is judged by people and by what users do alone.
+            queue.retain(|request| request.span.as_ref().is_some_and(|span| queries.contains_key(span)));
+            queue.truncate(wanted);
+            let (mut asked, mut judged, mut failures) = (0, 0, 0);
+            let mut outcome = Ok(());
+            for request in queue {
+                let text = request.span.as_ref().and_then(|span| queries.get(span));
+                let (Some(span), Some(query)) = (&request.span, text) else { continue };
+                asked += 1;
+                let one = async {
+                    grant.renew().await?;
+                    let judgement = judge::judge(&*judge.model, query, request.modality).await?;
+                    let for_review = judgement.confidence < SURE;
+                    project.annotate(span, judgement, for_review).await?;
+                    let label = if for_review { RouteLabel::InsufficientInfo } else { judgement.label };
+                    let now = inner.state.clock.now();
+                    let note = RouteAnnotation::new(label, AnnotatorKind::Llm, now).with_suggested(judgement.suggested);
+                    inner.state.store.note(&inner.tenant, &request.search, ExperienceNote::Annotation(note)).await
+                };
+                match grant.run(one).await {
+                    Ok(noted) => {
+                        failures = 0;
+                        judged += u64::from(noted);
+                    }
+                    // What the model cannot answer it will not answer the next time.
+                    Err(error) if error.kind() == ErrorKind::Unexpected => {
+                        tracing::warn!(tenant.id = %inner.tenant, "a route was not judged: {}", error.chain());
+                        let note = ExperienceNote::JudgeFailed;
+                        outcome = inner.state.store.note(&inner.tenant, &request.search, note).await.map(drop);
+                        failures += 1;
+                        if failures >= FAILURES || outcome.is_err() {
+                            break;
+                        }
+                    }
+                    Err(error) => {
+                        outcome = Err(error);
+                        break;
+                    }
+                }
+            }
+            let counted = self
+                .count(|counts| {
+                    counts.annotations_requested += asked;
+                    counts.annotations_completed += judged;
+                })
+                .await;
+            outcome.and(counted)?;
+            Ok((asked, judged))
+        })
+        .await
+    }
+
+    /// Reads back what people and others said in the trace store.
+    pub(super) async fn read_back(&self) -> Result<u64> {
+        let inner = self.0;
+        self.in_turn(async {
+            let grant = inner.admit().await?;
+            let Some(project) = self.project(&grant)? else { return Ok(0) };
+            let experiences = self.experiences(&grant).await?;
+            let since = inner.state.clock.now().saturating_sub(ANNOTATED).unwrap_or(Timestamp::MIN);
+            let annotated: Vec<&Experience> =
+                experiences.iter().filter(|found| found.span.is_some() && found.at >= since).collect();
+            let read = project.read_annotations(&*inner.state.store, &inner.tenant, &annotated);
+            let read = grant.run(read).await?;
+            if read > 0 {
+                self.count(|counts| counts.annotations_read += read).await?;
+            }
+            Ok(read)
+        })
+        .await
+    }
+
+    pub(super) async fn report(&self) -> Result<()> {
+        let counts = self.0.state.read().await?.0.counts;
+        tracing::info!(
+            tenant.id = %self.0.tenant,
+            spans_evaluated = counts.spans_evaluated,
+            annotations_completed = counts.annotations_completed,
+            annotations_read = counts.annotations_read,
+            optimizations = counts.optimizations,
+            rollbacks = counts.rollbacks,
+            "optimization of routing"
+        );
+        Ok(())
+    }
+
+    /// Takes a change back where the reward fell, else learns from experiences and changes the configuration where that
+    /// wins.
+    pub(super) async fn learn(&self) -> Result<OptimizationOutcome> {
+        let inner = self.0;
+        self.in_turn(async {
+            let grant = inner.admit().await?;
+            // The newest, not one that was read for a search a moment ago.
+            let config = inner.parts.config.get::<RoutingConfig>(&inner.tenant).await?;
+            if !config.value.enable_auto_optimization {
+                return Ok(OptimizationOutcome::Disabled);
+            }
+            let experiences = self.experiences(&grant).await?;
+            if let Some(outcome) = self.watch(&config, &experiences).await? {
+                return Ok(outcome);
+            }
+            let (state, _) = inner.state.read().await?;
+            let now = inner.state.clock.now();
+            if let Some(until) = self.not_before(&state, &config.value).filter(|until| now < *until) {
+                return Ok(OptimizationOutcome::TooSoon { until });
+            }
+            let have = experiences.iter().filter(|found| learn::is_judged(found)).count() as u64;
+            let before = state.last_learned.map_or(0, |(_, judged)| judged.min(have));
+            let need = inner.options.min_annotations.max(if before == 0 { 0 } else { before + NEW });
+            // A full buffer has as many judged searches as ever, and other ones.
+            if have < need && !(before > 0 && experiences.len() >= cogniverse_sdk::experience::MAX_EXPERIENCES) {
+                return Ok(OptimizationOutcome::TooFew { have, need });
+            }
+            let has_model = config.value.enable_slow_path && inner.parts.models.of(&inner.tenant).await?.is_some();
+            let (current, margin) = (config.value.clone(), inner.options.improvement_threshold);
+            let live = live_before(&experiences);
+            let proposal = worker::blocking(move || Ok(learn::learn(&current, &experiences, has_model, margin)));
+            let proposal = grant.run(proposal).await?;
+            inner
+                .state
+                .change(|state| {
+                    state.last_learned = Some((now, have));
+                    Ok(())
+                })
+                .await?;
+            let Some(proposal) = proposal else { return Ok(OptimizationOutcome::TooFew { have, need: have + NEW }) };
+            let (before, after, changed) = (proposal.before, proposal.after, proposal.changed);
+            if !changed.any() {
+                return Ok(OptimizationOutcome::NoGain { before, after });
+            }
+            let learned = proposal.learned_from;
+            let evidence = Evidence::new(now, config.version).with_counts(learned, learned, have).with_change(live, changed);
+            let reason = format!(
+                "optimization: a reward of {after:.3} is expected in place of {before:.3}, by {learned} searches, each measured by what was learned from others"
+            );
+            let version = self.write(&config, proposal.with_evidence(evidence), &reason, now).await?;
+            self.count(|counts| counts.optimizations += 1).await?;
+            Ok(OptimizationOutcome::Changed { version, before, after })
+        })
+        .await
+    }
+
+    /// Returns the moment before which nothing is learned.
+    fn not_before(&self, state: &State, config: &RoutingConfig) -> Option<Timestamp> {
+        let after = |at: Option<Timestamp>, time: Duration| at?.saturating_add(time).ok();
+        let changed = state.last_change.max(config.learned.as_ref().map(|learned| learned.evidence.at));
+        let changed = after(changed, self.0.options.between_changes);
+        let interval = Duration::from_secs(config.optimization_interval_seconds);
+        changed.max(after(state.last_learned.map(|(at, _)| at), interval))
+    }
+
+    /// Writes a configuration in place of the one that was read. That it is about to is noted before, so that a crash in
+    /// between costs a day and no rule.
+    async fn write(
+        &self,
+        config: &Versioned<RoutingConfig>,
+        value: RoutingConfig,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let inner = self.0;
+        inner.state.require_held(&inner.id).await?;
+        inner
+            .state
+            .change(|state| {
+                state.last_change = Some(now);
+                Ok(())
+            })
+            .await?;
+        let expected = if config.is_set() { Expected::Version(config.version) } else { Expected::Absent };
+        let manager = inner.parts.config.for_caller(inner.parts.gate.caller()).because(reason);
+        Ok(manager.compare_and_set(&inner.tenant, value, expected).await?.version)
+    }
+
+    /// Compares the reward since the change that is in force with the one before it, and takes the change back where it
+    /// fell. What else was changed in the configuration meanwhile stays.
+    async fn watch(
+        &self,
+        config: &Versioned<RoutingConfig>,
+        experiences: &[Experience],
+    ) -> Result<Option<OptimizationOutcome>> {
+        let inner = self.0;
+        let Some(evidence) = config.value.learned.as_ref().map(|learned| learned.evidence) else { return Ok(None) };
+        let has_feedback = |found: &&Experience| found.feedback.satisfaction().is_some();
+        let since: Vec<&Experience> =
+            experiences.iter().filter(|found| found.at > evidence.at).filter(has_feedback).collect();
+        let Some((found, variance, count)) = mean_live_reward(since.iter().copied()) else { return Ok(None) };
+        let is_sure = found + 1.64 * (variance / count).sqrt() < evidence.live_reward;
+        let has_fallen = found < evidence.live_reward - inner.options.improvement_threshold;
+        if since.len() < LIVE || !has_fallen || !is_sure {
+            return Ok(None);
+        }
+        let before = self.before(evidence.replaces).await?;
+        let reason = format!(
+            "optimization: the change of {} is taken back, as the reward fell from {:.3} to {found:.3}",
+            evidence.at, evidence.live_reward
+        );
+        let restored = learn::taken_back(&config.value, &before);
+        let version = self.write(config, restored, &reason, inner.state.clock.now()).await?;
+        self.count(|counts| counts.rollbacks += 1).await?;
+        Ok(Some(OptimizationOutcome::RolledBack { version, expected: evidence.live_reward, found }))
+    }
+
+    /// Returns the configuration that a change replaced: the default for version 0.
+    async fn before(&self, version: u64) -> Result<RoutingConfig> {
+        let inner = self.0;
+        if version == 0 {
+            return Ok(RoutingConfig::new(inner.tenant.clone()));
+        }
+        let page = inner.parts.config.history::<RoutingConfig>(&inner.tenant, Some(version + 1), 1).await?;
+        Ok(match page.entries.into_iter().next().filter(|entry| entry.version == version).map(|entry| entry.recorded) {
+            Some(Recorded::Value(before)) => before,
+            // A deletion, or a history that was cut: then nothing that was learned is in force.
+            _ => RoutingConfig::new(inner.tenant.clone()),
+        })
+    }
+}
+
+/// Returns the mean reward of the last searches by what users did.
+fn live_before(experiences: &[Experience]) -> f64 {
+    let recent = experiences.iter().rev().filter(|found| found.feedback.satisfaction().is_some()).take(BEFORE);
+    mean_live_reward(recent).map_or(0.0, |(mean, ..)| mean)
+}
