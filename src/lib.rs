@@ -123,6 +123,11 @@ struct IsolationGuide;
 #[doc = include_str!("../docs/operations-guide.md")]
 struct OperationsGuide;
 
+/// `docs/routing.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/routing.md")]
+struct RoutingGuide;
+
 /// `docs/quotas.md`, whose code is compiled by the doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/quotas.md")]

@@ -60,6 +60,7 @@ fn layers_point_down() {
                 "cogniverse-sdk",
                 "cogniverse",
                 "cogniverse-model-servers",
+                "cogniverse-ollama",
                 "cogniverse-otlp",
                 "cogniverse-phoenix",
                 "cogniverse-vespa",

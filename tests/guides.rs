@@ -91,7 +91,7 @@ fn commands() -> Vec<(String, Vec<String>)> {
 }
 
 /// What is not run here, by how the command begins, and why.
-const ELSEWHERE: [(&str, &str); 18] = [
+const ELSEWHERE: [(&str, &str); 20] = [
     ("cargo test --workspace", "it is the run that this test belongs to"),
     ("cargo run --features local-models --example search", "needs a model: .ci/models.sh runs models"),
     (
@@ -102,6 +102,11 @@ const ELSEWHERE: [(&str, &str); 18] = [
     ("cargo bench --bench operations", "measures: .ci/run tests that it runs"),
     ("cargo bench --bench backup", "measures: .ci/run tests that it runs"),
     ("cargo bench --bench tenancy", "measures: .ci/run tests that it runs"),
+    ("cargo bench --bench routing", "measures: .ci/run tests that it runs"),
+    (
+        "cargo run --example search -- --tenant-id routed --answer",
+        "needs an Ollama: tests/routing.rs asks one, and .ci/run runs it",
+    ),
     ("cargo bench --bench memory", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-embedded --bench kernels", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-otlp --bench span", "measures: .ci/run tests that it runs"),

@@ -83,8 +83,18 @@ async fn two_tenants_are_apart_on_every_surface_and_nothing_of_the_check_is_left
     assert!(report.isolated, "{report}");
     assert!(took < Duration::from_secs(2), "{took:?}");
     let checked: BTreeSet<&str> = report.checks.iter().map(|check| check.surface.as_str()).collect();
-    let expected =
-        ["access", "audit", "configuration", "documents", "files", "memories", "quotas", "telemetry", "transcripts"];
+    let expected = [
+        "access",
+        "audit",
+        "configuration",
+        "documents",
+        "experience",
+        "files",
+        "memories",
+        "quotas",
+        "telemetry",
+        "transcripts",
+    ];
     assert_eq!(checked.into_iter().collect::<Vec<_>>(), expected);
     let unchecked: Vec<&str> = report.not_checked.iter().map(|surface| surface.surface.as_str()).collect();
     assert_eq!(unchecked, ["backups", "caches"], "and why: {:?}", report.not_checked);
@@ -360,6 +370,7 @@ async fn the_same_check_on_vespas_wire() {
 const STORES: &[(&str, &str)] = &[
     ("config.sqlite", "configuration"),
     ("quotas.sqlite", "quotas"),
+    ("experience.sqlite", "experience"),
     ("transcripts/", "transcripts"),
     ("tenants/", "files"),
     ("catalog.sqlite", "documents"),
@@ -370,6 +381,10 @@ const SHARED: &[&str] = &["LOCK"];
 const TABLES: &[(&str, &str)] = &[
     ("config.sqlite config_versions", "configuration"),
     ("quotas.sqlite quotas", "quotas"),
+    ("experience.sqlite experiences", "experience"),
+    ("experience.sqlite states", "experience"),
+    // Which generations were erased, so that nothing of them is stored any more.
+    ("experience.sqlite erased", "experience"),
     ("catalog.sqlite deployments", "documents"),
     ("catalog.sqlite drops", "documents"),
     ("documents.sqlite documents", "documents"),

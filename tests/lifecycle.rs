@@ -805,6 +805,7 @@ async fn every_place_in_the_data_folder_has_a_surface() {
     let surfaces = [
         ("config.sqlite", "configuration"),
         ("quotas.sqlite", "quotas"),
+        ("experience.sqlite", "experience"),
         ("tenants", "documents"),
         ("transcripts", "transcripts"),
     ];

@@ -229,7 +229,7 @@ async fn annotations_of_people_and_of_a_judge_are_read_back_for_real() {
         let is_route = format!("{:?}", request.messages).contains("You route a query");
         Ok(ChatAnswer::new(match is_route {
             true => "none".to_owned(),
-            false => r#"{"label": "wrong_routing", "suggested": "audio", "confidence": 0.9}"#.to_owned(),
+            false => r#"{"label": "wrong_routing", "suggested": "audio", "confidence": 9}"#.to_owned(),
         }))
     }));
     let provider: Arc<dyn TelemetryProvider> = Arc::new(traces.clone());
@@ -353,4 +353,195 @@ async fn experiences_are_a_surface_of_the_tenant() {
     let receipt = world.cogniverse.erase(&acme).await.unwrap();
     assert!(serde_json::to_string(&receipt).unwrap().contains("experience"));
     assert_eq!((store.count(&acme).await.unwrap(), store.count(&globex).await.unwrap()), (0, 1));
+}
+
+/// An orchestrator that runs while its tenant is erased writes nothing of it again, and is none of the next tenant's.
+#[tokio::test]
+async fn an_orchestrator_ends_with_its_tenant() {
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    let (acme, orchestrator) = (tenant("acme"), optimizer(&world, "acme"));
+    ask(&world, "acme", "pricing").await;
+    orchestrator.run_once().await.unwrap();
+    orchestrator.start().await.unwrap();
+    world.cogniverse.suspend(&acme, cogniverse::Suspend::new("leaves")).await.unwrap();
+    assert_eq!(orchestrator.run_once().await.unwrap_err().code(), ErrorCode::TenantSuspended);
+    world.cogniverse.erase(&acme).await.unwrap();
+    let store = experience_of(&world).await;
+    assert_eq!((store.count(&acme).await.unwrap(), store.state(&acme).await.unwrap()), (0, None));
+    orchestrator.stop().await.unwrap();
+    assert_eq!(store.state(&acme).await.unwrap(), None, "giving the lease back makes no state");
+    // Not a byte of it is left in the file or its log.
+    for file in ["experience.sqlite", "experience.sqlite-wal"] {
+        let bytes = std::fs::read(world.folder.path().join(file)).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&bytes).contains("\"scores\""), "{file}");
+    }
+    world.cogniverse.create_tenant(&acme, cogniverse::Template::Startup).await.unwrap();
+    let error = orchestrator.run_once().await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::TenantGenerationChanged, "{error}");
+    optimizer(&world, "acme").run_once().await.unwrap();
+}
+
+/// What an operator changes after an optimization stays when the optimization is taken back, and the change is still watched.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn taking_a_change_back_leaves_what_others_changed() {
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    let (acme, orchestrator) = (tenant("acme"), optimizer(&world, "acme"));
+    for number in 0..6 {
+        day(&world, "acme", number, meant).await;
+        if number >= 3 {
+            annotate(&world, "acme", &orchestrator, number).await;
+        }
+        clock.advance(DAY);
+    }
+    let changed = orchestrator.run_once().await.unwrap().outcome;
+    assert!(matches!(changed, OptimizationOutcome::Changed { .. }), "{changed:?}");
+    clock.advance(Duration::from_secs(60));
+    let config = world.cogniverse.operator().config();
+    let edited = config.update(&acme, |own: &mut RoutingConfig| own.max_routing_time_ms = 777).await.unwrap();
+    assert!(edited.value.learned.is_some());
+    for number in 10..12 {
+        day(&world, "acme", number, |_| Modality::Image).await;
+    }
+    let back = orchestrator.run_once().await.unwrap().outcome;
+    assert!(matches!(back, OptimizationOutcome::RolledBack { .. }), "{back:?}");
+    let now = config.get_routing_config(&acme).await.unwrap().value;
+    assert_eq!((now.max_routing_time_ms, now.learned), (777, None));
+}
+
+#[tokio::test]
+async fn experiences_are_in_a_backup_and_come_back() {
+    use cogniverse::backup::{CreateBackup, FolderTarget, RestoreBackup};
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    let found = ask(&world, "acme", "pricing").await;
+    world.cogniverse.record_feedback(&tenant("acme"), &found.search_id, Feedback::Watched, None).await.unwrap();
+    let target: Arc<dyn cogniverse::sdk::BackupTarget> =
+        Arc::new(FolderTarget::new(world.folder.path().join("backups")));
+    let made = world.cogniverse.backups().create(&tenant("acme"), &target, CreateBackup::new()).await.unwrap();
+    let request = RestoreBackup::new(made.backup).into_tenant(tenant("copy"));
+    world.cogniverse.backups().restore(&target, request).await.unwrap();
+    let store = experience_of(&world).await;
+    let copy = store.get(&tenant("copy"), &found.search_id).await.unwrap().unwrap();
+    assert_eq!(copy, store.get(&tenant("acme"), &found.search_id).await.unwrap().unwrap());
+    assert_eq!(copy.feedback.positive, 1);
+}
+
+#[tokio::test]
+async fn people_who_contradict_each_other_make_a_route_ambiguous() {
+    let clock = clock();
+    let traces = InMemoryTraces::new();
+    let provider: Arc<dyn TelemetryProvider> = Arc::new(traces.clone());
+    let world = world(&clock, |b| b.telemetry_provider(provider)).await;
+    let (acme, orchestrator) = (tenant("acme"), optimizer(&world, "acme"));
+    let found = ask(&world, "acme", "pricing").await;
+    traces.store(&project("acme"), vec![span(0, &found, None, clock.now())]);
+    orchestrator.run_once().await.unwrap();
+    let said = |label: &str, by: &str| {
+        let id = SpanId::parse(format!("{:016x}", 1)).unwrap();
+        SpanAnnotation::new(id, "routing_annotation", AnnotatorKind::Human).with_label(label).with_identifier(by)
+    };
+    for (label, by) in [("correct_routing", "anna"), ("wrong_routing", "bert"), ("no such label", "carl")] {
+        let request = AnnotateSpans::new(project("acme"), vec![said(label, by)]);
+        traces.annotate_spans(request).await.unwrap();
+    }
+    assert_eq!(orchestrator.run_once().await.unwrap().annotations_read, 1);
+    let store = experience_of(&world).await;
+    let annotation = store.get(&acme, &found.search_id).await.unwrap().unwrap().annotation.unwrap();
+    assert_eq!(annotation.label, RouteLabel::Ambiguous);
+    assert_eq!(orchestrator.run_once().await.unwrap().annotations_read, 0, "and they are no news each time");
+}
+
+#[tokio::test]
+async fn options_out_of_bounds_are_refused() {
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    for wrong in [
+        OptimizationOptions::new().with_intervals(Duration::ZERO, DAY, DAY),
+        OptimizationOptions::new().with_intervals(DAY, DAY, Duration::MAX),
+        OptimizationOptions::new().with_improvement_threshold(f64::NAN),
+    ] {
+        let orchestrator = world.cogniverse.optimizer(tenant("acme"), wrong);
+        assert_eq!(orchestrator.start().await.unwrap_err().kind(), cogniverse::ErrorKind::InvalidInput);
+        assert_eq!(orchestrator.run_once().await.unwrap_err().kind(), cogniverse::ErrorKind::InvalidInput);
+    }
+}
+
+/// Spans on their way through a real exporter to a real Phoenix, a person's annotation there, and back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn annotations_go_to_a_real_phoenix_and_come_back() {
+    use cogniverse::{
+        config::TelemetryConfig,
+        telemetry::{TelemetryManager, TelemetrySettings},
+    };
+    use cogniverse_otlp::{OtlpConfig, OtlpExporter, TenantLayer};
+    use std::hash::{BuildHasher, RandomState};
+    use tracing::instrument::WithSubscriber;
+    use tracing_subscriber::layer::SubscriberExt;
+    let Ok(url) = std::env::var("COGNIVERSE_PHOENIX_URL") else {
+        assert!(std::env::var_os("COGNIVERSE_CI").is_none(), "CI must start a Phoenix");
+        println!("skipped: no Phoenix; start one and set COGNIVERSE_PHOENIX_URL");
+        return;
+    };
+    let settings = TelemetrySettings::new().with_export_interval(Duration::from_millis(20));
+    let telemetry = TelemetryManager::new(settings, OtlpExporter::new(OtlpConfig::http(&url)).unwrap()).unwrap();
+    let phoenix = cogniverse_phoenix::PhoenixClient::new(cogniverse_phoenix::PhoenixConfig::new(&url)).unwrap();
+    let provider: Arc<dyn TelemetryProvider> = Arc::new(phoenix.clone());
+    let name = format!("optimized-{:08x}", RandomState::new().hash_one("routing") as u32);
+    let judge = r#"{"label": "wrong_routing", "suggested": "audio", "confidence": 9}"#;
+    let judge = Arc::new(ScriptedModel::from_fn(move |_| Ok(ChatAnswer::new(judge))));
+    let wired = telemetry.clone();
+    let world = World::with(&[&name], |b| b.telemetry(wired).telemetry_provider(provider).language_model(judge)).await;
+    let of = tenant(&name);
+    world.ingest(&name, &[("talk", 0.0, 5.0, "pricing")]).await;
+    world
+        .cogniverse
+        .operator()
+        .config()
+        .set_telemetry_config(&of, TelemetryConfig::new().with_record_query_text(true))
+        .await
+        .unwrap();
+    let request = SearchRequest::routed(of.clone(), "nothing of zebras");
+    let searched = async move {
+        let found = world.cogniverse.search(request).await.unwrap();
+        (world, found)
+    };
+    let subscriber = tracing_subscriber::registry().with(TenantLayer::new(&telemetry));
+    let (world, found) = tokio::spawn(searched.with_subscriber(subscriber)).await.unwrap();
+    let orchestrator = world.cogniverse.optimizer(of.clone(), OptimizationOptions::new());
+    let (mut spans, mut judged) = (0, 0);
+    for _ in 0..60 {
+        let report = orchestrator.run_once().await.unwrap();
+        (spans, judged) = (spans + report.spans_evaluated, judged + report.annotations_completed);
+        if judged > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!((spans, judged), (1, 1), "the span arrived, and the judge read its query");
+    let store = experience_of(&world).await;
+    let span = store.get(&of, &found.search_id).await.unwrap().unwrap().span.unwrap();
+    // A person in Phoenix knows better.
+    let human = SpanAnnotation::new(span.clone(), "routing_annotation", AnnotatorKind::Human)
+        .with_label("wrong_routing")
+        .with_explanation("document: they meant the zebra paper")
+        .with_identifier("anna");
+    phoenix.annotate_spans(AnnotateSpans::new(project(&name), vec![human])).await.unwrap();
+    let mut read = 0;
+    for _ in 0..60 {
+        read += orchestrator.run_once().await.unwrap().annotations_read;
+        if read > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(read, 1);
+    let annotation = store.get(&of, &found.search_id).await.unwrap().unwrap().annotation.unwrap();
+    assert_eq!((annotation.annotator, annotation.suggested), (AnnotatorKind::Human, Some(Modality::Document)));
+    assert_eq!(orchestrator.run_once().await.unwrap().annotations_read, 0);
+    // The trace store forgets the project: nothing fails, and the span is forgotten.
+    let settle = cogniverse::sdk::telemetry_provider::Settle::new().with_absent_for(Duration::from_secs(1));
+    phoenix.erase_project(&project(&name), settle).await.unwrap();
+    orchestrator.run_once().await.unwrap();
 }

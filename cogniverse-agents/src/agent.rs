@@ -170,7 +170,7 @@ impl VideoSearchAgentBuilder {
     }
 }
 
-/// What a search tells while it goes on.
+/// An event of a search under way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum SearchEvent<'e> {

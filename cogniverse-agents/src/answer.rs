@@ -94,7 +94,7 @@ impl fmt::Display for Statement {
     }
 }
 
-/// What a customer may be told of a failure.
+/// Returns the part of a failure that a customer may be told.
 fn problem(error: &Error) -> String {
     format!("{}: {}", error.code(), error.public().message())
 }

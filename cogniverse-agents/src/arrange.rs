@@ -17,7 +17,7 @@ use std::collections::HashMap;
 /// The largest number of segments of each profile that are fused or merged into moments.
 const WINDOW: usize = 500;
 
-/// How the results of a search are arranged, known before they are retrieved.
+/// The arrangement of the results of a search, known before they are retrieved.
 #[derive(Debug)]
 pub(crate) struct Arrangement {
     /// Whether the pages are of one profile's segments, which the backend can count and cut.
@@ -25,7 +25,7 @@ pub(crate) struct Arrangement {
     reranker: Choice,
     /// The kinds of content of each profile.
     kinds: HashMap<ProfileName, Vec<Modality>>,
-    /// What the pages after this one take over.
+    /// The part that later pages take over.
     after: After,
     offset: usize,
 }
@@ -55,7 +55,7 @@ impl Choice {
     /// Chooses the reranker: that of the first page, of the request, or of the tenant.
     ///
     /// # Errors
-    /// `NotFound` for one that the request names and nobody registered.
+    /// `NotFound` for one that the request names and that is not registered.
     pub(crate) fn new(
         rerankers: &Rerankers,
         grant: &TenantGrant,
@@ -164,7 +164,7 @@ impl Arrangement {
         Ok((answers, Arranged { results, next, reranking }))
     }
 
-    /// What is said of the reranker on a page whose results it did not score.
+    /// Returns the report of a reranker that did not score this page's results.
     fn follow(&mut self) -> Option<Reranking> {
         let (reranker, problem) = match self.reranker.clone() {
             Choice::Nobody => return None,

@@ -70,7 +70,7 @@ impl<'r> Bound<'r> {
     }
 }
 
-/// Where a page starts.
+/// The start of a page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Position {
@@ -80,7 +80,7 @@ pub(crate) enum Position {
     After(After),
 }
 
-/// What a later page takes over from the first, whatever changes meanwhile: pages never mix two orders.
+/// The part of the first page's order that later pages take over, so that pages never mix two orders.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct After {
     #[serde(rename = "o")]

@@ -160,7 +160,7 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct OutcomeReport {
-    /// What became of the memory of it; `None` where the agent has no memory.
+    /// The report of its memory; `None` where the agent has no memory service.
     pub memory: Option<MemoryReport>,
     /// Whether it was added to the experience of its search.
     pub learned: bool,

@@ -28,7 +28,7 @@ pub struct StageTimes {
     pub total_ms: f64,
 }
 
-/// How a search was routed.
+/// The routing of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RouteRecord {
@@ -40,11 +40,11 @@ pub struct RouteRecord {
     pub tier: RouteTier,
     /// The confidence, from 0 to 1.
     pub confidence: f64,
-    /// The fast path's confidence, whoever decided; `None` where it is off.
+    /// The fast path's confidence, also where another path decided; `None` where it is off.
     pub fast_confidence: Option<f64>,
 }
 
-/// What happened in one search. It holds no text of users unless the tenant allows it.
+/// The record of one search. It holds no text of users unless the tenant allows it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SearchRecord {
@@ -78,7 +78,7 @@ pub struct SearchRecord {
     pub error: Option<ErrorCode>,
     /// The query, where the tenant allows its texts in telemetry.
     pub query: Option<String>,
-    /// What the paths besides the fast one said, of those that were asked.
+    /// The verdicts of the paths besides the fast one that were asked.
     #[serde(skip)]
     pub(crate) paths: Vec<PathVerdict>,
 }

@@ -44,7 +44,7 @@ const CACHED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
 /// The cache key beside the tenant: a digest of everything that a reranker is told, its name and its model.
 type Key = [u8; 32];
 
-/// How the results of a search were reranked.
+/// The reranking of a search's results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reranking {
@@ -79,7 +79,7 @@ pub(crate) struct Rerankers {
     scored: TenantLru<Key, Arc<Vec<RerankScore>>>,
 }
 
-/// What a search says to its reranker.
+/// The question of a search to its reranker.
 pub(crate) struct Asked<'r> {
     pub(crate) query: &'r str,
     pub(crate) modality: Option<Modality>,
@@ -231,7 +231,7 @@ pub(crate) fn is_missing(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::LanguageModelMissing | ErrorCode::LanguageModelUnknown)
 }
 
-/// What a customer may be told of a failure.
+/// Returns the part of a failure that a customer may be told.
 pub(crate) fn problem(error: &Error) -> String {
     format!("{}: {}", error.code(), error.public().message())
 }

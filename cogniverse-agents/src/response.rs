@@ -30,7 +30,7 @@ pub struct SearchResponse {
     pub next: Option<PageCursor>,
     /// The details of each profile's search, in request order.
     pub profiles: Vec<ProfileAnswer>,
-    /// How the results were reranked, where the request or the tenant's configuration names a reranker.
+    /// The reranking of the results, where the request or the tenant's configuration names a reranker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reranking: Option<Reranking>,
     /// The text that was made from the results, where one was asked for. The results never depend on it.
@@ -113,7 +113,7 @@ pub struct SearchResult {
     pub segment_id: i64,
     /// The transcript of the best segment, or its description where it has no transcript.
     pub text: String,
-    /// The time of recording, or of storing where nobody knows.
+    /// The time of recording, or of storing where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Timestamp>,
     /// The new score and its signals, where the result was reranked.

@@ -42,7 +42,7 @@ pub(crate) struct Part {
     pub(crate) results: Vec<SearchResult>,
 }
 
-/// What the stage asks.
+/// The parts that the stage works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Retriever {
     pub(crate) backend: GuardedBackend,

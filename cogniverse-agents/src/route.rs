@@ -130,7 +130,7 @@ impl Routed {
     }
 }
 
-/// What a customer may be told of a profile that is left out.
+/// Returns the part of an error about a profile that a customer may be told.
 fn left_out(profile: &ProfileName, error: &Error) -> LeftOut {
     LeftOut { profile: profile.clone(), reason: format!("{}: {}", error.code(), error.public().message()) }
 }

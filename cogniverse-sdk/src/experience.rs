@@ -1,4 +1,4 @@
-//! What is remembered of a tenant's routed searches, so that routing can learn from them.
+//! Experiences of a tenant's routed searches, from which routing learns.
 
 use crate::{
     Generation, Modality, ProfileName, Result, RouteTier, SearchId, StrategyName, TenantId, Timestamp,
@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt};
 /// The largest number of experiences that are kept of a tenant; beyond it the oldest go.
 pub const MAX_EXPERIENCES: usize = 5000;
 
-/// What was decided about one search, what became of it, and what was said about it. It holds no text of users.
+/// The experience of one search: the decision about it, its outcome, and judgements. It holds no text of users.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Experience {
@@ -27,10 +27,10 @@ pub struct Experience {
     pub tier: RouteTier,
     /// Its confidence, from 0 to 1.
     pub confidence: f64,
-    /// What the fast path saw, so that another decision of it can be computed.
+    /// The evidence of the fast path, from which another decision of it can be computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fast: Option<FastEvidence>,
-    /// What the other paths said, of those that were asked.
+    /// The verdicts of the other paths that were asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathVerdict>,
     /// The profiles that were searched, with the strategy of each.
@@ -46,21 +46,21 @@ pub struct Experience {
     /// The span of the search in the trace store, once it was seen there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<SpanId>,
-    /// What users did with the results.
+    /// The feedback of users.
     #[serde(default)]
     pub feedback: FeedbackCounts,
-    /// What a person or a judge said about the route.
+    /// The judgement of the route by a person or a judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotation: Option<RouteAnnotation>,
-    /// How often a judge was asked and gave no judgement.
+    /// The number of times that a judge was asked and gave no judgement.
     #[serde(default)]
     pub judge_failures: u32,
-    /// The word of a check of isolation; such an experience is nobody's.
+    /// The word of a check of isolation; such an experience is not a search's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
 }
 
-/// What one path said of a query.
+/// The verdict of one path on a query.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PathVerdict {
@@ -82,7 +82,7 @@ impl PathVerdict {
     }
 }
 
-/// What the fast path saw of a query: its scores without corrections, and the features that a correction may change.
+/// The evidence of the fast path for a query: its scores without corrections, and the features that a correction may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FastEvidence {
@@ -149,7 +149,7 @@ impl Experience {
     }
 }
 
-/// What a user did with the results of a search.
+/// The reaction of a user to the results of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -174,14 +174,14 @@ impl Feedback {
     }
 }
 
-/// What users did with the results of a search, counted.
+/// The counted reactions of users to the results of a search.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FeedbackCounts {
-    /// How often a user was content.
+    /// The number of times that a user was content.
     #[serde(default)]
     pub positive: u32,
-    /// How often a user was not.
+    /// The number of times that a user was not.
     #[serde(default)]
     pub negative: u32,
     /// The profiles of the results with which a user was content.
@@ -202,7 +202,7 @@ impl FeedbackCounts {
         }
     }
 
-    /// Returns the share of content users, from 0 to 1; `None` where nobody did anything.
+    /// Returns the share of content users, from 0 to 1; `None` without any reaction.
     #[must_use]
     pub fn satisfaction(&self) -> Option<f64> {
         let all = f64::from(self.positive) + f64::from(self.negative);
@@ -283,7 +283,7 @@ impl RouteAnnotation {
     }
 }
 
-/// What is learned of an experience after the search.
+/// An addition to an experience after the search.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ExperienceNote {

@@ -14,7 +14,7 @@ pub const MAX_ITEMS: usize = 500;
 pub struct RerankRequest {
     /// The query text.
     pub query: String,
-    /// The kinds of content that the query asks for; empty where nobody knows.
+    /// The kinds of content that the query asks for; empty where that is not known.
     pub modalities: Vec<Modality>,
     /// The time of recording that the query asks for, from its start to its end.
     pub recorded: Option<(Timestamp, Timestamp)>,
@@ -87,7 +87,7 @@ pub struct RerankItem {
     pub modalities: Vec<Modality>,
     /// The score of the search, any finite number: larger is better.
     pub score: f64,
-    /// The time of recording, or of storing where nobody knows.
+    /// The time of recording, or of storing where that is not known.
     pub recorded_at: Option<Timestamp>,
 }
 

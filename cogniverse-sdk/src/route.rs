@@ -1,4 +1,4 @@
-//! What a query asks for, and who decided so.
+//! Routes of queries: the form of the answer, and the path that decided.
 
 use crate::{Error, Result, id::string_id};
 use serde::{Deserialize, Serialize};

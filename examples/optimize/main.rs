@@ -74,7 +74,7 @@ async fn main() -> Result<()> {
                 search(&cogniverse, tenant, &mut company).await?;
             }
             cogniverse.close().await?;
-            means.insert(tenant.clone(), mean_reward(&*store, tenant, since).await?);
+            means.insert(tenant.clone(), mean_reward(&store, tenant, since).await?);
         }
         clock.advance(Duration::from_secs(86_400));
         let outcome = orchestrator.run_once().await?.outcome;

@@ -56,7 +56,7 @@ struct Waiting {
     since: Instant,
 }
 
-/// What became of experiences that could not be stored.
+/// The counts of a recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RecorderStats {
@@ -156,7 +156,7 @@ impl ExperienceRecorder {
     /// Any error of the store; what could be stored is stored all the same.
     ///
     /// # Cancellation
-    /// What was begun is ended by a task of its own, and nothing is lost.
+    /// Storing goes on in a task of its own, and nothing is lost.
     pub async fn flush(&self) -> Result<()> {
         let tenants: Vec<TenantId> = self.inner.waiting.lock().keys().cloned().collect();
         let mut outcome = Ok(());

@@ -127,8 +127,8 @@ impl TenantSurface for ExperienceSurface {
         Ok(ExportPage::new(records, items, page.next.map(|next| next.to_string())))
     }
 
-    /// Stores experiences. What an optimizer has counted begins anew where they are restored; what it has changed, and why, is
-    /// in the configuration.
+    /// Stores experiences. The counts of an optimizer are not carried; its changes and their evidence are in the
+    /// configuration.
     async fn import(&self, import: &Import, records: Vec<BackupRecord>) -> Result<()> {
         let mut experiences = Vec::with_capacity(records.len());
         for record in records {

@@ -1,4 +1,4 @@
-//! What is learned from experiences: corrections of the classifier and thresholds, a default strategy, weights of profiles.
+//! Learning from experiences: corrections of the classifier and thresholds, a default strategy, weights of profiles.
 //!
 //! Everything is measured on searches that it was not learned from: experiences are divided into parts by their queries,
 //! and each part is measured by what was learned from the others. A change is proposed only where it wins by a margin and
@@ -34,7 +34,7 @@ const SHRINK: f32 = 0.01;
 const KEPT: usize = 480;
 /// A correction below this is none.
 const SMALLEST: f32 = 0.02;
-/// How much an experience of which nobody says more than that users were not content teaches.
+/// The weight in learning of a search of which only the discontent of its users is known.
 const DISCONTENT: f32 = 0.4;
 /// The number of experiences of each kind from which a strategy or the profiles of a fusion are compared, in each half.
 const ENOUGH: f64 = 20.0;
@@ -42,7 +42,7 @@ const ENOUGH: f64 = 20.0;
 const PRIOR: f64 = 5.0;
 /// By how many standard errors a gain must exceed 0.
 const SURE: f64 = 1.64;
-/// What is believed of the slow path where nothing is known: as many experiences, right in this share.
+/// The prior belief about the slow path: a number of experiences, and the share of right ones.
 const SLOW_PRIOR: (f64, f64) = (5.0, 0.8);
 /// The time of the slow path where nothing is known, in milliseconds.
 const SLOW_TIME: f64 = 800.0;
@@ -60,7 +60,7 @@ pub(crate) struct Proposal {
     pub(crate) after: f64,
 }
 
-/// What is known of the right route of a search.
+/// The knowledge about the right route of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Truth {
     /// This kind of content is right.
@@ -76,9 +76,9 @@ enum Truth {
 struct Example<'e> {
     experience: &'e Experience,
     truth: Truth,
-    /// How much it counts, by its age.
+    /// The weight in means, by its age.
     weight: f32,
-    /// How much it teaches, by who says so. It measures as much as any other: else those who are content, who say more,
+    /// The weight in learning, by the source of the judgement. It measures as much as any other: else those who are content, who say more,
     /// would hide those who are not.
     trust: f32,
 }
@@ -185,16 +185,16 @@ struct Trial<'e> {
     then: Decided,
 }
 
-/// What the router decides, as far as that is known.
+/// The decision of the router, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Decided {
     /// This kind of content, with the time that the slow path takes, where it is asked.
     Kind(Modality, f64),
-    /// What the slow path would say, which nobody knows.
+    /// The slow path's, which is not known for this query.
     BySlowPath,
 }
 
-/// What is known of searches with which users were not content, where what was learned decides otherwise.
+/// The knowledge about searches with discontent users, of those that are decided otherwise after learning.
 #[derive(Debug, Clone, Copy)]
 struct Discontent {
     /// The share of them that were routed wrong.
@@ -207,7 +207,7 @@ struct Discontent {
 const JUDGED: f64 = 5.0;
 /// Of several other kinds one is right.
 const OTHER: f64 = 0.25;
-/// What is hoped of a correction while it is chosen; held-out searches decide about it.
+/// The assumption about a correction while it is chosen; held-out searches decide about it.
 const HOPED: Discontent = Discontent { was_wrong: 0.7, is_right: 0.5 };
 
 impl Discontent {
@@ -338,7 +338,7 @@ fn fit(examples: &[Example<'_>], known: &Corrections) -> Corrections {
     Corrections::from_rows(strongest.into_iter().collect())
 }
 
-/// The slope of the loss at each label; that of generations is 0, as nobody says which would be right.
+/// The slope of the loss at each label; that of generations is 0, as they are not judged.
 fn errors(found: &Row, truth: Truth) -> Row {
     let mut errors = [0.0; LABELS];
     let slots = errors.iter_mut().zip(found).take(MODALITIES.len()).enumerate();
@@ -359,7 +359,7 @@ fn errors(found: &Row, truth: Truth) -> Row {
     errors
 }
 
-/// What a tenant's experiences say of its paths, and of right and wrong routes.
+/// The statistics of a tenant's paths, and of right and wrong routes.
 #[derive(Debug)]
 struct World {
     /// The mean reward of a right route, and of a wrong one, without the penalty for time.
@@ -463,7 +463,7 @@ fn strategy(experiences: &[Experience], config: &RoutingConfig) -> Option<(Strat
     for experience in newest.take(NEWEST) {
         let mut profiles = experience.profiles.iter();
         if let (Some(one), None) = (profiles.next(), profiles.next()) {
-            let half = usize::from(part(experience) % 2 == 0);
+            let half = usize::from(part(experience).is_multiple_of(2));
             if let Some(rewards) = of.entry(one).or_default().get_mut(half) {
                 rewards.push(reward(experience));
             }

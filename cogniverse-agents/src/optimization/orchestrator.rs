@@ -247,7 +247,7 @@ impl OptimizationOrchestrator {
     }
 }
 
-/// Runs the steps at their intervals until told to stop, or until nobody has the orchestrator any more.
+/// Runs the steps at their intervals until told to stop, or until the last handle of the orchestrator is dropped.
 async fn run(inner: Weak<Inner>, lease: Use, options: OptimizationOptions, mut stopped: watch::Receiver<bool>) {
     let intervals = [
         ("spans", options.span_evaluation),

@@ -110,7 +110,7 @@ impl OptimizationOptions {
     }
 }
 
-/// What a look at a tenant's experiences led to.
+/// The outcome of a look at a tenant's experiences.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -156,7 +156,7 @@ pub enum OptimizationOutcome {
     },
 }
 
-/// What one run of an optimization did.
+/// The report of one run of an optimization.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OptimizationReport {
@@ -168,7 +168,7 @@ pub struct OptimizationReport {
     pub annotations_completed: u64,
     /// The number of annotations that were read back and were new.
     pub annotations_read: u64,
-    /// What was learned.
+    /// The outcome of learning.
     pub outcome: OptimizationOutcome,
 }
 
@@ -188,7 +188,7 @@ pub struct OptimizationStatus {
     pub judged: u64,
     /// The number of routes that need a judgement.
     pub queued: u64,
-    /// What is counted over the tenant's life.
+    /// The counts over the tenant's life.
     pub counts: OptimizationCounts,
     /// The mean reward of the last experiences, from 0 to 1; `None` without any.
     pub recent_reward: Option<f64>,

@@ -40,8 +40,8 @@ pub fn reward(experience: &Experience) -> f64 {
     (gained - slowness(experience.took_ms)).clamp(0.0, 1.0)
 }
 
-/// Returns the reward of a search by what users did alone: those who judge routes look at failures first, and what they say
-/// of some cannot be compared with what nobody says of others.
+/// Returns the reward of a search by what users did alone: judgements are made of failures first, so that judged searches
+/// cannot be compared with others.
 pub(crate) fn live_reward(experience: &Experience) -> f64 {
     if experience.annotation.is_none() {
         return reward(experience);

@@ -16,7 +16,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 const SEARCH: &str = "cogniverse.search";
 /// The name of annotations of routes.
 pub(super) const ANNOTATION: &str = "routing_annotation";
-/// What tells the judge's annotations from those of people.
+/// The identifier of the judge's annotations.
 const JUDGE: &str = "cogniverse-judge";
 /// The time before the newest span that is looked at again, as trace stores take spans in late. One that comes later still
 /// joins nothing.
@@ -32,7 +32,7 @@ pub(super) struct Project {
     pub(super) name: ProjectName,
 }
 
-/// What was seen of a project.
+/// The result of a look at a project.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// The number of experiences whose span was not known before.

@@ -13,7 +13,7 @@ use std::{
 /// The number of attempts at a change that others make too.
 const ATTEMPTS: usize = 50;
 
-/// What is counted over a tenant's life.
+/// The counts over a tenant's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -32,7 +32,7 @@ pub struct OptimizationCounts {
     pub rollbacks: u64,
 }
 
-/// Who runs the optimization, and until when it counts as running.
+/// The orchestrator that runs, and the end of its lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Holder {
     pub(super) id: String,

@@ -25,7 +25,7 @@ const SURE: f64 = 0.6;
 const FAILURES: usize = 3;
 /// The number of times that a judge is asked about one search.
 const ASKED: u32 = 3;
-/// How many times as many spans are read as judgements are wanted, as not every span has a text.
+/// The number of spans that are read for each wanted judgement, as not every span has a text.
 const SPANS: usize = 4;
 /// The number of searches with feedback after a change from which the change itself is judged.
 const LIVE: usize = 30;

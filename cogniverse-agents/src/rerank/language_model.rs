@@ -114,7 +114,7 @@ fn schema() -> serde_json::Value {
             "type": "object",
             "properties": {
                 "number": {"type": "integer", "minimum": 1},
-                "relevance": {"type": "number", "minimum": 0, "maximum": 10},
+                "relevance": {"type": "integer", "minimum": 0, "maximum": 10},
             },
             "required": ["number", "relevance"],
             "additionalProperties": false,

@@ -104,7 +104,7 @@ impl Reranker for SignalReranker {
     }
 }
 
-/// How well the kind of a result fits the kinds that are asked for.
+/// Returns the fit of a result's kind to the kinds that are asked for.
 fn cross_modal(item: &RerankItem, asked: &[Modality]) -> f64 {
     if asked.is_empty() || item.modalities.is_empty() {
         return 0.5;
@@ -130,7 +130,7 @@ fn are_related(a: Modality, b: Modality) -> bool {
     )
 }
 
-/// How near the time of a result is to the time that is asked for.
+/// Returns the nearness of a result's time to the time that is asked for.
 fn temporal(item: &RerankItem, asked: Option<(Timestamp, Timestamp)>) -> f64 {
     let (Some(time), Some((start, end))) = (item.recorded_at, asked) else { return 0.5 };
     if time < start || time > end {
@@ -150,7 +150,7 @@ fn temporal(item: &RerankItem, asked: Option<(Timestamp, Timestamp)>) -> f64 {
     0.7 + 0.3 * centrality
 }
 
-/// How much each result says that the others do not: 1 less the mean overlap of its words with those of each other.
+/// Returns the share of each result's words that the others do not have: 1 less the mean overlap of its words with those of each other.
 fn complementarity(items: &[RerankItem]) -> Vec<f64> {
     let words: Vec<HashSet<u32>> = {
         let mut numbers: HashMap<String, u32> = HashMap::new();
@@ -184,7 +184,7 @@ fn jaccard(a: &HashSet<u32>, b: &HashSet<u32>) -> f64 {
     if all == 0 { 0.0 } else { both as f64 / all as f64 }
 }
 
-/// How many better results of the same source and kind there are. By score and not by place, so that the order of the
+/// Returns a signal that falls with the number of better results of the same source and kind. By score and not by place, so that the order of the
 /// request does not count.
 fn diversity(items: &[RerankItem]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..items.len()).collect();

@@ -1,4 +1,4 @@
-//! What a router decides about a query.
+//! Decisions about queries.
 
 use cogniverse_sdk::{Generation, Modality, PathVerdict, ProfileName, RouteTier};
 use serde::{Deserialize, Serialize};

@@ -45,14 +45,14 @@ struct Inner {
     corrections: TenantLru<u64, Arc<Corrections>>,
 }
 
-/// What was decided about a query, and whether every enabled path could be asked.
+/// A decision about a query.
 #[derive(Debug, Clone)]
 pub(crate) struct Decision {
     pub(crate) verdict: Verdict,
     /// The fast path's confidence, whatever decided in the end.
     pub(crate) fast_confidence: Option<f64>,
     pub(crate) took: Duration,
-    /// What the other paths said, of those that were asked.
+    /// The verdicts of the other paths that were asked.
     pub(crate) paths: Vec<PathVerdict>,
     /// Whether a language model was asked.
     asked_model: bool,

@@ -1,4 +1,4 @@
-//! What is learned from a tenant's own searches, and why it is believed.
+//! Corrections that are learned from a tenant's own searches, and the evidence for them.
 
 use cogniverse_sdk::{Error, ProfileName, Result, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ pub struct Evidence {
     /// The mean reward of the searches before it by what users did, from 0 to 1: what the searches after it are compared
     /// with.
     pub live_reward: f64,
-    /// What was changed.
+    /// The parts that were changed.
     pub changed: Changed,
 }
 

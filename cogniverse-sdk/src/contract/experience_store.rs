@@ -160,7 +160,7 @@ pub async fn invariant_13_one_of_two_writers_of_the_state_wins(store: &dyn Exper
     Outcome::Ran
 }
 
-/// What was on its way while the tenant was erased is not stored, and the next tenant of the id has its own.
+/// An experience that is put after its tenant was erased is not stored, and the next tenant of the id has its own.
 pub async fn nothing_of_an_erased_generation_is_stored(store: &dyn ExperienceStore) -> Outcome {
     let (acme, globex) = (tenant("acme"), tenant("globex"));
     store.put(&acme, 1, vec![experience(1)]).await.expect("put");

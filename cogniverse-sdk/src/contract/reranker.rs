@@ -57,7 +57,7 @@ pub async fn nothing_gives_nothing(reranker: &dyn Reranker) -> Outcome {
     Outcome::Ran
 }
 
-/// What the request's check refuses is refused.
+/// A request that its own check refuses is refused.
 pub async fn bad_requests_are_refused(reranker: &dyn Reranker) -> Outcome {
     let item = |id: usize, score: f64| RerankItem::new(id.to_string(), "v", "text", score);
     for wrong in [

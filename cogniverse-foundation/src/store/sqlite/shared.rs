@@ -33,7 +33,7 @@ impl fmt::Debug for SharedFile {
     }
 }
 
-/// What a file holds.
+/// The kind of content of a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
     /// The name in messages, such as `quota store`.
@@ -72,7 +72,7 @@ impl SharedFile {
         self.transact(operation, TransactionBehavior::Immediate, work).await
     }
 
-    /// Runs work that only reads: as of one moment, and in nobody's way.
+    /// Runs work that only reads: as of one moment, without a lock on writers.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
