@@ -1,7 +1,7 @@
 //! The video search agent.
 
 use crate::{
-    answer::{self, Answer, Statement},
+    answer,
     arrange::{Arrangement, Choice},
     cursor,
     encoding::QueryEncoders,
@@ -11,7 +11,7 @@ use crate::{
     record::{Laps, SearchObserver, SearchRecord, milliseconds},
     request::{AnswerMode, SearchRequest},
     rerank::Rerankers,
-    response::{SearchResponse, SearchResult},
+    response::{Answer, SearchResponse, SearchResult, Statement},
     retrieve::Retriever,
     route::{self, Routed},
     routing::{Route, Router},
@@ -506,9 +506,9 @@ impl VideoSearchAgent {
             Ok(Some(found)) => found.model,
             Ok(None) => {
                 let message = "a text needs a language model; give the builder one, or turn the answer off";
-                return Some(Answer::missing(generation, &Error::of(ErrorCode::LanguageModelMissing, message)));
+                return Some(answer::missing(generation, &Error::of(ErrorCode::LanguageModelMissing, message)));
             }
-            Err(error) => return Some(Answer::missing(generation, &error)),
+            Err(error) => return Some(answer::missing(generation, &error)),
         };
         let span = telemetry::answer(&request.tenant, model.model());
         // So that what was written by then still comes back.

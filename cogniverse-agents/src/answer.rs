@@ -1,9 +1,8 @@
 //! Answers: a text made from the results of a search, each statement with the moments that support it.
 
-use crate::response::SearchResult;
+use crate::response::{Answer, Citation, SearchResult, Statement};
 use cogniverse_sdk::{ChatMessage, ChatRequest, Error, Generation, LanguageModel, Result};
-use serde::{Deserialize, Serialize};
-use std::{fmt, fmt::Write, time::Duration};
+use std::{fmt::Write, time::Duration};
 
 /// The largest number of results that the model reads.
 const READ: usize = 12;
@@ -14,84 +13,16 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// The largest number of bytes of one line.
 const LONGEST: usize = 16_384;
 
-/// A text made from the results of a search alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Answer {
-    /// The form: a summary or a report.
-    pub generation: Generation,
-    /// The statements, in the order of the text; empty where nothing was found.
-    pub statements: Vec<Statement>,
-    /// The model that wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The number of citations that were dropped, as they name none of the results.
-    pub dropped_citations: usize,
-    /// The number of statements that were dropped, as no citation was left.
-    pub dropped_statements: usize,
-    /// The reason why the text is missing or incomplete; `None` for a complete one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-}
-
-/// A statement of an answer, which its citations support.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Statement {
-    /// The text, without its citations.
-    pub text: String,
-    /// The moments that support it, at least one.
-    pub citations: Vec<Citation>,
-}
-
-/// A moment that supports a statement: always one of the results of the search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Citation {
-    /// The place of the result in the response, from 0.
-    pub result: usize,
-    /// The video.
-    pub video_id: String,
-    /// The start in seconds.
-    pub start_time: f64,
-    /// The end in seconds.
-    pub end_time: f64,
-}
-
 impl Answer {
     fn new(generation: Generation) -> Self {
         let (statements, model, problem) = (Vec::new(), None, None);
         Self { generation, statements, model, dropped_citations: 0, dropped_statements: 0, problem }
     }
-
-    /// Creates an answer without a text, with the reason.
-    pub(crate) fn missing(generation: Generation, error: &Error) -> Self {
-        Self { problem: Some(problem(error)), ..Self::new(generation) }
-    }
 }
 
-/// Writes one statement per line, each with its citations: `text [video 0:12]`.
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, statement) in self.statements.iter().enumerate() {
-            if place > 0 {
-                f.write_char('\n')?;
-            }
-            write!(f, "{statement}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Statement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)?;
-        for citation in &self.citations {
-            let whole = citation.start_time.max(0.0).floor();
-            write!(f, " [{} {}:{:02}]", citation.video_id, (whole / 60.0).floor(), whole % 60.0)?;
-        }
-        Ok(())
-    }
+/// Creates an answer without a text, with the reason.
+pub(crate) fn missing(generation: Generation, error: &Error) -> Answer {
+    Answer { problem: Some(problem(error)), ..Answer::new(generation) }
 }
 
 /// Returns the part of a failure that a customer may be told.

@@ -5,8 +5,8 @@ use crate::{
     fusion,
     plan::Plan,
     request::{Grouping, SearchRequest},
-    rerank::{self, Asked, RERANKED, Rerankers, Reranking},
-    response::{ProfileAnswer, SearchResult},
+    rerank::{self, Asked, RERANKED, Rerankers},
+    response::{ProfileAnswer, Reranking, SearchResult},
     retrieve::{Part, Window},
     route::Routed,
 };

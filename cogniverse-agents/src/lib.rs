@@ -21,7 +21,7 @@
 //! | `route`, `plan`, `retrieve`, `arrange` | its stages |
 //! | [`routing`] | what a query asks for: classifier, language model, keywords |
 //! | [`rerank`] | rerankers by five signals and by a language model |
-//! | [`answer`] | texts made from results, with citations |
+//! | `answer` | texts made from results, with citations |
 //! | [`record`] | what happened in a search, and who is told |
 //! | [`experience`], [`optimization`] | what is remembered of searches, and what is learned from it |
 //! | `encoding` | query encoders by name, and the cache of their vectors |
@@ -30,7 +30,7 @@
 //! | `cursor`, `tenant_lru` | page cursors, bound to one tenant and one query; caches that tenants share |
 
 pub mod agent;
-pub mod answer;
+mod answer;
 mod arrange;
 mod cursor;
 mod encoding;
@@ -53,7 +53,6 @@ mod telemetry;
 mod tenant_lru;
 
 pub use agent::{SearchEvent, VideoSearchAgent, VideoSearchAgentBuilder};
-pub use answer::{Answer, Citation, Statement};
 pub use cogniverse_sdk::PageCursor;
 pub use experience::{ExperienceRecorder, ExperienceSurface};
 pub use optimization::{
@@ -63,7 +62,10 @@ pub use parameters::SearchParameters;
 pub use recall::{MemoryOptions, Outcome, OutcomeReport, Recall, Recalled, Verdict};
 pub use record::{RouteRecord, SearchObserver, SearchRecord, StageTimes};
 pub use request::{AnswerMode, Grouping, SearchRequest};
-pub use rerank::{LanguageModelReranker, Reranked, Reranking, SignalReranker, SignalWeights};
-pub use response::{Degradation, Evidence, ProfileAnswer, SearchResponse, SearchResult};
+pub use rerank::{LanguageModelReranker, SignalReranker, SignalWeights};
+pub use response::{
+    Answer, Citation, Degradation, Evidence, ProfileAnswer, Reranked, Reranking, SearchResponse, SearchResult,
+    Statement,
+};
 pub use routing::{Generation, LeftOut, Route, RouteTier, Router};
 pub use snippet::Snippet;

@@ -10,12 +10,14 @@ mod lease;
 mod orchestrator;
 mod report;
 mod reward;
+mod shared;
 mod spans;
 mod state;
 mod steps;
 
 pub use judge::{AnnotationPriority, AnnotationRequest};
-pub use orchestrator::{OptimizationOrchestrator, OptimizationParts};
+pub use orchestrator::OptimizationOrchestrator;
 pub use report::{OptimizationOptions, OptimizationOutcome, OptimizationReport, OptimizationStatus};
 pub use reward::reward;
+pub use shared::OptimizationParts;
 pub use state::OptimizationCounts;

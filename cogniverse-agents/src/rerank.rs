@@ -7,7 +7,10 @@ mod signals;
 pub use language_model::LanguageModelReranker;
 pub use signals::{SignalReranker, SignalWeights};
 
-use crate::{response::SearchResult, tenant_lru::TenantLru};
+use crate::{
+    response::{Reranked, SearchResult},
+    tenant_lru::TenantLru,
+};
 use cogniverse_core::{
     models::ModelRegistry,
     tenants::{TenantCache, TenantGrant},
@@ -16,7 +19,6 @@ use cogniverse_sdk::{
     Error, ErrorCode, ErrorKind, Modality, ProfileName, RerankItem, RerankRequest, RerankScore, Reranker, Result,
     TenantId, Timestamp,
 };
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -43,32 +45,6 @@ const CACHED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
 
 /// The cache key beside the tenant: a digest of everything that a reranker is told, its name and its model.
 type Key = [u8; 32];
-
-/// The reranking of a search's results.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Reranking {
-    /// The reranker.
-    pub reranker: String,
-    /// The number of results that were scored anew; 0 on a page beyond them.
-    pub considered: usize,
-    /// The reason why the order is the strategy's after all; `None` where it is the reranker's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-}
-
-/// The new place of a result, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Reranked {
-    /// The new score.
-    pub score: f64,
-    /// The signals that it is made of, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub signals: BTreeMap<String, f64>,
-    /// The rank before, from 1.
-    pub rank_before: usize,
-}
 
 /// The rerankers of an agent, by name.
 #[derive(Debug)]

@@ -1,17 +1,15 @@
 //! Search responses.
 
-use crate::{
-    answer::Answer,
-    recall::Recall,
-    rerank::{Reranked, Reranking},
-    routing::Route,
-    snippet::Snippet,
-};
+use crate::{recall::Recall, routing::Route, snippet::Snippet};
 use cogniverse_sdk::{
-    DocumentId, PageCursor, ProfileName, SchemaName, SearchId, StrategyName, TenantId, Timestamp,
+    DocumentId, Generation, PageCursor, ProfileName, SchemaName, SearchId, StrategyName, TenantId, Timestamp,
     search_backend::Coverage,
 };
 use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+};
 
 /// The response to a search, with how it was computed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,6 +141,100 @@ pub struct Evidence {
     pub end_time: f64,
     /// The text fields that contain query words.
     pub snippets: Vec<Snippet>,
+}
+
+/// The reranking of a search's results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reranking {
+    /// The reranker.
+    pub reranker: String,
+    /// The number of results that were scored anew; 0 on a page beyond them.
+    pub considered: usize,
+    /// The reason why the order is the strategy's after all; `None` where it is the reranker's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The new place of a result, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reranked {
+    /// The new score.
+    pub score: f64,
+    /// The signals that it is made of, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signals: BTreeMap<String, f64>,
+    /// The rank before, from 1.
+    pub rank_before: usize,
+}
+
+/// A text made from the results of a search alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The form: a summary or a report.
+    pub generation: Generation,
+    /// The statements, in the order of the text; empty where nothing was found.
+    pub statements: Vec<Statement>,
+    /// The model that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The number of citations that were dropped, as they name none of the results.
+    pub dropped_citations: usize,
+    /// The number of statements that were dropped, as no citation was left.
+    pub dropped_statements: usize,
+    /// The reason why the text is missing or incomplete; `None` for a complete one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// A statement of an answer, which its citations support.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Statement {
+    /// The text, without its citations.
+    pub text: String,
+    /// The moments that support it, at least one.
+    pub citations: Vec<Citation>,
+}
+
+/// A moment that supports a statement: always one of the results of the search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Citation {
+    /// The place of the result in the response, from 0.
+    pub result: usize,
+    /// The video.
+    pub video_id: String,
+    /// The start in seconds.
+    pub start_time: f64,
+    /// The end in seconds.
+    pub end_time: f64,
+}
+
+/// Writes one statement per line, each with its citations: `text [video 0:12]`.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, statement) in self.statements.iter().enumerate() {
+            if place > 0 {
+                f.write_char('\n')?;
+            }
+            write!(f, "{statement}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        for citation in &self.citations {
+            let whole = citation.start_time.max(0.0).floor();
+            write!(f, " [{} {}:{:02}]", citation.video_id, (whole / 60.0).floor(), whole % 60.0)?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

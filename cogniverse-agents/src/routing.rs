@@ -7,7 +7,9 @@
 pub(crate) mod classifier;
 pub(crate) mod decision;
 pub(crate) mod features;
+mod folded;
 pub(crate) mod keywords;
+pub(crate) mod labels;
 mod language_model;
 mod lexicon;
 pub(crate) mod router;

@@ -1,7 +1,11 @@
 //! Spans of this crate, with OpenInference's attributes where they exist.
 
 use crate::{
-    answer::Answer, plan::Plan, record::SearchRecord, request::SearchRequest, response::SearchResult, route::Routed,
+    plan::Plan,
+    record::SearchRecord,
+    request::SearchRequest,
+    response::{Answer, SearchResult},
+    route::Routed,
     routing::Decision,
 };
 pub(crate) use cogniverse_foundation::telemetry::failed;

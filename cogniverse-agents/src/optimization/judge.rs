@@ -1,6 +1,6 @@
 //! Judgements of routes: which need one, and a language model that gives it.
 
-use crate::routing::classifier::MODALITIES;
+use crate::routing::labels::MODALITIES;
 use cogniverse_sdk::{
     ChatMessage, ChatRequest, Error, Experience, LanguageModel, Modality, Result, RouteAnnotation, RouteLabel,
     SearchId, Timestamp, json_problem,

@@ -6,8 +6,9 @@
 
 use super::reward::{reward, slowness};
 use crate::routing::{
-    classifier::{self, Corrections, LABELS, MODALITIES, Row, modality_place},
+    classifier::{self, Corrections, Row},
     decision::{Verdict, of_path},
+    labels::{LABELS, MODALITIES, label_at, modality_place},
     router::{alone, together},
 };
 use cogniverse_foundation::{Changed, Evidence, LearnedRouting, RoutingConfig};
@@ -543,7 +544,7 @@ fn as_stored(corrections: &Corrections) -> BTreeMap<String, BTreeMap<u32, f32>> 
             // A thousandth more or less decides nothing and makes a configuration hard to read.
             let rounded = (correction * 1000.0).round() / 1000.0;
             if rounded != 0.0 {
-                let label = classifier::label_at(place).to_owned();
+                let label = label_at(place).to_owned();
                 stored.entry(label).or_default().insert(*feature, rounded.clamp(-20.0, 20.0));
             }
         }

@@ -5,63 +5,24 @@ use super::{
     learn,
     lease::{Lease, Use},
     report::{OptimizationOptions, OptimizationReport, OptimizationStatus},
-    state::StoredState,
+    shared::{OptimizationParts, Shared},
     steps::{Steps, mean_live_reward},
 };
-use crate::experience::ExperienceRecorder;
-use cogniverse_core::{
-    models::ModelRegistry,
-    tenants::{Gate, TenantGrant},
-};
-use cogniverse_foundation::{ConfigManager, telemetry::TraceId};
+use cogniverse_foundation::telemetry::TraceId;
 use cogniverse_sdk::{
     Error, ErrorCode, ErrorKind, Experience, ExperienceNote, Modality, Operation, Result, RouteAnnotation, RouteLabel,
-    SearchId, TelemetryProvider, TenantId, telemetry_provider::AnnotatorKind,
+    SearchId, TenantId, telemetry_provider::AnnotatorKind,
 };
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, task::JoinHandle};
 
 /// The number of judged searches whose reward is the recent one.
 const RECENT: usize = 200;
-
-/// The parts that an optimization works with.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct OptimizationParts {
-    /// The gate that admits each step.
-    pub gate: Gate,
-    /// The configuration that is optimized.
-    pub config: ConfigManager,
-    /// The experiences that it learns from.
-    pub experience: ExperienceRecorder,
-    /// The models, one of which is the judge.
-    pub models: ModelRegistry,
-    /// The trace store; without it nothing is asked of people there, and what users do is all there is.
-    pub traces: Option<Arc<dyn TelemetryProvider>>,
-}
-
-impl OptimizationParts {
-    /// Creates parts without a trace store.
-    #[must_use]
-    pub fn new(gate: Gate, config: ConfigManager, experience: ExperienceRecorder, models: ModelRegistry) -> Self {
-        Self { gate, config, experience, models, traces: None }
-    }
-
-    /// Sets the trace store.
-    #[must_use]
-    pub fn with_traces(mut self, traces: Option<Arc<dyn TelemetryProvider>>) -> Self {
-        self.traces = traces;
-        self
-    }
-}
 
 /// The optimization of one tenant's routing. Cheap to clone; clones are one orchestrator.
 ///
@@ -73,17 +34,10 @@ pub struct OptimizationOrchestrator {
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) tenant: TenantId,
-    pub(super) options: OptimizationOptions,
-    pub(super) parts: OptimizationParts,
-    pub(super) state: StoredState,
-    pub(super) id: String,
-    generation: Arc<AtomicU64>,
+struct Inner {
+    shared: Shared,
     lease: Arc<Lease>,
     running: tokio::sync::Mutex<Option<Running>>,
-    /// One step at a time.
-    pub(super) turn: tokio::sync::Mutex<()>,
     /// The failures of the last turns, by step.
     errors: Mutex<BTreeMap<&'static str, String>>,
 }
@@ -99,23 +53,10 @@ impl OptimizationOrchestrator {
     /// Creates the orchestrator of a tenant, which does not run yet.
     #[must_use]
     pub fn new(parts: OptimizationParts, tenant: TenantId, options: OptimizationOptions) -> Self {
-        let store = Arc::clone(parts.experience.store());
-        let (clock, generation) = (Arc::clone(parts.gate.clock()), Arc::new(AtomicU64::new(0)));
-        let state = StoredState { store, tenant: tenant.clone(), clock, generation: Arc::clone(&generation) };
-        let id = TraceId::random().to_string();
-        let lease = Arc::new(Lease::new(state.clone(), id.clone()));
-        let inner = Inner {
-            tenant,
-            options,
-            parts,
-            state,
-            id,
-            generation,
-            lease,
-            running: tokio::sync::Mutex::new(None),
-            turn: tokio::sync::Mutex::default(),
-            errors: Mutex::default(),
-        };
+        let shared = Shared::new(parts, tenant, options);
+        let lease = Arc::new(Lease::new(shared.state.clone(), shared.id.clone()));
+        let running = tokio::sync::Mutex::new(None);
+        let inner = Inner { shared, lease, running, errors: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -127,15 +68,15 @@ impl OptimizationOrchestrator {
     /// gate for changing the configuration.
     pub async fn start(&self) -> Result<()> {
         let inner = &self.inner;
-        inner.options.check()?;
-        drop(inner.admit().await?);
+        inner.shared.options.check()?;
+        drop(inner.shared.admit().await?);
         let mut running = inner.running.lock().await;
         if running.as_ref().is_some_and(|running| !running.task.is_finished()) {
             return Ok(());
         }
         let lease = inner.lease.take().await?;
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(run(Arc::downgrade(inner), lease, inner.options, stopped));
+        let task = tokio::spawn(run(Arc::downgrade(inner), lease, inner.shared.options, stopped));
         *running = Some(Running { stop, task });
         Ok(())
     }
@@ -157,10 +98,10 @@ impl OptimizationOrchestrator {
     /// or a judge that fails ends the run, as it may have more to say.
     pub async fn run_once(&self) -> Result<OptimizationReport> {
         let inner = &self.inner;
-        inner.options.check()?;
-        drop(inner.admit().await?);
+        inner.shared.options.check()?;
+        drop(inner.shared.admit().await?);
         let lease = inner.lease.take().await?;
-        let steps = Steps(inner);
+        let steps = Steps(&inner.shared);
         let report = lease.run(async {
             let spans_evaluated = steps.evaluate().await?;
             let (annotations_requested, annotations_completed) = steps.annotate().await?;
@@ -187,19 +128,22 @@ impl OptimizationOrchestrator {
     /// Those of the gate for reading telemetry; any error of the store.
     pub async fn status(&self) -> Result<OptimizationStatus> {
         let inner = &self.inner;
-        let grant = inner.parts.gate.admit(&inner.tenant, Operation::ReadTelemetry).await?;
-        let steps = Steps(inner);
+        let grant = inner.shared.parts.gate.admit(&inner.shared.tenant, Operation::ReadTelemetry).await?;
+        let steps = Steps(&inner.shared);
         let experiences = steps.experiences(&grant).await?;
-        let (state, _) = inner.state.read().await?;
+        let (state, _) = inner.shared.state.read().await?;
         let evidence = grant.routing()?.value.learned.as_ref().map(|learned| learned.evidence);
-        let now = inner.state.clock.now();
+        let now = inner.shared.state.clock.now();
         let is_running = |holder: &super::state::Holder| holder.until > now;
         let judged: Vec<&Experience> = experiences.iter().filter(|found| learn::is_judged(found)).collect();
         let recent = judged.get(judged.len().saturating_sub(RECENT)..).unwrap_or_default();
         Ok(OptimizationStatus {
-            tenant: inner.tenant.clone(),
+            tenant: inner.shared.tenant.clone(),
             running: inner.running.lock().await.as_ref().is_some_and(|running| !running.task.is_finished()),
-            running_elsewhere: state.holder.as_ref().is_some_and(|holder| is_running(holder) && holder.id != inner.id),
+            running_elsewhere: state
+                .holder
+                .as_ref()
+                .is_some_and(|holder| is_running(holder) && holder.id != inner.shared.id),
             experiences: experiences.len() as u64,
             judged: judged.len() as u64,
             queued: steps.queue(&experiences).len() as u64,
@@ -217,8 +161,8 @@ impl OptimizationOrchestrator {
     /// Those of [`OptimizationOrchestrator::status`].
     pub async fn annotation_queue(&self, limit: usize) -> Result<Vec<AnnotationRequest>> {
         let inner = &self.inner;
-        let grant = inner.parts.gate.admit(&inner.tenant, Operation::ReadTelemetry).await?;
-        let steps = Steps(inner);
+        let grant = inner.shared.parts.gate.admit(&inner.shared.tenant, Operation::ReadTelemetry).await?;
+        let steps = Steps(&inner.shared);
         let mut queue = steps.queue(&steps.experiences(&grant).await?);
         queue.truncate(limit);
         Ok(queue)
@@ -230,12 +174,12 @@ impl OptimizationOrchestrator {
     /// `NotFound` for a search that the tenant has no experience of; those of the gate for changing the configuration.
     pub async fn annotate(&self, search: &SearchId, label: RouteLabel, suggested: Option<Modality>) -> Result<()> {
         let inner = &self.inner;
-        let _grant = inner.parts.gate.admit(&inner.tenant, Operation::WriteConfig).await?;
-        inner.parts.experience.flush_tenant(&inner.tenant).await?;
-        let at = inner.state.clock.now();
+        let _grant = inner.shared.parts.gate.admit(&inner.shared.tenant, Operation::WriteConfig).await?;
+        inner.shared.parts.experience.flush_tenant(&inner.shared.tenant).await?;
+        let at = inner.shared.state.clock.now();
         let annotation = RouteAnnotation::new(label, AnnotatorKind::Human, at).with_suggested(suggested);
         let note = ExperienceNote::Annotation(annotation);
-        match inner.parts.experience.store().note(&inner.tenant, search, note).await? {
+        match inner.shared.parts.experience.store().note(&inner.shared.tenant, search, note).await? {
             true => Ok(()),
             false => Err(Error::of(
                 ErrorCode::NotFound,
@@ -269,7 +213,7 @@ async fn run(inner: Weak<Inner>, lease: Use, options: OptimizationOptions, mut s
             }
             *at = next(interval);
             let Some(inner) = inner.upgrade().filter(|_| !*stopped.borrow()) else { break 'loops };
-            let steps = Steps(&inner);
+            let steps = Steps(&inner.shared);
             let step = async {
                 match name {
                     "spans" => steps.evaluate().await.map(drop),
@@ -285,7 +229,7 @@ async fn run(inner: Weak<Inner>, lease: Use, options: OptimizationOptions, mut s
             match outcome {
                 Ok(()) => drop(inner.errors.lock().remove(name)),
                 Err(error) => {
-                    tracing::warn!(tenant.id = %inner.tenant, step = name, "a step of the optimization failed: {}", error.chain());
+                    tracing::warn!(tenant.id = %inner.shared.tenant, step = name, "a step of the optimization failed: {}", error.chain());
                     inner.errors.lock().insert(name, error.code().to_string());
                     // The tenant is gone or another one, or another process runs: nothing here mends that.
                     if error.kind() == ErrorKind::NotFound
@@ -306,16 +250,4 @@ async fn run(inner: Weak<Inner>, lease: Use, options: OptimizationOptions, mut s
 fn next(interval: Duration) -> Instant {
     let fraction = TraceId::random().to_bytes().first().map_or(0.5, |byte| f64::from(*byte) / 255.0);
     cogniverse_sdk::deadline_in(interval.mul_f64(0.9 + 0.2 * fraction))
-}
-
-impl Inner {
-    /// Admits a step, for the generation of the tenant that the first one was admitted for.
-    pub(super) async fn admit(&self) -> Result<TenantGrant> {
-        let grant = self.parts.gate.admit(&self.tenant, Operation::WriteConfig).await?;
-        let first = self.generation.compare_exchange(0, grant.generation(), Ordering::AcqRel, Ordering::Acquire);
-        if let Err(generation) = first {
-            grant.require_generation(generation)?;
-        }
-        Ok(grant)
-    }
 }

@@ -3,9 +3,9 @@
 use super::{
     judge::{self, AnnotationRequest},
     learn,
-    orchestrator::Inner,
     report::OptimizationOutcome,
     reward::live_reward,
+    shared::Shared,
     spans::Project,
     state::{OptimizationCounts, State},
 };
@@ -37,7 +37,7 @@ const NEW: u64 = 20;
 const PAGE: usize = 500;
 
 /// The steps of one orchestrator.
-pub(super) struct Steps<'i>(pub(super) &'i Inner);
+pub(super) struct Steps<'s>(pub(super) &'s Shared);
 
 /// Returns the mean reward by what users did, its variance, and the number of searches; `None` without any.
 pub(super) fn mean_live_reward<'e>(experiences: impl Iterator<Item = &'e Experience>) -> Option<(f64, f64, f64)> {

@@ -6,6 +6,7 @@
 use super::{
     decision::Verdict,
     features::{FEATURES, Features},
+    labels::{LABELS, MODALITIES, modality_place, place_of},
 };
 use cogniverse_foundation::{LearnedRouting, worker};
 use cogniverse_sdk::{FastEvidence, Generation, Modality, Result, RouteTier};
@@ -19,12 +20,6 @@ use std::{
 
 /// The version of features and labels. Corrections that were learned for another version are not used.
 pub(crate) const VERSION: u32 = 1;
-/// The kinds of content that are told apart. Text in itself is a document.
-pub(crate) const MODALITIES: [Modality; 5] =
-    [Modality::Video, Modality::Image, Modality::Audio, Modality::Document, Modality::Mixed];
-/// The number of labels of both regressions.
-pub(crate) const LABELS: usize = MODALITIES.len() + Generation::ALL.len();
-
 const EXAMPLES: &str = include_str!("examples.tsv");
 /// The number of passes over the examples.
 const PASSES: usize = 12;
@@ -89,24 +84,6 @@ pub(crate) fn of_evidence(evidence: &FastEvidence, corrections: &HashMap<u32, Ro
         }
     }
     Some(probabilities(&sums, CALIBRATION))
-}
-
-/// Returns the name of the label at a place.
-pub(crate) fn label_at(place: usize) -> &'static str {
-    match MODALITIES.get(place) {
-        Some(modality) => modality.as_str(),
-        None => Generation::ALL.get(place - MODALITIES.len()).map_or("", |generation| generation.as_str()),
-    }
-}
-
-fn place_of(label: &str) -> Option<usize> {
-    (0..LABELS).find(|place| label_at(*place) == label)
-}
-
-/// Returns the place of a modality among the labels.
-pub(crate) fn modality_place(modality: Modality) -> usize {
-    let modality = if modality == Modality::Text { Modality::Document } else { modality };
-    MODALITIES.iter().position(|known| *known == modality).unwrap_or(0)
 }
 
 /// The probabilities of the labels of one query; those of modalities add up to 1, and those of generations.

@@ -1,18 +1,14 @@
 //! Features of a query's text: numbers of words, word pairs and parts of words.
 
+use super::folded::folded;
 use super::lexicon::{ANY_MODALITY, Hit, Labels, Lexicon, ONE_KIND, has_blanks, joins};
 use std::hash::Hasher;
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The number of features, a power of two: features are hashed, and a few share a number.
 pub(crate) const FEATURES: usize = 1 << 16;
 /// The feature that every query has.
 pub(crate) const BIAS: u32 = 0;
-/// The number of characters that are read from the start of a query.
-const READ_FIRST: usize = 600;
-/// The number of characters that are read from the end of a longer query.
-const READ_LAST: usize = 200;
 /// The length of the parts of words, in characters.
 const PARTS: std::ops::RangeInclusive<usize> = 3..=5;
 /// The largest number of features of one query.
@@ -145,29 +141,6 @@ fn merge(features: &mut Vec<(u32, f32)>) {
 /// The amount of a part of a word, of which a word has many.
 const PART_AMOUNT: f32 = 0.35;
 
-/// Returns the start and the end of a query in lower case, without accents.
-pub(crate) fn folded(query: &str) -> String {
-    let mut ends = query.char_indices().map(|(at, _)| at);
-    let text = match ends.nth(READ_FIRST) {
-        None => query.to_owned(),
-        Some(end) => {
-            let last = query.char_indices().rev().nth(READ_LAST - 1).map_or(end, |(at, _)| at.max(end));
-            format!("{} {}", query.get(..end).unwrap_or_default(), query.get(last..).unwrap_or_default())
-        }
-    };
-    // Marks of scripts in which they are letters stay: of Latin, Greek and Cyrillic letters they are accents.
-    let mut base = ' ';
-    let lower = text.nfkd().flat_map(char::to_lowercase);
-    let kept = lower.filter(|letter| {
-        if is_combining_mark(*letter) {
-            return !('a'..='\u{52f}').contains(&base);
-        }
-        base = *letter;
-        true
-    });
-    kept.nfc().collect()
-}
-
 /// Calls back with the parts of a word, whose ends are marked. Words of scripts without blanks are single characters
 /// here, and their pairs are features already.
 fn parts(word: &str, mut each: impl FnMut(&str)) {
@@ -221,6 +194,7 @@ impl Hasher for Fnv {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::folded::{READ_FIRST, READ_LAST};
 
     #[test]
     fn case_width_and_accents_make_no_difference_and_marks_that_are_letters_do() {

@@ -2,10 +2,10 @@
 
 use super::{
     decision::Verdict,
-    features::folded,
+    folded::folded,
+    labels::MODALITIES,
     lexicon::{ANY_MODALITY, Labels, Lexicon, ONE_KIND},
 };
-use crate::routing::classifier::MODALITIES;
 use cogniverse_sdk::{Generation, Modality, RouteTier};
 
 /// The confidence by the number of words that name a kind of content.

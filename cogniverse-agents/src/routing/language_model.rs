@@ -1,6 +1,6 @@
 //! The slow path: the tenant's language model, held to a JSON schema.
 
-use super::{classifier::MODALITIES, decision::Verdict};
+use super::{decision::Verdict, labels::MODALITIES};
 use cogniverse_sdk::{
     ChatMessage, ChatRequest, Error, Generation, LanguageModel, Modality, Result, RouteTier, json_problem,
     language_model::FinishReason,

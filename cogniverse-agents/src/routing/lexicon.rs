@@ -1,6 +1,6 @@
 //! Words that name kinds of content and forms of answer, in many languages.
 
-use super::{classifier::label_at, features::folded};
+use super::{folded::folded, labels::label_at};
 use std::{collections::HashMap, ops::Range, sync::OnceLock};
 use unicode_segmentation::UnicodeSegmentation;
 
