@@ -312,7 +312,189 @@ fn again(error: &Arc<Error>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cogniverse_sdk::ErrorCode;
+    use crate::{catalog::Deployment, config::Durability, index::FloatCache};
+    use cogniverse_sdk::{
+        DeployedSchema, ErrorKind, Timestamp,
+        contract::fixture::{schema, schema_of},
+    };
+    use std::{
+        path::{Path, PathBuf},
+        sync::{
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Opens the store of a tenant in a folder of its own.
+    fn opening(folder: &Path, of: &str) -> impl Fn() -> Result<TenantStore> + Clone + Send + 'static {
+        let (folder, schema_of): (PathBuf, TenantSchema) = (folder.join(of), schema_of(of));
+        move || {
+            std::fs::create_dir_all(&folder).unwrap();
+            let deployed = DeployedSchema::new(schema_of.clone(), schema(), Timestamp::UNIX_EPOCH);
+            let deployment = Deployment { deployed, generation: 1, initialized: false, store: None };
+            TenantStore::open(&folder, &deployment, Durability::ProcessCrash, FloatCache::new(1 << 20), Weak::new())
+        }
+    }
+
+    fn of(tenant: &str) -> TenantId {
+        TenantId::parse(tenant).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_longest_unused_is_closed_and_one_in_use_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Arc::new(OpenStores::new(2, 4));
+        let get =
+            async |name: &str| stores.get(&schema_of(name), PATIENCE, opening(folder.path(), name)).await.unwrap();
+        for name in ["a", "b"] {
+            drop(get(name).await);
+        }
+        drop(get("a").await);
+        drop(get("c").await);
+        assert_eq!(stores.len(), 2);
+        let open = ["a", "b", "c"].map(|name| stores.count_of(&of(name)));
+        assert_eq!(open, [1, 0, 1], "b was the longest unused");
+        // Those in use stay, beyond the limit, and are closed once they are not.
+        let held = [get("a").await, get("b").await, get("c").await];
+        assert_eq!(stores.len(), 3);
+        let again = get("b").await;
+        assert!(Arc::ptr_eq(&again, &held[1]), "a second store of one file would not see the first one's writes");
+        drop(get("d").await);
+        assert_eq!(stores.len(), 4, "three are in use");
+        drop((again, held));
+        drop(get("e").await);
+        assert_eq!(stores.len(), 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_tenant_is_closed_alone_and_what_it_uses_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Arc::new(OpenStores::new(8, 4));
+        let get =
+            async |name: &str| stores.get(&schema_of(name), PATIENCE, opening(folder.path(), name)).await.unwrap();
+        let held = get("acme").await;
+        drop(get("globex").await);
+        assert_eq!((stores.close_tenant(&of("acme")), stores.count_of(&of("acme"))), (1, 1));
+        assert_eq!((stores.close_tenant(&of("nobody")), stores.len()), (0, 2));
+        drop(held);
+        assert_eq!((stores.close_tenant(&of("acme")), stores.count_of(&of("acme"))), (0, 0));
+        assert_eq!((stores.count_of(&of("globex")), stores.len()), (1, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn whoever_needs_a_store_waits_until_it_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Arc::new(OpenStores::new(8, 4));
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let open = opening(folder.path(), "acme");
+        let slow = move || {
+            let _ = gate.lock().recv();
+            open()
+        };
+        let getting = {
+            let (stores, slow) = (Arc::clone(&stores), slow.clone());
+            tokio::spawn(async move { stores.get(&schema_of("acme"), PATIENCE, slow).await.map(drop) })
+        };
+        while stores.len() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let asking = |stores: Arc<OpenStores>, how: fn(&OpenStores, &TenantSchema) -> Option<Arc<TenantStore>>| {
+            spawn_blocking(move || how(&stores, &schema_of("acme")).is_some())
+        };
+        let opened = asking(Arc::clone(&stores), OpenStores::opened);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!opened.is_finished(), "it is still being opened");
+        go.send(()).unwrap();
+        assert!(opened.await.unwrap());
+        getting.await.unwrap().unwrap();
+        assert!(asking(Arc::clone(&stores), OpenStores::remove).await.unwrap());
+        assert_eq!(stores.len(), 0);
+        assert!(!asking(Arc::clone(&stores), OpenStores::opened).await.unwrap());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_opening_that_is_not_wanted_any_more_takes_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Arc::new(OpenStores::new(8, 4));
+        // Dropped while it is being opened, and opened anew: the first opening does not take the second one's place.
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let slow = {
+            let (open, begun) = (opening(folder.path(), "acme"), Arc::clone(&begun));
+            move || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                let _ = gate.lock().recv();
+                open()
+            }
+        };
+        let first = {
+            let stores = Arc::clone(&stores);
+            tokio::spawn(async move { stores.get(&schema_of("acme"), PATIENCE, slow).await.map(|_| ()) })
+        };
+        while begun.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(stores.slots.lock().pop(&schema_of("acme")));
+        let other = tempfile::tempdir().unwrap();
+        let second = stores.get(&schema_of("acme"), PATIENCE, opening(other.path(), "acme")).await.unwrap();
+        go.send(()).unwrap();
+        drop(go);
+        first.await.unwrap().unwrap();
+        let now = stores.get(&schema_of("acme"), PATIENCE, opening(other.path(), "acme")).await.unwrap();
+        assert!(Arc::ptr_eq(&second, &now));
+        assert_eq!(stores.len(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_opening_that_fails_or_panics_is_told_and_can_be_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Arc::new(OpenStores::new(8, 4));
+        let fails = || Err(Error::of(ErrorCode::DiskFull, "the disk is full"));
+        let error = stores.get(&schema_of("acme"), PATIENCE, fails).await.unwrap_err();
+        assert_eq!((error.code(), stores.len()), (ErrorCode::DiskFull, 0));
+        let panics = || -> Result<TenantStore> { unreachable!("a bug") };
+        let error = stores.get(&schema_of("acme"), PATIENCE, panics).await.unwrap_err();
+        assert_eq!((error.kind(), stores.len()), (ErrorKind::Unexpected, 0));
+        stores.get(&schema_of("acme"), PATIENCE, opening(folder.path(), "acme")).await.unwrap();
+        let slow = schema_of("slow");
+        let gone = stores.get(&slow, Duration::from_millis(20), || {
+            std::thread::sleep(Duration::from_millis(300));
+            Err(Error::of(ErrorCode::DiskFull, "the disk is full"))
+        });
+        assert_eq!(gone.await.unwrap_err().code(), ErrorCode::SchemaOpening);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn where_the_process_may_open_no_more_files_idle_stores_are_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Arc::new(OpenStores::new(8, 4));
+        let get =
+            async |name: &str| stores.get(&schema_of(name), PATIENCE, opening(folder.path(), name)).await.unwrap();
+        let held = get("held").await;
+        for name in ["idle", "other"] {
+            drop(get(name).await);
+        }
+        let tried = Arc::new(AtomicUsize::new(0));
+        let scarce = |fails: usize| {
+            let (tried, open) = (Arc::clone(&tried), opening(folder.path(), "new"));
+            tried.store(0, Ordering::SeqCst);
+            move || match tried.fetch_add(1, Ordering::SeqCst) {
+                at if at < fails => Err(Error::of(ErrorCode::TooManyOpenFiles, "no more files")),
+                _ => open(),
+            }
+        };
+        drop(stores.get(&schema_of("new"), PATIENCE, scarce(1)).await.unwrap());
+        assert_eq!((tried.load(Ordering::SeqCst), stores.count_of(&of("idle")), stores.len()), (2, 0, 3));
+        // Where nothing idle is left, the error is told.
+        let error = stores.get(&schema_of("more"), PATIENCE, scarce(9)).await.unwrap_err();
+        assert_eq!((error.code(), stores.count_of(&of("held"))), (ErrorCode::TooManyOpenFiles, 1));
+        assert_eq!(tried.load(Ordering::SeqCst), 3, "two were closed, one after another");
+        drop(held);
+    }
 
     #[test]
     fn every_caller_who_waited_is_told_the_same() {
