@@ -5,12 +5,14 @@
 
 mod world;
 
+use async_trait::async_trait;
 use cogniverse::{
-    ErrorCode, SearchRequest, SearchResponse,
+    Error, ErrorCode, Result, SearchRequest, SearchResponse, TenantId,
     agents::{OptimizationOptions, OptimizationOrchestrator, optimization::OptimizationOutcome},
     config::RoutingConfig,
     sdk::{
-        ChatAnswer, Clock, ExperienceStore, Feedback, ManualClock, Modality, RouteLabel, TelemetryProvider, Timestamp,
+        ChatAnswer, Clock, Experience, ExperienceNote, ExperiencePage, ExperienceStore, Feedback, ManualClock,
+        Modality, RouteLabel, SearchId, TelemetryProvider, Timestamp,
         contract::ScriptedModel,
         telemetry_provider::{
             AnnotateSpans, AnnotationQuery, AnnotatorKind, ProjectName, Span, SpanAnnotation, SpanId, TraceId,
@@ -18,7 +20,13 @@ use cogniverse::{
     },
 };
 use cogniverse_phoenix::InMemoryTraces;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 use world::{TEXT, World, profile, tenant};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -544,4 +552,126 @@ async fn annotations_go_to_a_real_phoenix_and_come_back() {
     let settle = cogniverse::sdk::telemetry_provider::Settle::new().with_absent_for(Duration::from_secs(1));
     phoenix.erase_project(&project(&name), settle).await.unwrap();
     orchestrator.run_once().await.unwrap();
+}
+
+/// A store of experiences that fails at one of the changes of an optimization's state.
+#[derive(Debug)]
+struct FailsAt {
+    inner: cogniverse::config::InMemoryExperienceStore,
+    left: AtomicI64,
+}
+
+#[async_trait]
+impl ExperienceStore for FailsAt {
+    async fn put(&self, tenant: &TenantId, generation: u64, experiences: Vec<Experience>) -> Result<()> {
+        self.inner.put(tenant, generation, experiences).await
+    }
+    async fn note(&self, tenant: &TenantId, id: &SearchId, note: ExperienceNote) -> Result<bool> {
+        self.inner.note(tenant, id, note).await
+    }
+    async fn page(&self, tenant: &TenantId, after: Option<u64>, limit: usize) -> Result<ExperiencePage> {
+        self.inner.page(tenant, after, limit).await
+    }
+    async fn get(&self, tenant: &TenantId, id: &SearchId) -> Result<Option<Experience>> {
+        self.inner.get(tenant, id).await
+    }
+    async fn remove(&self, tenant: &TenantId, id: &SearchId) -> Result<bool> {
+        self.inner.remove(tenant, id).await
+    }
+    async fn count(&self, tenant: &TenantId) -> Result<u64> {
+        self.inner.count(tenant).await
+    }
+    async fn state(&self, tenant: &TenantId) -> Result<Option<(serde_json::Value, u64)>> {
+        self.inner.state(tenant).await
+    }
+    async fn replace_state(
+        &self,
+        tenant: &TenantId,
+        generation: u64,
+        expected: Option<u64>,
+        state: &serde_json::Value,
+    ) -> Result<Option<u64>> {
+        match self.left.fetch_sub(1, Ordering::SeqCst) {
+            0 => Err(Error::new(cogniverse::ErrorKind::Unavailable, "the disk is away")),
+            _ => self.inner.replace_state(tenant, generation, expected, state).await,
+        }
+    }
+    async fn erase_tenant(&self, tenant: &TenantId, generation: u64) -> Result<u64> {
+        self.inner.erase_tenant(tenant, generation).await
+    }
+}
+
+/// At whichever write a run is cut off, the next ones end right: one change at most, a day apart, and watched.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_15_a_run_that_is_cut_off_at_any_write_is_ended_by_the_next() {
+    let (mut cut_off, mut changed_before) = (0, 0);
+    for at in 0.. {
+        let clock = clock();
+        let store = Arc::new(FailsAt {
+            inner: cogniverse::config::InMemoryExperienceStore::new(),
+            left: AtomicI64::new(i64::MAX),
+        });
+        let wired: Arc<dyn ExperienceStore> = store.clone();
+        let world = world(&clock, |b| b.experience_store(wired)).await;
+        let (acme, orchestrator) = (tenant("acme"), optimizer(&world, "acme"));
+        for number in 0..6 {
+            day(&world, "acme", number, meant).await;
+            if number >= 3 {
+                annotate(&world, "acme", &orchestrator, number).await;
+            }
+            clock.advance(DAY);
+        }
+        store.left.store(at, Ordering::SeqCst);
+        let first = orchestrator.run_once().await;
+        let is_through = store.left.swap(i64::MAX, Ordering::SeqCst) >= 0;
+        let config = world.cogniverse.operator().config();
+        let versions = async || config.get_routing_config(&acme).await.unwrap();
+        let after_first = versions().await;
+        if first.is_err() {
+            cut_off += 1;
+            changed_before += usize::from(after_first.value.learned.is_some());
+        }
+        // Once more at once, and once the lease and the day are over.
+        clock.advance(Duration::from_secs(120));
+        let again = orchestrator.run_once().await.unwrap().outcome;
+        let changes_at_once = matches!(again, OptimizationOutcome::Changed { .. });
+        assert!(!(changes_at_once && after_first.value.learned.is_some()), "{at}: two changes on one day");
+        clock.advance(DAY + DAY);
+        orchestrator.run_once().await.unwrap();
+        let now = versions().await;
+        let learned = now.value.learned.unwrap_or_else(|| unreachable!("{at}: nothing was learned in the end"));
+        assert_eq!(now.version, 1, "{at}: one change, whatever was cut off");
+        // It is watched, though the run that made it may never have known that it did.
+        clock.advance(Duration::from_secs(60));
+        for number in 10..13 {
+            day(&world, "acme", number, |_| Modality::Image).await;
+        }
+        let back = orchestrator.run_once().await.unwrap().outcome;
+        assert!(matches!(back, OptimizationOutcome::RolledBack { .. }), "{at}: {back:?} of {:?}", learned.evidence);
+        if is_through {
+            break;
+        }
+    }
+    assert!(cut_off >= 4 && changed_before >= 1, "{cut_off} {changed_before}");
+}
+
+/// The configuration is read anew for each learning, and what another process set is not written over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_22_another_processs_configuration_is_in_force_at_the_next_search() {
+    let clock = clock();
+    let world = world(&clock, |b| b).await;
+    let acme = tenant("acme");
+    let listen = "listen to the podcast about pricing";
+    assert_eq!(ask(&world, "acme", listen).await.route.unwrap().tier, cogniverse::agents::RouteTier::FastPath);
+    // Another process: a manager of its own on the same file.
+    let file = world.folder.path().join("config.sqlite");
+    let other = cogniverse::config::ConfigManager::new(Arc::new(
+        cogniverse::config::SqliteConfigStore::open(file).await.unwrap(),
+    ));
+    let ensemble = RoutingConfig::new(acme.clone())
+        .with_routing_mode(cogniverse::config::RoutingMode::Ensemble)
+        .with_auto_optimization(false, 3600);
+    other.set_routing_config(&acme, ensemble).await.unwrap();
+    assert_eq!(ask(&world, "acme", listen).await.route.unwrap().tier, cogniverse::agents::RouteTier::Ensemble);
+    assert_eq!(optimizer(&world, "acme").run_once().await.unwrap().outcome, OptimizationOutcome::Disabled);
 }

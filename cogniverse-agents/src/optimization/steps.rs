@@ -12,7 +12,8 @@ use super::{
 use cogniverse_core::tenants::TenantGrant;
 use cogniverse_foundation::{Evidence, Recorded, RoutingConfig, TelemetryConfig, Versioned, worker};
 use cogniverse_sdk::{
-    ErrorKind, Expected, Experience, ExperienceNote, Result, RouteAnnotation, RouteLabel, SearchId, Timestamp,
+    ErrorCode, ErrorKind, Expected, Experience, ExperienceNote, Result, RouteAnnotation, RouteLabel, SearchId,
+    Timestamp,
     telemetry_provider::{AnnotatorKind, ProjectName},
 };
 use std::{collections::HashMap, future::Future, time::Duration};
@@ -255,16 +256,17 @@ impl Steps<'_> {
             let live = live_before(&experiences);
             let proposal = worker::blocking(move || Ok(learn::learn(&current, &experiences, has_model, margin)));
             let proposal = grant.run(proposal).await?;
-            inner
-                .state
-                .change(|state| {
-                    state.last_learned = Some((now, have));
-                    Ok(())
-                })
-                .await?;
-            let Some(proposal) = proposal else { return Ok(OptimizationOutcome::TooFew { have, need: have + NEW }) };
+            let learned = |state: &mut State| {
+                state.last_learned = Some((now, have));
+                Ok(())
+            };
+            let Some(proposal) = proposal else {
+                inner.state.change(learned).await?;
+                return Ok(OptimizationOutcome::TooFew { have, need: have + NEW });
+            };
             let (before, after, changed) = (proposal.before, proposal.after, proposal.changed);
             if !changed.any() {
+                inner.state.change(learned).await?;
                 return Ok(OptimizationOutcome::NoGain { before, after });
             }
             let learned = proposal.learned_from;
@@ -272,7 +274,7 @@ impl Steps<'_> {
             let reason = format!(
                 "optimization: a reward of {after:.3} is expected in place of {before:.3}, by {learned} searches, each measured by what was learned from others"
             );
-            let version = self.write(&config, proposal.with_evidence(evidence), &reason, now).await?;
+            let version = self.write(&config, proposal.with_evidence(evidence), &reason, (now, have)).await?;
             self.count(|counts| counts.optimizations += 1).await?;
             Ok(OptimizationOutcome::Changed { version, before, after })
         })
@@ -295,20 +297,32 @@ impl Steps<'_> {
         config: &Versioned<RoutingConfig>,
         value: RoutingConfig,
         reason: &str,
-        now: Timestamp,
+        (now, judged): (Timestamp, u64),
     ) -> Result<u64> {
         let inner = self.0;
         inner.state.require_held(&inner.id).await?;
-        inner
-            .state
-            .change(|state| {
-                state.last_change = Some(now);
-                Ok(())
-            })
-            .await?;
+        let mut before = (None, None);
+        let intend = |state: &mut State| {
+            before = (state.last_change, state.last_learned);
+            (state.last_change, state.last_learned) = (Some(now), Some((now, judged)));
+            Ok(())
+        };
+        inner.state.change(intend).await?;
         let expected = if config.is_set() { Expected::Version(config.version) } else { Expected::Absent };
         let manager = inner.parts.config.for_caller(inner.parts.gate.caller()).because(reason);
-        Ok(manager.compare_and_set(&inner.tenant, value, expected).await?.version)
+        match manager.compare_and_set(&inner.tenant, value, expected).await {
+            Ok(set) => Ok(set.version),
+            // Somebody else was faster, and nothing was changed: the next turn may.
+            Err(error) if error.code() == ErrorCode::ConfigConflict => {
+                let undo = |state: &mut State| {
+                    (state.last_change, state.last_learned) = before;
+                    Ok(())
+                };
+                inner.state.change(undo).await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Compares the reward since the change that is in force with the one before it, and takes the change back where it
@@ -335,7 +349,8 @@ impl Steps<'_> {
             evidence.at, evidence.live_reward
         );
         let restored = learn::taken_back(&config.value, &before);
-        let version = self.write(config, restored, &reason, inner.state.clock.now()).await?;
+        let judged = experiences.iter().filter(|found| learn::is_judged(found)).count() as u64;
+        let version = self.write(config, restored, &reason, (inner.state.clock.now(), judged)).await?;
         self.count(|counts| counts.rollbacks += 1).await?;
         Ok(Some(OptimizationOutcome::RolledBack { version, expected: evidence.live_reward, found }))
     }
