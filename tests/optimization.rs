@@ -113,6 +113,17 @@ async fn annotate(world: &World, of: &str, orchestrator: &OptimizationOrchestrat
     }
 }
 
+/// Six days of the company acme, of which a person annotates the last three.
+async fn six_days(world: &World, clock: &ManualClock, orchestrator: &OptimizationOrchestrator) {
+    for number in 0..6 {
+        day(world, "acme", number, meant).await;
+        if number >= 3 {
+            annotate(world, "acme", orchestrator, number).await;
+        }
+        clock.advance(DAY);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_13_a_tenants_words_are_learned_with_evidence_and_can_be_rolled_back() {
     let clock = clock();
@@ -164,13 +175,7 @@ async fn a_change_that_does_harm_is_taken_back() {
     let clock = clock();
     let world = world(&clock, |b| b).await;
     let orchestrator = optimizer(&world, "acme");
-    for number in 0..6 {
-        day(&world, "acme", number, meant).await;
-        if number >= 3 {
-            annotate(&world, "acme", &orchestrator, number).await;
-        }
-        clock.advance(DAY);
-    }
+    six_days(&world, &clock, &orchestrator).await;
     let changed = orchestrator.run_once().await.unwrap().outcome;
     assert!(matches!(changed, OptimizationOutcome::Changed { .. }), "{changed:?}");
     // Then a keynote means a recording again, and everything else is found less well too.
@@ -396,13 +401,7 @@ async fn taking_a_change_back_leaves_what_others_changed() {
     let clock = clock();
     let world = world(&clock, |b| b).await;
     let (acme, orchestrator) = (tenant("acme"), optimizer(&world, "acme"));
-    for number in 0..6 {
-        day(&world, "acme", number, meant).await;
-        if number >= 3 {
-            annotate(&world, "acme", &orchestrator, number).await;
-        }
-        clock.advance(DAY);
-    }
+    six_days(&world, &clock, &orchestrator).await;
     let changed = orchestrator.run_once().await.unwrap().outcome;
     assert!(matches!(changed, OptimizationOutcome::Changed { .. }), "{changed:?}");
     clock.advance(Duration::from_secs(60));
@@ -614,13 +613,7 @@ async fn invariant_15_a_run_that_is_cut_off_at_any_write_is_ended_by_the_next() 
         let wired: Arc<dyn ExperienceStore> = store.clone();
         let world = world(&clock, |b| b.experience_store(wired)).await;
         let (acme, orchestrator) = (tenant("acme"), optimizer(&world, "acme"));
-        for number in 0..6 {
-            day(&world, "acme", number, meant).await;
-            if number >= 3 {
-                annotate(&world, "acme", &orchestrator, number).await;
-            }
-            clock.advance(DAY);
-        }
+        six_days(&world, &clock, &orchestrator).await;
         store.left.store(at, Ordering::SeqCst);
         let first = orchestrator.run_once().await;
         let is_through = store.left.swap(i64::MAX, Ordering::SeqCst) >= 0;

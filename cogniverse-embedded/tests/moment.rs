@@ -340,7 +340,7 @@ async fn the_log_is_bounded_while_searches_go_on() {
         .collect();
     let log = folder.path().join("tenants/acme/contract_video.1/documents.sqlite-wal");
     let (tag, mut largest) = (FieldValue::Strings(vec!["x".repeat(40_000)]), 0);
-    for _ in 0..300 {
+    for _ in 0..400 {
         let again = (0..20).map(|n| document("again", n, "words", axis(0)).with(field("tags"), tag.clone()));
         put(&backend, again.collect()).await;
         largest = largest.max(std::fs::metadata(&log).unwrap().len());
@@ -349,6 +349,7 @@ async fn the_log_is_bounded_while_searches_go_on() {
     for search in searches {
         search.await.unwrap();
     }
-    // Twice the bound, and what one write adds: a turn that waited in vain for a slow reader is tried again one bound later.
-    assert!(largest < 150 << 20, "the log grew to {} MiB", largest >> 20);
+    // Three times the bound of 64 MiB, and what one write adds, of 305 MiB written: a turn that waited in vain for a slow
+    // reader is tried again one bound later, and on a machine with other work that happens twice.
+    assert!(largest < 220 << 20, "the log grew to {} MiB", largest >> 20);
 }
