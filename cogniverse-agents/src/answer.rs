@@ -1,7 +1,7 @@
 //! Answers: a text made from the results of a search, each statement with the moments that support it.
 
 use crate::response::{Answer, Citation, SearchResult, Statement};
-use cogniverse_sdk::{ChatMessage, ChatRequest, Error, Generation, LanguageModel, Result};
+use cogniverse_sdk::{ChatMessage, ChatRequest, Error, ErrorKind, Generation, LanguageModel, Result};
 use std::{fmt::Write, time::Duration};
 
 /// The largest number of results that the model reads.
@@ -119,10 +119,19 @@ struct Reader<'r> {
 
 impl Reader<'_> {
     async fn read(&mut self, model: &dyn LanguageModel, request: ChatRequest) -> Result<()> {
-        let answer = model.chat_streamed(request, &mut |piece: &str| self.take(piece)).await?;
+        let limit = request.timeout.unwrap_or(TIMEOUT);
+        let mut take = |piece: &str| self.take(piece);
+        let asked = model.chat_streamed(request, &mut take);
+        // The results are there already: a model that does not keep to its time does not keep them back.
+        let answer = tokio::time::timeout(limit, asked).await.map_err(|_| {
+            Error::new(ErrorKind::Timeout, format!("the language model took longer than {limit:?} for a text"))
+        })??;
         if answer.finish != cogniverse_sdk::language_model::FinishReason::Length {
             self.end_line();
-            return Ok(());
+            return match self.thinking {
+                true => Err(Error::unexpected("the language model's text ended within its reasoning")),
+                false => Ok(()),
+            };
         }
         // Half a statement may say the opposite of the whole.
         Err(Error::unexpected("the language model's text was cut off at its longest length"))
@@ -147,7 +156,18 @@ impl Reader<'_> {
             self.thinking = true;
         }
         if let Some((_, said)) = line.split_once("</think>") {
-            (self.thinking, line) = (false, said.trim());
+            if !std::mem::take(&mut self.thinking) {
+                // Some servers open the reasoning themselves, and only its end is in the text.
+                let (statements, lines) =
+                    (std::mem::take(&mut self.answer.statements), std::mem::take(&mut self.lines));
+                tracing::debug!(
+                    statements = statements.len(),
+                    lines,
+                    "what stood before the end of the reasoning is none of the answer"
+                );
+                (self.answer.dropped_citations, self.answer.dropped_statements) = (0, 0);
+            }
+            line = said.trim();
         }
         if self.thinking || line.is_empty() || line.starts_with("```") {
             return;
@@ -259,6 +279,18 @@ mod tests {
         );
         assert_eq!(streamed.join("\n"), answer.to_string(), "they are streamed as they are returned");
         assert!(streamed[0].ends_with("[talk 1:00]"), "{streamed:?}");
+    }
+
+    #[tokio::test]
+    async fn reasoning_is_none_of_the_answer_wherever_it_begins() {
+        // The server has opened it.
+        let said = "It could be [1].\nOr not [9].\n</think>\nIt was a robot [2].";
+        let (answer, _) = written(&ScriptedModel::of_texts([said]), &results()).await;
+        assert_eq!(answer.statements.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(), ["It was a robot."]);
+        assert_eq!((answer.dropped_citations, answer.problem), (0, None));
+        let (answer, _) = written(&ScriptedModel::of_texts(["<think>\nIt could be [1]."]), &results()).await;
+        assert!(answer.statements.is_empty() && answer.problem.is_some());
+        assert_ne!(answer.problem.as_deref(), Some("the results do not answer the query"));
     }
 
     #[tokio::test]

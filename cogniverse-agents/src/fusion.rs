@@ -27,6 +27,8 @@ pub(crate) fn fuse(
         });
     }
     let mut joined = match grouping {
+        // Within one profile each is a segment of its own, as the backend counts them.
+        Grouping::Segments if !many => ranked,
         Grouping::Segments => join_equal(ranked),
         Grouping::Moments => moment::merge(ranked),
     };
@@ -112,6 +114,14 @@ mod tests {
         assert!((fused[0].score - 2.0 / 62.0).abs() < 1e-12 && (fused[1].score - 1.0 / 61.0).abs() < 1e-12);
         // As segments, stretches of another length are other things.
         assert_eq!(fuse(vec![frames, chunks], Grouping::Segments).len(), 4);
+    }
+
+    /// As the backend counts them: a page of reranked ones holds what a page of others does.
+    #[test]
+    fn the_segments_of_one_profile_stay_as_they_are() {
+        let mut twice = vec![result("p", 1, "v", 0.0, 1.0), result("p", 2, "v", 0.0, 1.0)];
+        twice[1].segment_id = 7;
+        assert_eq!(fuse(vec![twice.clone()], Grouping::Segments), twice);
     }
 
     /// A stretch without length is told apart by its number; one with a length is not.

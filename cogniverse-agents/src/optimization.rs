@@ -8,12 +8,15 @@ mod judge;
 mod learn;
 mod lease;
 mod orchestrator;
+mod preferences;
 mod report;
 mod reward;
+mod sample;
 mod shared;
 mod spans;
 mod state;
 mod steps;
+mod undo;
 
 pub use judge::{AnnotationPriority, AnnotationRequest};
 pub use orchestrator::OptimizationOrchestrator;

@@ -81,6 +81,9 @@ pub struct SearchRecord {
     /// The verdicts of the paths besides the fast one that were asked.
     #[serde(skip)]
     pub(crate) paths: Vec<PathVerdict>,
+    /// Whether the slow path was asked and did not answer.
+    #[serde(skip)]
+    pub(crate) slow_failed: bool,
 }
 
 impl SearchRecord {
@@ -102,6 +105,7 @@ impl SearchRecord {
             error: None,
             query: None,
             paths: Vec::new(),
+            slow_failed: false,
         }
     }
 
@@ -120,6 +124,7 @@ impl SearchRecord {
             fast_confidence: decision.fast_confidence,
         });
         self.paths.clone_from(&decision.paths);
+        self.slow_failed = decision.slow_failed;
     }
 
     /// Takes over the profiles that a request names, or the route of the first page.

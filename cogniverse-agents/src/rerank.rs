@@ -94,6 +94,8 @@ impl Rerankers {
         if name == SIGNALS {
             return Ok((Arc::new(SignalReranker::default()), String::new()));
         }
+        // A cursor may name one that this process does not have.
+        self.check(name)?;
         let found = match &self.models {
             Some(models) => models.of(tenant).await?,
             None => None,

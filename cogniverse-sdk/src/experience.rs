@@ -33,6 +33,9 @@ pub struct Experience {
     /// The verdicts of the other paths that were asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathVerdict>,
+    /// Whether the slow path was asked and did not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slow_failed: bool,
     /// The profiles that were searched, with the strategy of each.
     pub profiles: BTreeMap<ProfileName, StrategyName>,
     /// The number of results on the first page.
@@ -115,6 +118,7 @@ impl Experience {
             confidence: 0.0,
             fast: None,
             paths: Vec::new(),
+            slow_failed: false,
             profiles: BTreeMap::new(),
             results: 0,
             failed: false,

@@ -6,7 +6,8 @@ use crate::{
 };
 use cogniverse_core::tenants::{TenantCache, TenantGrant, TenantRegistry};
 use cogniverse_sdk::{
-    Error, Experience, ExperienceNote, ExperienceStore, Feedback, ProfileName, Result, RouteTier, SearchId, TenantId,
+    Error, ErrorKind, Experience, ExperienceNote, ExperienceStore, Feedback, ProfileName, Result, RouteTier, SearchId,
+    TenantId,
 };
 use parking_lot::Mutex;
 use std::{
@@ -26,6 +27,8 @@ const TENANTS: usize = 10_000;
 const COLLECTED: Duration = Duration::from_millis(200);
 /// The time for which storing is tried before what waits is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest time between attempts while the store fails.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A recorder of the routed searches of tenants. Cheap to clone; clones share what waits to be stored.
 ///
@@ -100,15 +103,19 @@ impl ExperienceRecorder {
         }
     }
 
-    /// Takes note of a search that was routed. Others, later pages and searches of another tenant's caller are none of its
-    /// experience.
+    /// Takes note of a search that was routed. Others, later pages, searches of another tenant's caller and those that failed
+    /// for reasons that no route changes are none of its experience: else an outage would push out what was learned.
     pub(crate) fn record(&self, grant: &TenantGrant, record: &SearchRecord, query: &str) {
+        if record.error.is_some_and(|code| !is_of_the_route(code.kind())) {
+            return;
+        }
         let Some(route) = record.route.filter(|_| record.is_first_page && !grant.is_cross_tenant()) else { return };
         let asked = (route.modality, route.generation);
         let mut experience = Experience::new(record.id.clone(), record.at, asked, route.tier);
         experience.confidence = route.confidence;
         experience.fast = Some(Classifier::shipped().evidence(query));
         experience.paths.clone_from(&record.paths);
+        experience.slow_failed = record.slow_failed;
         if !experience.paths.iter().any(|path| path.tier == RouteTier::Keyword) {
             experience.paths.push(decision::as_path(&keywords::decide(query)));
         }
@@ -141,11 +148,17 @@ impl ExperienceRecorder {
         }
         let recorder = self.clone();
         runtime.spawn(async move {
-            tokio::time::sleep(COLLECTED).await;
-            recorder.inner.scheduled.store(false, Ordering::Release);
-            if let Err(error) = recorder.flush().await {
+            let mut wait = COLLECTED;
+            loop {
+                tokio::time::sleep(wait).await;
+                recorder.inner.scheduled.store(false, Ordering::Release);
+                let Err(error) = recorder.flush().await else { return };
                 tracing::warn!("experiences are not stored yet: {}", error.chain());
-                recorder.schedule();
+                // What came meanwhile has a task of its own on its way.
+                if recorder.inner.scheduled.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+                wait = (wait * 2).min(LONGEST_WAIT);
             }
         });
     }
@@ -158,6 +171,8 @@ impl ExperienceRecorder {
     /// # Cancellation
     /// Storing goes on in a task of its own, and nothing is lost.
     pub async fn flush(&self) -> Result<()> {
+        // What is being stored at this moment does not wait any more, and would wait again where it fails.
+        drop(self.inner.storing.lock().await);
         let tenants: Vec<TenantId> = self.inner.waiting.lock().keys().cloned().collect();
         let mut outcome = Ok(());
         for tenant in tenants {
@@ -232,6 +247,11 @@ impl ExperienceRecorder {
         self.forget_tenant(tenant);
         self.inner.store.erase_tenant(tenant, self.generation(tenant).await?).await
     }
+}
+
+/// Returns whether an error may come from where a query was routed to, and not from its caller or from a backend that is away.
+fn is_of_the_route(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unexpected | ErrorKind::Corrupt | ErrorKind::Unsupported)
 }
 
 impl TenantCache for ExperienceRecorder {

@@ -123,22 +123,34 @@ impl TenantSurface for ExperienceSurface {
         for experience in page.experiences.into_iter().filter(|experience| experience.canary.is_none()) {
             records.push(BackupRecord::new(json!({ "experience": experience }), Vec::new()));
         }
+        if page.next.is_none()
+            && let Some((mut state, _)) = self.0.store().state(&export.tenant).await?
+        {
+            // Who runs is none of the tenant's data.
+            if let Some(fields) = state.as_object_mut() {
+                fields.remove("holder");
+            }
+            records.push(BackupRecord::new(json!({ "optimization": state }), Vec::new()));
+        }
         let items = records.len() as u64;
         Ok(ExportPage::new(records, items, page.next.map(|next| next.to_string())))
     }
 
-    /// Stores experiences. The counts of an optimizer are not carried; its changes and their evidence are in the
-    /// configuration.
+    /// Stores experiences, and the state of the optimization where there is none yet.
     async fn import(&self, import: &Import, records: Vec<BackupRecord>) -> Result<()> {
+        let generation = self.0.generation(&import.tenant).await?;
         let mut experiences = Vec::with_capacity(records.len());
         for record in records {
+            if let Some(state) = record.head.get("optimization") {
+                self.0.store().replace_state(&import.tenant, generation, None, state).await?;
+                continue;
+            }
             let experience = record.head.get("experience").cloned().unwrap_or_default();
             experiences.push(serde_json::from_value(experience).map_err(|e| {
                 let message = "an experience of the backup cannot be read; use another backup";
                 Error::of(ErrorCode::BackupDamaged, message).with_source(json_problem(&e))
             })?);
         }
-        let generation = self.0.generation(&import.tenant).await?;
         self.0.store().put(&import.tenant, generation, experiences).await
     }
 }

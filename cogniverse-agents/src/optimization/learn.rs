@@ -1,10 +1,14 @@
-//! Learning from experiences: corrections of the classifier and thresholds, a default strategy, weights of profiles.
+//! Learning from experiences: corrections of the classifier and thresholds, and what `preferences` says beside them.
 //!
 //! Everything is measured on searches that it was not learned from: experiences are divided into parts by their queries,
 //! and each part is measured by what was learned from the others. A change is proposed only where it wins by a margin and
 //! beyond chance, each by itself.
 
-use super::reward::{reward, slowness};
+use super::{
+    preferences::{fusion, strategy},
+    reward::{reward, slowness},
+    sample::{NEWEST, PARTS, SURE, part},
+};
 use crate::routing::{
     classifier::{self, Corrections, Row},
     decision::{Verdict, of_path},
@@ -13,18 +17,13 @@ use crate::routing::{
 };
 use cogniverse_foundation::{Changed, Evidence, LearnedRouting, RoutingConfig};
 use cogniverse_sdk::{
-    Experience, Modality, PathVerdict, ProfileName, RouteLabel, RouteTier, StrategyName,
-    telemetry_provider::AnnotatorKind,
+    Experience, Modality, PathVerdict, ProfileName, RouteLabel, RouteTier, telemetry_provider::AnnotatorKind,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The number of parts into which experiences are divided.
-const PARTS: u64 = 4;
 /// The number of newer judged searches with which one counts half: what people ask for changes. By their number and not by
 /// time, so that a tenant of few searches keeps its few.
 const HALF_LIFE: f64 = 150.0;
-/// The number of judged searches that are looked at, the newest: older ones count for nothing.
-const NEWEST: usize = 900;
 /// The number of passes over the experiences.
 const PASSES: usize = 40;
 /// The step of a correction.
@@ -37,12 +36,6 @@ const KEPT: usize = 480;
 const SMALLEST: f32 = 0.02;
 /// The weight in learning of a search of which only the discontent of its users is known.
 const DISCONTENT: f32 = 0.4;
-/// The number of experiences of each kind from which a strategy or the profiles of a fusion are compared, in each half.
-const ENOUGH: f64 = 20.0;
-/// The votes that every profile of a fusion has before anybody was content with one.
-const PRIOR: f64 = 5.0;
-/// By how many standard errors a gain must exceed 0.
-const SURE: f64 = 1.64;
 /// The prior belief about the slow path: a number of experiences, and the share of right ones.
 const SLOW_PRIOR: (f64, f64) = (5.0, 0.8);
 /// The time of the slow path where nothing is known, in milliseconds.
@@ -108,24 +101,14 @@ pub(crate) fn is_judged(experience: &Experience) -> bool {
     truth(experience).is_some()
 }
 
-/// Returns the part of an experience, by its query: the same query is never learned from and measured on.
-fn part(experience: &Experience) -> u64 {
-    let mut sum: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut add = |bytes: &[u8]| bytes.iter().for_each(|b| sum = (sum ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
-    match &experience.fast {
-        Some(evidence) => evidence.features.iter().for_each(|(feature, _)| add(&feature.to_le_bytes())),
-        None => add(experience.id.as_str().as_bytes()),
-    }
-    (sum ^ sum >> 29) % PARTS
-}
-
 /// Learns from experiences, oldest first, and proposes what gains at least `margin`; `has_model` says whether the slow path
-/// can be asked. `None` where there is too little to measure on.
+/// can be asked, and `own_strategies` names the profiles that have a default strategy of their own. `None` where there is too little to measure on.
 pub(crate) fn learn(
     config: &RoutingConfig,
     experiences: &[Experience],
     has_model: bool,
     margin: f64,
+    own_strategies: &BTreeSet<ProfileName>,
 ) -> Option<Proposal> {
     let judged = experiences.iter().rev().filter_map(|experience| Some((experience, truth(experience)?)));
     let mut examples: Vec<Example<'_>> = judged
@@ -162,12 +145,13 @@ pub(crate) fn learn(
         after: before + gain,
     };
     // Each of the others is a change by itself, in a measure of its own.
-    if let Some((strategy, before, after)) = strategy(experiences, config).filter(|(_, now, then)| then - now >= margin)
+    if let Some((strategy, before, after)) =
+        strategy(experiences, config, own_strategies).filter(|(_, now, then)| then - now >= margin)
     {
         proposal.config.default_strategy = Some(strategy);
         proposal.take_in(before, after, |changed| changed.strategy = true);
     }
-    if let Some((weights, before, after)) = fusion(experiences, config).filter(|(_, now, then)| then - now >= margin) {
+    if let Some((weights, before, after)) = fusion(experiences, config, margin) {
         proposal.config.fusion_weights = weights;
         proposal.take_in(before, after, |changed| changed.fusion = true);
     }
@@ -191,8 +175,8 @@ struct Trial<'e> {
 enum Decided {
     /// This kind of content, with the time that the slow path takes, where it is asked.
     Kind(Modality, f64),
-    /// The slow path's, which is not known for this query.
-    BySlowPath,
+    /// The slow path's, which is not known for this query; this kind where it does not answer.
+    BySlowPath(Modality),
 }
 
 /// The knowledge about searches with discontent users, of those that are decided otherwise after learning.
@@ -366,8 +350,9 @@ struct World {
     /// The mean reward of a right route, and of a wrong one, without the penalty for time.
     right: f64,
     wrong: f64,
-    /// The share of right routes of the slow path, and its time.
+    /// The share of right answers of the slow path, the share of its answers of all times that it was asked, and its time.
     slow_is_right: f64,
+    slow_answers: f64,
     slow_ms: f64,
     has_model: bool,
 }
@@ -376,10 +361,20 @@ impl World {
     fn of(examples: &[Example<'_>], has_model: bool) -> Self {
         let (mut right, mut wrong) = ((2.0 * 0.95, 2.0), (2.0 * 0.35, 2.0));
         let (mut slow, mut times) = ((SLOW_PRIOR.0 * SLOW_PRIOR.1, SLOW_PRIOR.0), (SLOW_TIME, 1.0));
+        let mut answers = (SLOW_PRIOR.0, SLOW_PRIOR.0);
         for Example { experience, truth, .. } in examples {
-            let is_slow = experience.tier == RouteTier::SlowPath;
-            if is_slow {
+            let said = experience.paths.iter().find(|path| path.tier == RouteTier::SlowPath);
+            if said.is_some() || experience.slow_failed {
                 times = (times.0 + experience.route_ms, times.1 + 1.0);
+                answers = (answers.0 + f64::from(u8::from(said.is_some())), answers.1 + 1.0);
+            }
+            let slow_is_right = said.and_then(|said| match truth {
+                Truth::Is(kind) => Some(said.modality == *kind),
+                Truth::IsNot(kind) if said.modality == *kind => Some(false),
+                _ => None,
+            });
+            if let Some(is_right) = slow_is_right {
+                slow = (slow.0 + f64::from(u8::from(is_right)), slow.1 + 1.0);
             }
             let is_right = match truth {
                 Truth::Is(kind) => *kind == experience.modality,
@@ -389,14 +384,12 @@ impl World {
             };
             let sum = if is_right { &mut right } else { &mut wrong };
             *sum = (sum.0 + reward(experience) + slowness(experience.took_ms), sum.1 + 1.0);
-            if is_slow {
-                slow = (slow.0 + f64::from(u8::from(is_right)), slow.1 + 1.0);
-            }
         }
         Self {
             right: right.0 / right.1,
             wrong: wrong.0 / wrong.1,
             slow_is_right: slow.0 / slow.1,
+            slow_answers: answers.0 / answers.1,
             slow_ms: times.0 / times.1,
             has_model,
         }
@@ -422,7 +415,7 @@ impl World {
         let asks = config.enable_slow_path && self.has_model;
         let slow = path(RouteTier::SlowPath).filter(|_| asks);
         match path(RouteTier::Keyword) {
-            _ if asks && slow.is_none() => Decided::BySlowPath,
+            Some(words) if asks && slow.is_none() => Decided::BySlowPath(together(config, fast, None, words).modality),
             Some(words) => {
                 let time = if asks { self.slow_ms } else { 0.0 };
                 Decided::Kind(together(config, fast, slow, words).modality, time)
@@ -435,105 +428,22 @@ impl World {
     fn expected(&self, example: &Example<'_>, decided: Decided, discontent: Discontent) -> f64 {
         let experience = example.experience;
         let own_ms = (experience.took_ms - experience.route_ms).clamp(0.0, 2000.0);
+        let share_of = |kind| match example.truth {
+            Truth::Is(right) => f64::from(u8::from(kind == right)),
+            Truth::IsNot(wrong) if kind == wrong => 0.0,
+            Truth::IsNot(_) => OTHER,
+            Truth::Discontent(same) if kind == same => 1.0 - discontent.was_wrong,
+            Truth::Discontent(_) => discontent.is_right,
+        };
         let (share, routing_ms) = match decided {
-            Decided::BySlowPath => (self.slow_is_right, self.slow_ms),
-            Decided::Kind(kind, time) => {
-                let share = match example.truth {
-                    Truth::Is(right) => f64::from(u8::from(kind == right)),
-                    Truth::IsNot(wrong) if kind == wrong => 0.0,
-                    Truth::IsNot(_) => OTHER,
-                    Truth::Discontent(same) if kind == same => 1.0 - discontent.was_wrong,
-                    Truth::Discontent(_) => discontent.is_right,
-                };
-                (share, time)
+            Decided::BySlowPath(otherwise) => {
+                let share = self.slow_answers * self.slow_is_right + (1.0 - self.slow_answers) * share_of(otherwise);
+                (share, self.slow_ms)
             }
+            Decided::Kind(kind, time) => (share_of(kind), time),
         };
         share * self.right + (1.0 - share) * self.wrong - slowness(own_ms + routing_ms)
     }
-}
-
-/// Returns the strategy whose searches had the best rewards, with those of now and of it on held-out experiences, where it
-/// wins beyond chance. Strategies are compared where one profile was searched, within that profile, and only if nothing else
-/// chooses the profile's strategy.
-fn strategy(experiences: &[Experience], config: &RoutingConfig) -> Option<(StrategyName, f64, f64)> {
-    let mut of: BTreeMap<(&ProfileName, &StrategyName), [Vec<f64>; 2]> = BTreeMap::new();
-    let newest = experiences
-        .iter()
-        .rev()
-        .filter(|experience| experience.feedback.satisfaction().is_some() && !experience.failed);
-    for experience in newest.take(NEWEST) {
-        let mut profiles = experience.profiles.iter();
-        if let (Some(one), None) = (profiles.next(), profiles.next()) {
-            let half = usize::from(part(experience).is_multiple_of(2));
-            if let Some(rewards) = of.entry(one).or_default().get_mut(half) {
-                rewards.push(reward(experience));
-            }
-        }
-    }
-    #[expect(clippy::cast_precision_loss, reason = "at most some hundreds")]
-    let count = |rewards: &[f64]| rewards.len() as f64;
-    let mean = |rewards: &[f64]| rewards.iter().sum::<f64>() / count(rewards).max(1.0);
-    of.retain(|_, halves| halves.iter().all(|half| count(half) >= ENOUGH));
-    // Chosen on one half, measured on the other.
-    let first = |[learned, _]: &[Vec<f64>; 2]| mean(learned);
-    let second = |[_, measured]: &[Vec<f64>; 2]| count(measured);
-    let ((profile, best), [_, measured]) =
-        of.iter().max_by(|a, b| first(a.1).total_cmp(&first(b.1)).then(b.0.cmp(a.0)))?;
-    // The one that is used most in this profile is the one of now.
-    let others = of.iter().filter(|((of, name), _)| of == profile && name != best);
-    let (_, [_, now]) = others.max_by(|a, b| second(a.1).total_cmp(&second(b.1)))?;
-    let variance = |rewards: &[f64]| {
-        let middle = mean(rewards);
-        rewards.iter().map(|reward| (reward - middle).powi(2)).sum::<f64>() / count(rewards).max(1.0)
-    };
-    let error = (variance(measured) / count(measured) + variance(now) / count(now)).sqrt();
-    let (before, after) = (mean(now), mean(measured));
-    let is_new = config.default_strategy.as_ref() != Some(*best);
-    (is_new && after - before > SURE * error).then(|| ((*best).clone(), before, after))
-}
-
-/// Returns weights of profiles by how often users were content with a result of each, with the mean probability of the
-/// choices of held-out users by the weights of now and by these.
-fn fusion(experiences: &[Experience], config: &RoutingConfig) -> Option<(BTreeMap<ProfileName, f64>, f64, f64)> {
-    let fused = experiences.iter().rev().filter(|e| e.profiles.len() > 1 && !e.feedback.profiles.is_empty());
-    let (held_out, learned): (Vec<&Experience>, Vec<&Experience>) = fused.take(NEWEST).partition(|e| part(e) == 0);
-    #[expect(clippy::cast_precision_loss, reason = "at most some hundreds")]
-    let is_enough = |some: &[&Experience]| some.len() as f64 >= ENOUGH;
-    if !is_enough(&learned) || !is_enough(&held_out) {
-        return None;
-    }
-    let mut votes: BTreeMap<&ProfileName, (f64, f64)> = BTreeMap::new();
-    for experience in &learned {
-        let all: f64 = experience.feedback.profiles.values().map(|count| f64::from(*count)).sum();
-        #[expect(clippy::cast_precision_loss, reason = "at most 16")]
-        let fair = all / experience.profiles.len() as f64;
-        for profile in experience.profiles.keys() {
-            let own = experience.feedback.profiles.get(profile).map_or(0.0, |count| f64::from(*count));
-            let vote = votes.entry(profile).or_default();
-            *vote = (vote.0 + own, vote.1 + fair);
-        }
-    }
-    let weights: BTreeMap<ProfileName, f64> = votes
-        .into_iter()
-        .map(|(profile, (own, fair))| (profile.clone(), ((own + PRIOR) / (fair + PRIOR)).clamp(0.1, 5.0)))
-        .collect();
-    let now = choice_probability(&held_out, &config.fusion_weights);
-    let then = choice_probability(&held_out, &weights);
-    (then > now).then_some((weights, now, then))
-}
-
-/// The mean probability of the choices of users, by the weights of the profiles.
-fn choice_probability(experiences: &[&Experience], weights: &BTreeMap<ProfileName, f64>) -> f64 {
-    let weight = |profile: &ProfileName| weights.get(profile).copied().unwrap_or(1.0);
-    let (mut sum, mut count) = (0.0, 0.0);
-    for experience in experiences {
-        let all: f64 = experience.profiles.keys().map(weight).sum();
-        for (profile, times) in &experience.feedback.profiles {
-            sum += f64::from(*times) * weight(profile) / all.max(f64::MIN_POSITIVE);
-            count += f64::from(*times);
-        }
-    }
-    if count > 0.0 { sum / count } else { 0.0 }
 }
 
 /// Returns corrections in the form of a configuration, by label.
@@ -571,15 +481,4 @@ impl Proposal {
     fn gain(&self) -> f64 {
         self.after - self.before
     }
-}
-
-/// Returns a configuration in which what an optimization changed is as it was before, and everything else is as it is.
-pub(crate) fn taken_back(now: &RoutingConfig, before: &RoutingConfig) -> RoutingConfig {
-    let mut restored = now.clone();
-    restored.fast_path_confidence_threshold = before.fast_path_confidence_threshold;
-    restored.slow_path_confidence_threshold = before.slow_path_confidence_threshold;
-    restored.default_strategy.clone_from(&before.default_strategy);
-    restored.fusion_weights.clone_from(&before.fusion_weights);
-    restored.learned.clone_from(&before.learned);
-    restored
 }

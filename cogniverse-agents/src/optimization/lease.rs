@@ -60,9 +60,10 @@ impl Lease {
         Ok(Use { lease: Some(Arc::clone(self)), lost })
     }
 
-    async fn give_back(&self) -> Result<()> {
+    /// Gives a use back; one of a lease that was lost has no part in the one that was taken after it.
+    async fn give_back(&self, lost: &watch::Receiver<bool>) -> Result<()> {
         let mut held = self.held.lock().await;
-        let Some(known) = held.as_mut() else { return Ok(()) };
+        let Some(known) = held.as_mut().filter(|held| held.lost.same_channel(lost)) else { return Ok(()) };
         known.users -= 1;
         if known.users > 0 {
             return Ok(());
@@ -73,23 +74,15 @@ impl Lease {
     }
 }
 
-/// Gives signs of life until it is aborted, or the lease is another's.
+/// Gives signs of life until it is aborted, or the lease is another's. A store that is away is no reason to stop: nothing is
+/// changed without looking at the lease again.
 async fn beat(state: StoredState, id: String, lose: watch::Sender<bool>) {
-    let mut failures = 0;
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        match state.extend(&id, LEASE).await {
-            Ok(()) => failures = 0,
-            Err(error) => {
-                failures += 1;
-                let is_another_s =
-                    matches!(error.code(), ErrorCode::OptimizationRunning | ErrorCode::TenantGenerationChanged);
-                // A store that is away for a moment is no reason to stop; for as long as the lease lasts, it is.
-                if is_another_s || failures >= 3 {
-                    let _ = lose.send(true);
-                    return;
-                }
-            }
+        let Err(error) = state.extend(&id, LEASE).await else { continue };
+        if matches!(error.code(), ErrorCode::OptimizationRunning | ErrorCode::TenantGenerationChanged) {
+            let _ = lose.send(true);
+            return;
         }
     }
 }
@@ -115,7 +108,7 @@ impl Use {
     /// Any error of the store, upon which the lease ends by itself.
     pub(super) async fn end(mut self) -> Result<()> {
         match self.lease.take() {
-            Some(lease) => lease.give_back().await,
+            Some(lease) => lease.give_back(&self.lost).await,
             None => Ok(()),
         }
     }
@@ -124,11 +117,60 @@ impl Use {
 impl Drop for Use {
     fn drop(&mut self) {
         if let (Some(lease), Ok(runtime)) = (self.lease.take(), tokio::runtime::Handle::try_current()) {
+            let lost = self.lost.clone();
             runtime.spawn(async move {
-                if let Err(error) = lease.give_back().await {
+                if let Err(error) = lease.give_back(&lost).await {
                     tracing::warn!("the lease of an optimization was not given back: {}", error.chain());
                 }
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogniverse_foundation::InMemoryExperienceStore;
+    use cogniverse_sdk::{ExperienceStore, ManualClock, TenantId, Timestamp};
+    use std::sync::atomic::AtomicU64;
+
+    fn state(clock: &Arc<ManualClock>, store: &Arc<InMemoryExperienceStore>) -> StoredState {
+        let store: Arc<dyn ExperienceStore> = store.clone();
+        let (tenant, generation) = (TenantId::parse("acme").unwrap(), Arc::new(AtomicU64::new(1)));
+        StoredState { store, tenant, clock: clock.clone(), generation }
+    }
+
+    #[tokio::test]
+    async fn a_pause_of_the_machine_ends_nothing_and_another_that_came_meanwhile_does() {
+        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let store = Arc::new(InMemoryExperienceStore::new());
+        let state = state(&clock, &store);
+        state.hold("a", LEASE).await.unwrap();
+        clock.advance(LEASE * 3);
+        assert!(state.require_held("a").await.is_err(), "nothing is changed before the lease is looked after");
+        state.extend("a", LEASE).await.unwrap();
+        state.require_held("a").await.unwrap();
+        clock.advance(LEASE * 3);
+        state.hold("b", LEASE).await.unwrap();
+        assert_eq!(state.extend("a", LEASE).await.unwrap_err().code(), ErrorCode::OptimizationRunning);
+    }
+
+    #[tokio::test]
+    async fn a_use_of_a_lost_lease_gives_nobody_elses_back() {
+        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let store = Arc::new(InMemoryExperienceStore::new());
+        let lease = Arc::new(Lease::new(state(&clock, &store), "a".to_owned()));
+        let old = lease.take().await.unwrap();
+        // It is lost, and taken again by another use of the same orchestrator.
+        let (lose, lost) = watch::channel(true);
+        lease.held.lock().await.as_mut().unwrap().lost = lost.clone();
+        let mut old = old;
+        old.lost = lost;
+        let new = lease.take().await.unwrap();
+        old.end().await.unwrap();
+        lease.state.require_held("a").await.unwrap();
+        new.end().await.unwrap();
+        assert!(lease.state.require_held("a").await.is_err());
+        drop(lose);
     }
 }

@@ -10,8 +10,8 @@ use super::{
 };
 use cogniverse_foundation::telemetry::TraceId;
 use cogniverse_sdk::{
-    Error, ErrorCode, ErrorKind, Experience, ExperienceNote, Modality, Operation, Result, RouteAnnotation, RouteLabel,
-    SearchId, TenantId, telemetry_provider::AnnotatorKind,
+    Error, ErrorCode, Experience, ExperienceNote, Modality, Operation, Result, RouteAnnotation, RouteLabel, SearchId,
+    TenantId, telemetry_provider::AnnotatorKind,
 };
 use parking_lot::Mutex;
 use std::{
@@ -219,8 +219,10 @@ async fn run(inner: Weak<Inner>, lease: Use, options: OptimizationOptions, mut s
                     "spans" => steps.evaluate().await.map(drop),
                     "annotations" => steps.annotate().await.map(drop),
                     "feedback" => {
-                        steps.read_back().await?;
-                        steps.learn().await.map(drop)
+                        let read = steps.read_back().await;
+                        // A change that does harm is taken back also while the trace store is away.
+                        steps.learn().await?;
+                        read.map(drop)
                     }
                     _ => steps.report().await,
                 }
@@ -231,10 +233,7 @@ async fn run(inner: Weak<Inner>, lease: Use, options: OptimizationOptions, mut s
                 Err(error) => {
                     tracing::warn!(tenant.id = %inner.shared.tenant, step = name, "a step of the optimization failed: {}", error.chain());
                     inner.errors.lock().insert(name, error.code().to_string());
-                    // The tenant is gone or another one, or another process runs: nothing here mends that.
-                    if error.kind() == ErrorKind::NotFound
-                        || matches!(error.code(), ErrorCode::OptimizationRunning | ErrorCode::TenantGenerationChanged)
-                    {
+                    if is_final(&error) {
                         break 'loops;
                     }
                 }
@@ -246,8 +245,33 @@ async fn run(inner: Weak<Inner>, lease: Use, options: OptimizationOptions, mut s
     }
 }
 
+/// Returns whether a failure ends the loops: the tenant is gone or another one, or another process runs. A judge's model or a
+/// span that is missing may be there the next time.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::TenantUnknown | ErrorCode::TenantGenerationChanged | ErrorCode::OptimizationRunning
+    )
+}
+
 /// Returns the time of a step's next turn: up to a tenth sooner or later, so that many tenants do not run at once.
 fn next(interval: Duration) -> Instant {
     let fraction = TraceId::random().to_bytes().first().map_or(0.5, |byte| f64::from(*byte) / 255.0);
     cogniverse_sdk::deadline_in(interval.mul_f64(0.9 + 0.2 * fraction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_or_a_span_that_is_missing_ends_no_optimization() {
+        for code in [ErrorCode::ModelUnknown, ErrorCode::TraceUnknown, ErrorCode::NotFound, ErrorCode::TenantSuspended]
+        {
+            assert!(!is_final(&Error::of(code, "absent")), "{code}");
+        }
+        for code in [ErrorCode::TenantUnknown, ErrorCode::TenantGenerationChanged, ErrorCode::OptimizationRunning] {
+            assert!(is_final(&Error::of(code, "over")), "{code}");
+        }
+    }
 }

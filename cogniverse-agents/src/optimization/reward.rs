@@ -7,7 +7,7 @@ const QUALITY: f64 = 0.4;
 /// The share of the success of the search.
 const SUCCESS: f64 = 0.3;
 /// The share of the satisfaction of users, where it is known.
-const SATISFACTION: f64 = 0.3;
+pub(super) const SATISFACTION: f64 = 0.3;
 /// The most that a slow search loses.
 const SLOWNESS: f64 = 0.1;
 /// The time in seconds at which a search has lost half of that.

@@ -59,7 +59,8 @@ impl Project {
         if self.provider.find_project(&self.name).await?.is_none() {
             return Ok(seen);
         }
-        let from = read_until.map_or_else(|| before(now, FIRST_LOOK), |until| before(until, LATE));
+        // A clock that was ahead for a while has seen nothing of what is to come.
+        let from = read_until.map_or_else(|| before(now, FIRST_LOOK), |until| before(until.min(now), LATE));
         // To the next second, as the window ends before its end.
         let to = now.saturating_add(Duration::from_secs(1)).unwrap_or(Timestamp::MAX);
         let query = SpanQuery::new(self.name.clone()).with_name(SEARCH).with_page_size(PAGE);
@@ -82,28 +83,27 @@ impl Project {
         }
     }
 
-    /// Returns the queries of searches by their spans, of a tenant that allows its texts in telemetry.
-    pub(super) async fn queries(&self, spans: &[SpanId]) -> Result<HashMap<SpanId, String>> {
+    /// Returns the queries of searches by the spans that are there, `None` for one without a text; `None` for a project that
+    /// is not there.
+    pub(super) async fn queries(&self, spans: &[SpanId]) -> Result<Option<HashMap<SpanId, Option<String>>>> {
         let mut found = HashMap::new();
         if spans.is_empty() {
-            return Ok(found);
+            return Ok(Some(found));
         }
         let query = SpanQuery::new(self.name.clone()).with_spans(spans.iter().cloned()).with_page_size(PAGE);
         let mut continuation = None;
         loop {
             let page = match self.provider.read_spans(query.clone().with_continuation(continuation)).await {
-                // A project that was erased has no texts any more.
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 page => page?,
             };
             for span in page.spans {
-                if let Some(query) = text(&span, "input.value") {
-                    found.insert(span.span_id.clone(), query.to_owned());
-                }
+                let query = text(&span, "input.value").map(str::to_owned);
+                found.insert(span.span_id, query);
             }
             continuation = page.next;
             if continuation.is_none() {
-                return Ok(found);
+                return Ok(Some(found));
             }
         }
     }
@@ -131,6 +131,10 @@ impl Project {
         experiences: &[&Experience],
     ) -> Result<u64> {
         let mut new = 0;
+        // Nothing is known of spans in a project that is not there: it may come back, or have had another name.
+        if experiences.is_empty() || self.provider.find_project(&self.name).await?.is_none() {
+            return Ok(new);
+        }
         for some in experiences.chunks(PAGE) {
             let by_span: HashMap<SpanId, &Experience> =
                 some.iter().filter_map(|experience| Some((experience.span.clone()?, *experience))).collect();
@@ -157,23 +161,15 @@ impl Project {
     }
 
     /// Returns the annotations of spans, and the spans that are gone. One that was erased makes a request fail as a whole:
-    /// the request is halved until it is found.
+    /// then the spans that are there are asked for.
     async fn annotations(&self, spans: Vec<SpanId>) -> Result<(Vec<StoredAnnotation>, Vec<SpanId>)> {
-        let (mut found, mut gone, mut open) = (Vec::new(), Vec::new(), vec![spans]);
-        while let Some(mut some) = open.pop() {
-            if some.is_empty() {
-                continue;
-            }
-            match self.annotations_of(&some).await {
-                Ok(annotations) => found.extend(annotations),
-                Err(error) if error.kind() == ErrorKind::NotFound && some.len() > 1 => {
-                    open.push(some.split_off(some.len() / 2));
-                    open.push(some);
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => gone.append(&mut some),
-                Err(error) => return Err(error),
-            }
+        match self.annotations_of(&spans).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            annotations => return Ok((annotations?, Vec::new())),
         }
+        let Some(known) = self.queries(&spans).await? else { return Ok((Vec::new(), Vec::new())) };
+        let (there, gone): (Vec<SpanId>, Vec<SpanId>) = spans.into_iter().partition(|span| known.contains_key(span));
+        let found = if there.is_empty() { Vec::new() } else { self.annotations_of(&there).await? };
         Ok((found, gone))
     }
 
@@ -217,9 +213,38 @@ fn together(annotations: Vec<RouteAnnotation>) -> Option<RouteAnnotation> {
     let newest =
         |of: &[&RouteAnnotation]| of.iter().max_by_key(|annotation| annotation.at).map(|newest| (*newest).clone());
     let Some(last) = newest(&people) else { return newest(&annotations.iter().collect::<Vec<_>>()) };
-    let agrees = |other: &&RouteAnnotation| (other.label, other.suggested) == (last.label, last.suggested);
-    match people.iter().all(agrees) {
-        true => Some(last),
+    // Who names no kind of content agrees with who does; beside a route that was right a kind says nothing.
+    let mut named: Vec<Modality> = people.iter().filter_map(|one| one.suggested).collect();
+    named.sort_unstable_by_key(|kind| kind.as_str());
+    named.dedup();
+    let is_wrong = last.label == RouteLabel::WrongRouting;
+    let agree = people.iter().all(|one| one.label == last.label) && (!is_wrong || named.len() <= 1);
+    match agree {
+        true => Some(last.with_suggested(named.first().copied().filter(|_| is_wrong))),
         false => Some(RouteAnnotation::new(RouteLabel::Ambiguous, AnnotatorKind::Human, last.at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(label: RouteLabel, suggested: Option<Modality>, second: i64) -> RouteAnnotation {
+        let at = Timestamp::from_second(second).unwrap();
+        RouteAnnotation::new(label, AnnotatorKind::Human, at).with_suggested(suggested)
+    }
+
+    #[test]
+    fn people_who_agree_do_so_in_whatever_words() {
+        let (right, wrong) = (RouteLabel::CorrectRouting, RouteLabel::WrongRouting);
+        let both = |a, b| together(vec![a, b]).map(|read| (read.label, read.suggested));
+        // "video, fine" names a kind, and "fine" does not.
+        assert_eq!(both(said(right, Some(Modality::Video), 1), said(right, None, 2)), Some((right, None)));
+        let named = Some((wrong, Some(Modality::Audio)));
+        assert_eq!(both(said(wrong, Some(Modality::Audio), 1), said(wrong, None, 2)), named);
+        assert_eq!(both(said(wrong, None, 1), said(wrong, Some(Modality::Audio), 2)), named);
+        let apart = Some((RouteLabel::Ambiguous, None));
+        assert_eq!(both(said(wrong, Some(Modality::Audio), 1), said(wrong, Some(Modality::Image), 2)), apart);
+        assert_eq!(both(said(right, None, 1), said(wrong, None, 2)), apart);
     }
 }

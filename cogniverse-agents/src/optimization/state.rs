@@ -104,6 +104,10 @@ impl StoredState {
     /// # Errors
     /// `Conflict` where another one runs, with the time until it counts as gone.
     pub(super) async fn hold(&self, id: &str, lease: Duration) -> Result<()> {
+        self.hold_of(id, lease, true).await
+    }
+
+    async fn hold_of(&self, id: &str, lease: Duration, begins: bool) -> Result<()> {
         let now = self.clock.now();
         let until = now.saturating_add(lease).map_err(|e| Error::unexpected("a time").with_source(e))?;
         let hold = |state: &mut State| {
@@ -121,24 +125,15 @@ impl StoredState {
             state.holder = Some(Holder { id: id.to_owned(), until });
             Ok(())
         };
-        self.change_of(hold, true).await
+        self.change_of(hold, begins).await
     }
 
-    /// Stays the one that runs, where it still is.
+    /// Stays the one that runs, also after a pause of the machine that was longer than the lease, where nobody else runs now.
     ///
     /// # Errors
-    /// `Conflict` where it is not.
+    /// `Conflict` where another one runs; `TenantGenerationChanged` where the state was erased.
     pub(super) async fn extend(&self, id: &str, lease: Duration) -> Result<()> {
-        self.require_held(id).await?;
-        let until = self.clock.now().saturating_add(lease).map_err(|e| Error::unexpected("a time").with_source(e))?;
-        self.change(|state| match &mut state.holder {
-            Some(holder) if holder.id == id => {
-                holder.until = until;
-                Ok(())
-            }
-            _ => Err(Error::of(ErrorCode::OptimizationRunning, "another process has taken the optimization over")),
-        })
-        .await
+        self.hold_of(id, lease, false).await
     }
 
     /// Fails where another one runs by now.

@@ -8,15 +8,20 @@ use super::{
     shared::Shared,
     spans::Project,
     state::{OptimizationCounts, State},
+    undo::taken_back,
 };
 use cogniverse_core::tenants::TenantGrant;
 use cogniverse_foundation::{Evidence, Recorded, RoutingConfig, TelemetryConfig, Versioned, worker};
 use cogniverse_sdk::{
-    ErrorCode, ErrorKind, Expected, Experience, ExperienceNote, Result, RouteAnnotation, RouteLabel, SearchId,
-    Timestamp,
+    Error, ErrorCode, ErrorKind, Expected, Experience, ExperienceNote, ProfileName, Result, RouteAnnotation,
+    RouteLabel, SearchId, Timestamp,
     telemetry_provider::{AnnotatorKind, ProjectName},
 };
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    future::Future,
+    time::Duration,
+};
 
 /// The age up to which annotations of a search are read back.
 const ANNOTATED: Duration = Duration::from_secs(7 * 86_400);
@@ -36,6 +41,8 @@ const BEFORE: usize = 200;
 const NEW: u64 = 20;
 /// The number of experiences that are read together.
 const PAGE: usize = 500;
+/// The number of versions of a configuration that are read together.
+const HISTORY: usize = 20;
 
 /// The steps of one orchestrator.
 pub(super) struct Steps<'s>(pub(super) &'s Shared);
@@ -67,10 +74,16 @@ impl Steps<'_> {
         }
     }
 
+    /// The moment from which on searches are annotated: what is said of older ones is not read back.
+    fn annotated_since(&self) -> Timestamp {
+        self.0.state.clock.now().saturating_sub(ANNOTATED).unwrap_or(Timestamp::MIN)
+    }
+
     pub(super) fn queue(&self, experiences: &[Experience]) -> Vec<AnnotationRequest> {
-        let threshold = self.0.options.confidence_threshold;
+        let (threshold, since) = (self.0.options.confidence_threshold, self.annotated_since());
+        let recent = experiences.iter().filter(|experience| experience.at >= since);
         let mut queue: Vec<AnnotationRequest> =
-            experiences.iter().filter_map(|experience| AnnotationRequest::of(experience, threshold)).collect();
+            recent.filter_map(|experience| AnnotationRequest::of(experience, threshold)).collect();
         queue.sort_by(|a, b| a.priority.cmp(&b.priority).then(a.at.cmp(&b.at)));
         queue
     }
@@ -123,6 +136,10 @@ impl Steps<'_> {
             let (Some(project), wanted) = (self.project(&grant)?, inner.options.max_judgements) else {
                 return Ok((0, 0));
             };
+            // A tenant that keeps its texts out of telemetry is judged by people and by what users do alone.
+            if !grant.config().section::<TelemetryConfig>()?.value.record_query_text {
+                return Ok((0, 0));
+            }
             let experiences = self.experiences(&grant).await?;
             let by_id: HashMap<&SearchId, &Experience> = experiences.iter().map(|known| (&known.id, known)).collect();
             let mut queue = self.queue(&experiences);
@@ -137,33 +154,34 @@ impl Steps<'_> {
             }
             let Some(judge) = inner.parts.models.of(&inner.tenant).await? else { return Ok((0, 0)) };
             let spans: Vec<_> = queue.iter().filter_map(|request| request.span.clone()).collect();
-            let queries = grant.run(project.queries(&spans)).await?;
-            // A tenant that keeps its texts out of telemetry is judged by people and by what users do alone.
-            queue.retain(|request| request.span.as_ref().is_some_and(|span| queries.contains_key(span)));
+            let Some(queries) = grant.run(project.queries(&spans)).await? else { return Ok((0, 0)) };
+            // What has no text, or no span any more, would stand before the others for ever.
+            for request in &queue {
+                let note = match request.span.as_ref().and_then(|span| queries.get(span)) {
+                    Some(Some(_)) => continue,
+                    Some(None) => ExperienceNote::JudgeFailed,
+                    None => ExperienceNote::SpanGone,
+                };
+                inner.state.store.note(&inner.tenant, &request.search, note).await?;
+            }
+            queue.retain(|request| {
+                request.span.as_ref().and_then(|span| queries.get(span)).is_some_and(Option::is_some)
+            });
             queue.truncate(wanted);
             let (mut asked, mut judged, mut failures) = (0, 0, 0);
             let mut outcome = Ok(());
             for request in queue {
-                let text = request.span.as_ref().and_then(|span| queries.get(span));
+                let text = request.span.as_ref().and_then(|span| queries.get(span)?.as_ref());
                 let (Some(span), Some(query)) = (&request.span, text) else { continue };
                 asked += 1;
-                let one = async {
+                let judged_one = async {
                     grant.renew().await?;
-                    let judgement = judge::judge(&*judge.model, query, request.modality).await?;
-                    let for_review = judgement.confidence < SURE;
-                    project.annotate(span, judgement, for_review).await?;
-                    let label = if for_review { RouteLabel::InsufficientInfo } else { judgement.label };
-                    let now = inner.state.clock.now();
-                    let note = RouteAnnotation::new(label, AnnotatorKind::Llm, now).with_suggested(judgement.suggested);
-                    inner.state.store.note(&inner.tenant, &request.search, ExperienceNote::Annotation(note)).await
+                    judge::judge(&*judge.model, query, request.modality).await
                 };
-                match grant.run(one).await {
-                    Ok(noted) => {
-                        failures = 0;
-                        judged += u64::from(noted);
-                    }
-                    // What the model cannot answer it will not answer the next time.
-                    Err(error) if error.kind() == ErrorKind::Unexpected => {
+                let judgement = match grant.run(judged_one).await {
+                    Ok(judgement) => judgement,
+                    // What the model cannot answer, or refuses, it will not answer the next time.
+                    Err(error) if is_of_the_query(&error) => {
                         tracing::warn!(tenant.id = %inner.tenant, "a route was not judged: {}", error.chain());
                         let note = ExperienceNote::JudgeFailed;
                         outcome = inner.state.store.note(&inner.tenant, &request.search, note).await.map(drop);
@@ -171,6 +189,25 @@ impl Steps<'_> {
                         if failures >= FAILURES || outcome.is_err() {
                             break;
                         }
+                        continue;
+                    }
+                    Err(error) => {
+                        outcome = Err(error);
+                        break;
+                    }
+                };
+                let noted = async {
+                    let for_review = judgement.confidence < SURE;
+                    project.annotate(span, judgement, for_review).await?;
+                    let label = if for_review { RouteLabel::InsufficientInfo } else { judgement.label };
+                    let now = inner.state.clock.now();
+                    let note = RouteAnnotation::new(label, AnnotatorKind::Llm, now).with_suggested(judgement.suggested);
+                    inner.state.store.note(&inner.tenant, &request.search, ExperienceNote::Annotation(note)).await
+                };
+                match grant.run(noted).await {
+                    Ok(noted) => {
+                        failures = 0;
+                        judged += u64::from(noted);
                     }
                     Err(error) => {
                         outcome = Err(error);
@@ -197,7 +234,7 @@ impl Steps<'_> {
             let grant = inner.admit().await?;
             let Some(project) = self.project(&grant)? else { return Ok(0) };
             let experiences = self.experiences(&grant).await?;
-            let since = inner.state.clock.now().saturating_sub(ANNOTATED).unwrap_or(Timestamp::MIN);
+            let since = self.annotated_since();
             let annotated: Vec<&Experience> =
                 experiences.iter().filter(|found| found.span.is_some() && found.at >= since).collect();
             let read = project.read_annotations(&*inner.state.store, &inner.tenant, &annotated);
@@ -236,10 +273,10 @@ impl Steps<'_> {
                 return Ok(OptimizationOutcome::Disabled);
             }
             let experiences = self.experiences(&grant).await?;
-            if let Some(outcome) = self.watch(&config, &experiences).await? {
+            let (state, _) = inner.state.read().await?;
+            if let Some(outcome) = self.watch(&config, &state, &experiences).await? {
                 return Ok(outcome);
             }
-            let (state, _) = inner.state.read().await?;
             let now = inner.state.clock.now();
             if let Some(until) = self.not_before(&state, &config.value).filter(|until| now < *until) {
                 return Ok(OptimizationOutcome::TooSoon { until });
@@ -253,8 +290,16 @@ impl Steps<'_> {
             }
             let has_model = config.value.enable_slow_path && inner.parts.models.of(&inner.tenant).await?.is_some();
             let (current, margin) = (config.value.clone(), inner.options.improvement_threshold);
+            // A profile that has a strategy of its own is none of the tenant's default.
+            let own: BTreeSet<ProfileName> = grant
+                .config()
+                .each_profile()
+                .0
+                .filter(|profile| profile.config.value.default_strategy.is_some())
+                .map(|profile| profile.name.clone())
+                .collect();
             let live = live_before(&experiences);
-            let proposal = worker::blocking(move || Ok(learn::learn(&current, &experiences, has_model, margin)));
+            let proposal = worker::blocking(move || Ok(learn::learn(&current, &experiences, has_model, margin, &own)));
             let proposal = grant.run(proposal).await?;
             let learned = |state: &mut State| {
                 state.last_learned = Some((now, have));
@@ -330,44 +375,77 @@ impl Steps<'_> {
     async fn watch(
         &self,
         config: &Versioned<RoutingConfig>,
+        state: &State,
         experiences: &[Experience],
     ) -> Result<Option<OptimizationOutcome>> {
         let inner = self.0;
         let Some(evidence) = config.value.learned.as_ref().map(|learned| learned.evidence) else { return Ok(None) };
         let has_feedback = |found: &&Experience| found.feedback.satisfaction().is_some();
-        let since: Vec<&Experience> =
-            experiences.iter().filter(|found| found.at > evidence.at).filter(has_feedback).collect();
+        // What a change brought that was taken back meanwhile does not count against the one before it.
+        let from = state.last_change.map_or(evidence.at, |change| change.max(evidence.at));
+        let since: Vec<&Experience> = experiences.iter().filter(|found| found.at > from).filter(has_feedback).collect();
         let Some((found, variance, count)) = mean_live_reward(since.iter().copied()) else { return Ok(None) };
         let is_sure = found + 1.64 * (variance / count).sqrt() < evidence.live_reward;
         let has_fallen = found < evidence.live_reward - inner.options.improvement_threshold;
         if since.len() < LIVE || !has_fallen || !is_sure {
             return Ok(None);
         }
-        let before = self.before(evidence.replaces).await?;
+        let (before, written) = self.around(&evidence).await?;
         let reason = format!(
-            "optimization: the change of {} is taken back, as the reward fell from {:.3} to {found:.3}",
-            evidence.at, evidence.live_reward
+            "optimization: the change of {} is taken back to version {}, as the reward fell from {:.3} to {found:.3}",
+            evidence.at, evidence.replaces, evidence.live_reward
         );
-        let restored = learn::taken_back(&config.value, &before);
+        let restored = taken_back(&config.value, &before, written.as_ref());
         let judged = experiences.iter().filter(|found| learn::is_judged(found)).count() as u64;
         let version = self.write(config, restored, &reason, (inner.state.clock.now(), judged)).await?;
         self.count(|counts| counts.rollbacks += 1).await?;
         Ok(Some(OptimizationOutcome::RolledBack { version, expected: evidence.live_reward, found }))
     }
 
-    /// Returns the configuration that a change replaced: the default for version 0.
-    async fn before(&self, version: u64) -> Result<RoutingConfig> {
+    /// Returns the configuration that a change replaced, the default for version 0, and the one that it wrote, where the history
+    /// still has it.
+    ///
+    /// # Errors
+    /// `Corrupt` where the history has no readable version to go back to: then a person has to say what is right.
+    async fn around(&self, evidence: &Evidence) -> Result<(RoutingConfig, Option<RoutingConfig>)> {
         let inner = self.0;
-        if version == 0 {
-            return Ok(RoutingConfig::new(inner.tenant.clone()));
+        let (mut written, mut from) = (None, None);
+        loop {
+            let page = inner.parts.config.history::<RoutingConfig>(&inner.tenant, from, HISTORY).await?;
+            for entry in page.entries {
+                match entry.recorded {
+                    Recorded::Value(value) if entry.version > evidence.replaces => {
+                        let is_its = value.learned.as_ref().is_some_and(|learned| learned.evidence.at == evidence.at);
+                        // The oldest of those that hold its evidence is the one that it wrote.
+                        written = if is_its { Some(value) } else { written };
+                    }
+                    Recorded::Value(before) if entry.version == evidence.replaces => return Ok((before, written)),
+                    Recorded::Deleted if entry.version == evidence.replaces => {
+                        return Ok((RoutingConfig::new(inner.tenant.clone()), written));
+                    }
+                    _ => {}
+                }
+            }
+            from = page.next;
+            if from.is_none_or(|from| from <= evidence.replaces) {
+                break;
+            }
         }
-        let page = inner.parts.config.history::<RoutingConfig>(&inner.tenant, Some(version + 1), 1).await?;
-        Ok(match page.entries.into_iter().next().filter(|entry| entry.version == version).map(|entry| entry.recorded) {
-            Some(Recorded::Value(before)) => before,
-            // A deletion, or a history that was cut: then nothing that was learned is in force.
-            _ => RoutingConfig::new(inner.tenant.clone()),
-        })
+        if evidence.replaces == 0 {
+            return Ok((RoutingConfig::new(inner.tenant.clone()), written));
+        }
+        let message = format!(
+            "version {} of the routing configuration of tenant \"{}\" cannot be read, and a change does harm; set the routing \
+             configuration that is right",
+            evidence.replaces, inner.tenant
+        );
+        Err(Error::new(ErrorKind::Corrupt, message).with_context("tenant", &inner.tenant))
     }
+}
+
+/// Returns whether a judge's failure is this query's: another one may be judged.
+fn is_of_the_query(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unexpected | ErrorKind::Timeout | ErrorKind::InvalidInput)
 }
 
 /// Returns the mean reward of the last searches by what users did.

@@ -150,6 +150,9 @@ fn temporal(item: &RerankItem, asked: Option<(Timestamp, Timestamp)>) -> f64 {
     0.7 + 0.3 * centrality
 }
 
+/// The number of words of a result that are compared with others': a text may be of megabytes.
+const WORDS: usize = 512;
+
 /// Returns the share of each result's words that the others do not have: 1 less the mean overlap of its words with those of each other.
 fn complementarity(items: &[RerankItem]) -> Vec<f64> {
     let words: Vec<HashSet<u32>> = {
@@ -158,7 +161,7 @@ fn complementarity(items: &[RerankItem]) -> Vec<f64> {
             let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
             *numbers.entry(word.to_lowercase()).or_insert(next)
         };
-        items.iter().map(|item| item.text.unicode_words().map(&mut number).collect()).collect()
+        items.iter().map(|item| item.text.unicode_words().take(WORDS).map(&mut number).collect()).collect()
     };
     let mut overlaps = vec![0.0; items.len()];
     for (at, own) in words.iter().enumerate() {

@@ -28,8 +28,8 @@ const CACHE_TIME: Duration = Duration::from_secs(300);
 /// The longest query that is cached, in bytes.
 const LONGEST_CACHED: usize = 1024;
 
-/// The cache key beside the tenant: the versions of the routing and the system configuration, and the query.
-type Key = (u64, u64, String);
+/// The cache key beside the tenant: its generation, the versions of the routing and the system configuration, and the query.
+type Key = (u64, u64, u64, String);
 
 /// A router of queries, which decides what each asks for. Cheap to clone; clones share caches, whose entries are each one
 /// tenant's.
@@ -42,7 +42,8 @@ pub struct Router {
 struct Inner {
     models: Option<ModelRegistry>,
     decided: TenantLru<Key, (Instant, Decision)>,
-    corrections: TenantLru<u64, Arc<Corrections>>,
+    /// By the tenant's generation and the version of the routing configuration.
+    corrections: TenantLru<(u64, u64), Arc<Corrections>>,
 }
 
 /// A decision about a query.
@@ -56,6 +57,8 @@ pub(crate) struct Decision {
     pub(crate) paths: Vec<PathVerdict>,
     /// Whether a language model was asked.
     asked_model: bool,
+    /// Whether it was asked and did not answer.
+    pub(crate) slow_failed: bool,
 }
 
 impl Default for Router {
@@ -110,7 +113,7 @@ impl Router {
         let began = Instant::now();
         let (tenant, query) = (grant.tenant(), query.trim());
         let config = grant.routing()?;
-        let key = (config.version, grant.config().version::<SystemConfig>(), query.to_owned());
+        let key = (grant.generation(), config.version, grant.config().version::<SystemConfig>(), query.to_owned());
         if let Some((since, known)) = self.inner.decided.get(tenant, &key)
             && since.elapsed() < CACHE_TIME
         {
@@ -119,7 +122,7 @@ impl Router {
         if config.value.enable_fast_path {
             Classifier::ready().await?;
         }
-        let corrections = self.corrections(tenant, config.version, &config.value);
+        let corrections = self.corrections(tenant, (grant.generation(), config.version), &config.value);
         let (decision, complete) = self.ask(grant, &config.value, corrections.as_deref(), query).await;
         let decision = Decision { took: began.elapsed(), ..decision };
         // A model that is down for a moment does not decide for the next minutes; and what no model was asked about is
@@ -130,7 +133,7 @@ impl Router {
         Ok(decision)
     }
 
-    fn corrections(&self, tenant: &TenantId, version: u64, config: &RoutingConfig) -> Option<Arc<Corrections>> {
+    fn corrections(&self, tenant: &TenantId, version: (u64, u64), config: &RoutingConfig) -> Option<Arc<Corrections>> {
         let learned = config.learned.as_ref()?;
         if let Some(known) = self.inner.corrections.get(tenant, &version) {
             return Some(known);
@@ -153,7 +156,8 @@ impl Router {
         let took = Duration::ZERO;
         if let Some(verdict) = alone(config, fast.as_ref()) {
             let paths = Vec::new();
-            return (Decision { verdict, fast_confidence, took, paths, asked_model: false }, true);
+            let decision = Decision { verdict, fast_confidence, took, paths, asked_model: false, slow_failed: false };
+            return (decision, true);
         }
         let slow = match config.enable_slow_path {
             true => self.slow(grant, config, query).await,
@@ -172,7 +176,7 @@ impl Router {
         let paths = slow.iter().chain([&by_words]).map(as_path).collect();
         let mut verdict = together(config, fast, slow, by_words);
         verdict.reason.push_str(&note);
-        (Decision { verdict, fast_confidence, took, paths, asked_model }, complete)
+        (Decision { verdict, fast_confidence, took, paths, asked_model, slow_failed: !complete }, complete)
     }
 
     async fn slow(&self, grant: &TenantGrant, config: &RoutingConfig, query: &str) -> Slow {
