@@ -429,6 +429,43 @@ async fn taking_a_change_back_leaves_what_others_changed() {
     assert_eq!((now.default_strategy, now.learned), (Some(strategy), None));
 }
 
+/// Searches whose spans the trace store has forgotten, or has without a text, do not stand before the others for ever.
+#[tokio::test]
+async fn a_judge_gets_to_the_searches_that_it_can_read() {
+    let clock = clock();
+    let traces = InMemoryTraces::new();
+    let judge = r#"{"label": "wrong_routing", "suggested": "audio", "confidence": 9}"#;
+    let judge = Arc::new(ScriptedModel::from_fn(move |_| Ok(ChatAnswer::new(judge))));
+    let provider: Arc<dyn TelemetryProvider> = Arc::new(traces.clone());
+    let world = world(&clock, |b| b.telemetry_provider(provider).language_model(judge)).await;
+    let acme = tenant("acme");
+    let texts = TelemetryConfig::new().with_record_query_text(true);
+    world.cogniverse.operator().config().set_telemetry_config(&acme, texts).await.unwrap();
+    let options = OptimizationOptions::new().with_max_judgements(1);
+    let orchestrator = world.cogniverse.optimizer(acme.clone(), options);
+    let store = experience_of(&world).await;
+    let mut last = None;
+    for number in 0..7 {
+        let found = ask(&world, "acme", &format!("nothing of zebra {number}")).await;
+        clock.advance(Duration::from_secs(1));
+        let text = (number == 6).then_some("nothing of zebra");
+        traces.store(&project("acme"), vec![span(number, &found, text, clock.now())]);
+        if number < 3 {
+            // Its span was seen once, and is not there any more.
+            orchestrator.status().await.unwrap();
+            let gone = SpanId::parse(format!("{:016x}", 900 + number)).unwrap();
+            assert!(store.note(&acme, &found.search_id, ExperienceNote::Span(gone)).await.unwrap());
+        }
+        last = Some(found);
+    }
+    let mut judged = 0;
+    for _ in 0..8 {
+        judged += orchestrator.run_once().await.unwrap().annotations_completed;
+    }
+    assert_eq!(judged, 1);
+    assert!(store.get(&acme, &last.unwrap().search_id).await.unwrap().unwrap().annotation.is_some());
+}
+
 /// A service that asks for nonsense all day pushes out nothing of what was learned.
 #[tokio::test]
 async fn a_request_that_is_wrong_is_no_experience() {

@@ -293,6 +293,40 @@ mod tests {
         assert_ne!(answer.problem.as_deref(), Some("the results do not answer the query"));
     }
 
+    /// A model that says a line, and then keeps to no time.
+    #[derive(Debug)]
+    struct Endless;
+
+    #[async_trait::async_trait]
+    impl LanguageModel for Endless {
+        fn model(&self) -> &str {
+            "endless"
+        }
+
+        async fn chat(&self, _: ChatRequest) -> Result<ChatAnswer> {
+            std::future::pending().await
+        }
+
+        async fn chat_streamed(
+            &self,
+            _: ChatRequest,
+            piece: &mut (dyn for<'p> FnMut(&'p str) + Send),
+        ) -> Result<ChatAnswer> {
+            piece("It was a robot [2].\nAnd");
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_model_that_keeps_to_no_time_keeps_nothing_back() {
+        let time = Some(Duration::from_millis(100));
+        let (results, mut each) = (results(), |_: &Statement| {});
+        let written = write(&Endless, Generation::Summary, "what was said?", &results, time, &mut each);
+        let answer = tokio::time::timeout(Duration::from_secs(30), written).await.unwrap();
+        assert_eq!(answer.statements.len(), 1, "what was whole by then is told");
+        assert!(answer.problem.is_some());
+    }
+
     #[tokio::test]
     async fn a_line_says_what_it_said() {
         let said =

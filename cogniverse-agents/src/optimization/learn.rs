@@ -361,7 +361,7 @@ impl World {
     fn of(examples: &[Example<'_>], has_model: bool) -> Self {
         let (mut right, mut wrong) = ((2.0 * 0.95, 2.0), (2.0 * 0.35, 2.0));
         let (mut slow, mut times) = ((SLOW_PRIOR.0 * SLOW_PRIOR.1, SLOW_PRIOR.0), (SLOW_TIME, 1.0));
-        let mut answers = (SLOW_PRIOR.0, SLOW_PRIOR.0);
+        let mut answers = (1.0, 1.0);
         for Example { experience, truth, .. } in examples {
             let said = experience.paths.iter().find(|path| path.tier == RouteTier::SlowPath);
             if said.is_some() || experience.slow_failed {
@@ -480,5 +480,46 @@ impl Proposal {
     /// Returns the expected gain.
     fn gain(&self) -> f64 {
         self.after - self.before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cogniverse_sdk::{ExperienceNote, Generation, RouteAnnotation, SearchId, TenantId, Timestamp};
+
+    /// A search of which a person says that it was routed right, whose slow path answered or failed.
+    fn judged(number: u64, slow_answers: bool) -> Experience {
+        let (id, asked) = (SearchId::parse(format!("{number:x}")).unwrap(), (Modality::Video, Generation::RawResults));
+        let mut new = Experience::new(id, Timestamp::UNIX_EPOCH, asked, RouteTier::Keyword);
+        let path = |tier| PathVerdict::new(tier, Modality::Video, Generation::RawResults, 0.9);
+        new.paths.push(path(RouteTier::Keyword));
+        match slow_answers {
+            true => new.paths.push(path(RouteTier::SlowPath)),
+            false => (new.slow_failed, new.route_ms) = (true, 1000.0),
+        }
+        let annotation = RouteAnnotation::new(RouteLabel::CorrectRouting, AnnotatorKind::Human, Timestamp::UNIX_EPOCH);
+        new.note(&ExperienceNote::Annotation(annotation));
+        new
+    }
+
+    #[test]
+    fn a_slow_path_that_never_answers_is_believed_nothing() {
+        let config = RoutingConfig::new(TenantId::parse("acme").unwrap());
+        let expected = |answers: bool| {
+            let experiences: Vec<Experience> = (0..200).map(|number| judged(number, answers)).collect();
+            let of = |experience| Example { experience, truth: Truth::Is(Modality::Video), weight: 1.0, trust: 1.0 };
+            let examples: Vec<Example<'_>> = experiences.iter().map(of).collect();
+            let world = World::of(&examples, true);
+            // Whose slow path was not asked, and which another kind than the right one is left to otherwise.
+            let mut open = judged(1000, false);
+            open.paths[0].modality = Modality::Image;
+            let decided = world.decide(&of(&open), &config, None);
+            assert_eq!(decided, Decided::BySlowPath(Modality::Image));
+            let open = of(&open);
+            world.expected(&open, decided, HOPED) - world.expected(&open, Decided::Kind(Modality::Image, 0.0), HOPED)
+        };
+        assert!(expected(true) > 0.4, "it is right for all");
+        assert!(expected(false) < 0.0, "it costs a second and says nothing");
     }
 }
