@@ -218,3 +218,17 @@ fn no_model() -> Error {
     let message = "the reranker \"language_model\" needs a language model; give the builder one, or use \"signals\"";
     Error::of(ErrorCode::LanguageModelMissing, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cursor may come from a process that had it.
+    #[tokio::test]
+    async fn a_reranker_that_is_not_here_is_no_other() {
+        let here = Rerankers::new(BTreeMap::new(), None);
+        let error = here.named(&TenantId::parse("acme").unwrap(), "cross_encoder").await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::NotFound);
+        assert!(error.to_string().contains("cross_encoder") && error.to_string().contains(SIGNALS), "{error}");
+    }
+}

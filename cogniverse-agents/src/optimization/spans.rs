@@ -45,6 +45,11 @@ fn before(time: Timestamp, by: Duration) -> Timestamp {
     time.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
+/// Returns the start of a look. A clock that was ahead for a while has seen nothing of what is to come.
+fn look_from(read_until: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    read_until.map_or_else(|| before(now, FIRST_LOOK), |until| before(until.min(now), LATE))
+}
+
 impl Project {
     /// Reads the spans of searches since the last look, and notes each at its experience. One that was seen before changes
     /// nothing.
@@ -59,8 +64,7 @@ impl Project {
         if self.provider.find_project(&self.name).await?.is_none() {
             return Ok(seen);
         }
-        // A clock that was ahead for a while has seen nothing of what is to come.
-        let from = read_until.map_or_else(|| before(now, FIRST_LOOK), |until| before(until.min(now), LATE));
+        let from = look_from(read_until, now);
         // To the next second, as the window ends before its end.
         let to = now.saturating_add(Duration::from_secs(1)).unwrap_or(Timestamp::MAX);
         let query = SpanQuery::new(self.name.clone()).with_name(SEARCH).with_page_size(PAGE);
@@ -232,6 +236,14 @@ mod tests {
     fn said(label: RouteLabel, suggested: Option<Modality>, second: i64) -> RouteAnnotation {
         let at = Timestamp::from_second(second).unwrap();
         RouteAnnotation::new(label, AnnotatorKind::Human, at).with_suggested(suggested)
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_blinds_no_look() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(look_from(Some(at(100_000)), at(50_000)), at(50_000 - 3600));
+        assert_eq!(look_from(Some(at(40_000)), at(50_000)), at(40_000 - 3600));
+        assert!(look_from(None, at(0)) < at(0));
     }
 
     #[test]

@@ -235,6 +235,14 @@ mod tests {
         assert!((found - wanted).abs() < 1e-9, "{found} {wanted}");
     }
 
+    #[test]
+    fn of_a_text_of_megabytes_the_first_words_are_compared() {
+        let same: String = (0..WORDS).map(|number| format!("w{number} ")).collect();
+        let text = |end: &str| format!("{same}{}", format!("{end} ").repeat(200_000));
+        let items = [item("a", "v", &text("harbour"), 1.0), item("b", "v", &text("crane"), 1.0)];
+        assert!(complementarity(&items).into_iter().all(|of_own| of_own.abs() < 1e-9));
+    }
+
     fn item(id: &str, source: &str, text: &str, score: f64) -> RerankItem {
         RerankItem::new(id, source, text, score).with_modalities([Modality::Video])
     }
