@@ -41,6 +41,9 @@ const CONFIG_FILE: &str = "config.sqlite";
 const QUOTAS_FILE: &str = "quotas.sqlite";
 /// The name of the file of experiences in the data folder.
 const EXPERIENCE_FILE: &str = "experience.sqlite";
+/// The file of experiences where tenants are registered elsewhere: generations of two registries say nothing of each other, and
+/// what one has erased would be taken for the other's.
+const REMOTE_EXPERIENCE_FILE: &str = "experience-remote.sqlite";
 /// The number of calls at once that a backend other than the embedded one works on.
 const REMOTE_CALLS: usize = 64;
 /// The name of the folder of transcripts in the data folder.
@@ -369,6 +372,10 @@ impl CogniverseBuilder {
                 Some(EmbeddedBackend::open_with_clock(config, Arc::clone(&clock)).await?)
             }
         };
+        let experience_file = match &self.config_store {
+            Some(_) => REMOTE_EXPERIENCE_FILE,
+            None => EXPERIENCE_FILE,
+        };
         let config_store = match self.config_store {
             Some(store) => store,
             None => Arc::new(SqliteConfigStore::open(folder.join(CONFIG_FILE)).await?.with_clock(Arc::clone(&clock))),
@@ -389,7 +396,7 @@ impl CogniverseBuilder {
         };
         let experience_store: Arc<dyn ExperienceStore> = match self.experience_store {
             Some(store) => store,
-            None => Arc::new(SqliteExperienceStore::open(folder.join(EXPERIENCE_FILE)).await?),
+            None => Arc::new(SqliteExperienceStore::open(folder.join(experience_file)).await?),
         };
         let quotas = Quotas::new(quota_store, config.clone(), Arc::clone(&clock))
             .with_on_unavailable(self.on_quota_store_unavailable);

@@ -429,6 +429,21 @@ async fn taking_a_change_back_leaves_what_others_changed() {
     assert_eq!((now.default_strategy, now.learned), (Some(strategy), None));
 }
 
+/// A folder from which a service moved to another registry of tenants: what was erased in the one is there in the other.
+#[tokio::test]
+async fn an_erasure_in_another_registry_is_none_of_this_ones() {
+    let (acme, folder) = (tenant("acme"), tempfile::tempdir().unwrap());
+    let before =
+        cogniverse::config::SqliteExperienceStore::open(folder.path().join("experience.sqlite")).await.unwrap();
+    before.erase_tenant(&acme, 1).await.unwrap();
+    let registry = Arc::new(cogniverse::config::InMemoryConfigStore::new());
+    let data = folder.path().to_owned();
+    let world = World::with(&["acme"], |b| b.data_dir(data).config_store(registry)).await;
+    world.ingest("acme", &[("v", 0.0, 5.0, "pricing")]).await;
+    ask(&world, "acme", "pricing").await;
+    assert_eq!(optimizer(&world, "acme").status().await.unwrap().experiences, 1);
+}
+
 /// Searches whose spans the trace store has forgotten, or has without a text, do not stand before the others for ever.
 #[tokio::test]
 async fn a_judge_gets_to_the_searches_that_it_can_read() {
