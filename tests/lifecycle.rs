@@ -184,7 +184,7 @@ async fn two_processes(folder: &Path) -> [Cogniverse; 2] {
 async fn of_two_processes_at_once_one_moves_a_tenant_and_the_other_sees_it() {
     let folder = tempfile::tempdir().unwrap();
     let [one, two] = two_processes(folder.path()).await;
-    for round in 0..8 {
+    for round in 0..24 {
         let name = format!("tenant_{round}");
         let id = tenant(&name);
         let make = |c: &Cogniverse, template| {

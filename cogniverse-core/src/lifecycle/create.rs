@@ -153,19 +153,15 @@ impl TenantLifecycle {
                 TenantState::Erased => {
                     ((record.generation + 1).max(at_least), Some(record.last_erased()), Expected::Version(version))
                 }
-                TenantState::Provisioning if record.creation == digest => return Ok(Begun::Going(record, version)),
-                TenantState::Active if record.creation == digest => {
-                    // A crash between the record and its entry.
-                    self.audit_again(&record, Some(TenantState::Provisioning), version).await?;
-                    return Ok(Begun::Done(record));
-                }
-                _ => return Err(exists(&record)),
+                _ => return self.begun_before(record, version, &digest).await,
             },
         };
         if let Some(left) = self.left_over(tenant).await? {
             // Two creations at once: the other one has come further.
             return match self.gate.registry().find(tenant).await? {
-                Some(found) if found.record.state != TenantState::Erased => Err(exists(&found.record)),
+                Some(FoundTenant { record, version, .. }) if record.state != TenantState::Erased => {
+                    self.begun_before(record, version, &digest).await
+                }
                 _ => Err(remains(tenant, &left)),
             };
         }
@@ -190,6 +186,19 @@ impl TenantLifecycle {
                 }
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Returns how far a creation of the same origin has come.
+    async fn begun_before(&self, record: TenantRecord, version: u64, digest: &Option<String>) -> Result<Begun> {
+        match record.state {
+            TenantState::Provisioning if record.creation == *digest => Ok(Begun::Going(record, version)),
+            TenantState::Active if record.creation == *digest => {
+                // A crash between the record and its entry.
+                self.audit_again(&record, Some(TenantState::Provisioning), version).await?;
+                Ok(Begun::Done(record))
+            }
+            _ => Err(exists(&record)),
         }
     }
 
