@@ -176,7 +176,8 @@ impl VideoSearchAgentBuilder {
 pub enum SearchEvent<'e> {
     /// The results are found; a text may follow.
     Results(&'e [SearchResult]),
-    /// A statement of the text is written, with its citations.
+    /// A statement of the text is written, with its citations. The response's answer is what counts: where a server tells the end
+    /// of a model's reasoning and not its beginning, what was written before that end is not in it.
     Statement(&'e Statement),
 }
 

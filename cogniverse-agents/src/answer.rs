@@ -157,15 +157,9 @@ impl Reader<'_> {
         }
         if let Some((_, said)) = line.split_once("</think>") {
             if !std::mem::take(&mut self.thinking) {
-                // Some servers open the reasoning themselves, and only its end is in the text.
-                let (statements, lines) =
-                    (std::mem::take(&mut self.answer.statements), std::mem::take(&mut self.lines));
-                tracing::debug!(
-                    statements = statements.len(),
-                    lines,
-                    "what stood before the end of the reasoning is none of the answer"
-                );
-                (self.answer.dropped_citations, self.answer.dropped_statements) = (0, 0);
+                // Some servers open the reasoning themselves, and only its end is in the text: nothing before it is the answer.
+                self.answer.statements.clear();
+                (self.answer.dropped_citations, self.answer.dropped_statements, self.lines) = (0, 0, 0);
             }
             line = said.trim();
         }
