@@ -46,12 +46,9 @@ pub(super) fn strategy(
     let second = |[_, measured]: &[Vec<f64>; 2]| count(measured);
     let ((profile, best), [_, measured]) =
         of.iter().max_by(|a, b| first(a.1).total_cmp(&first(b.1)).then(b.0.cmp(a.0)))?;
-    // The one that is used most in this profile is the one of now: where that is the best, nothing is to be gained.
+    // The one that is used most in this profile is the one of now: where that is the best, the gain is none.
     let of_profile = of.iter().filter(|((of, _), _)| of == profile);
-    let ((_, used), [_, now]) = of_profile.max_by(|a, b| second(a.1).total_cmp(&second(b.1)))?;
-    if used == best {
-        return None;
-    }
+    let (_, [_, now]) = of_profile.max_by(|a, b| second(a.1).total_cmp(&second(b.1)))?;
     let variance = |rewards: &[f64]| {
         let middle = mean(rewards);
         rewards.iter().map(|reward| (reward - middle).powi(2)).sum::<f64>() / count(rewards).max(1.0)
