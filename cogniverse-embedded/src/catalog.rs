@@ -128,11 +128,15 @@ impl Catalog {
         if let Some(found) = self.get(schema)? {
             return Ok(found);
         }
-        let existing = self.list(schema.tenant())?;
-        let names = existing.iter().map(|d| d.deployed.schema.base().clone());
-        Err(Error::unknown("deployed schema", schema.base(), names)
-            .with_code(ErrorCode::SchemaNotDeployed)
-            .with_context("tenant", schema.tenant()))
+        // It may have been deployed between the two reads: an error never lists what it misses.
+        let (found, others): (Vec<_>, Vec<_>) =
+            self.list(schema.tenant())?.into_iter().partition(|deployment| deployment.deployed.schema == *schema);
+        let names = others.iter().map(|other| other.deployed.schema.base().clone());
+        found.into_iter().next().ok_or_else(|| {
+            Error::unknown("deployed schema", schema.base(), names)
+                .with_code(ErrorCode::SchemaNotDeployed)
+                .with_context("tenant", schema.tenant())
+        })
     }
 
     pub(crate) fn list(&self, tenant: &TenantId) -> Result<Vec<Deployment>> {

@@ -75,6 +75,9 @@ impl OpenStores {
     }
 
     /// Returns the store of a schema, opened once for all concurrent callers. Waits for an opening up to `patience`.
+    ///
+    /// An opening that began before this call may have looked before the schema was deployed: that it is not there is believed
+    /// only of an opening that began after.
     pub(crate) async fn get(
         self: &Arc<Self>,
         schema: &TenantSchema,
@@ -82,12 +85,15 @@ impl OpenStores {
         open: impl Fn() -> Result<TenantStore> + Clone + Send + 'static,
     ) -> Result<Arc<TenantStore>> {
         let opened = async {
+            let mut tried = false;
             loop {
                 let flight = match self.slots.lock().get(schema) {
                     Some(Slot::Open(store)) => return Ok(Arc::clone(store)),
                     Some(Slot::Opening(flight)) => Some(Arc::clone(flight)),
                     None => None,
                 };
+                // After one that had begun before, any other has begun since.
+                let known = std::mem::replace(&mut tried, true) || flight.is_none();
                 let flight = flight.unwrap_or_else(|| self.lead(schema, open.clone()));
                 let mut done = flight.done.subscribe();
                 drop(flight);
@@ -98,6 +104,7 @@ impl OpenStores {
                         // It was closed again before this call came to it.
                         None => continue,
                     },
+                    Some(Err(error)) if !known && error.code() == ErrorCode::SchemaNotDeployed => continue,
                     Some(Err(error)) => return Err(again(&error)),
                     None => return Err(Error::unexpected("an opening ended without a result")),
                 }
@@ -466,6 +473,35 @@ mod tests {
             Err(Error::of(ErrorCode::DiskFull, "the disk is full"))
         });
         assert_eq!(gone.await.unwrap_err().code(), ErrorCode::SchemaOpening);
+    }
+
+    /// The opening that a call joins looked before the schema was deployed; the call came after.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_was_deployed_before_a_call_is_there_whatever_an_earlier_opening_saw() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Arc::new(OpenStores::new(8, 4));
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let early = move || {
+            let _ = gate.lock().recv();
+            Err(Error::of(ErrorCode::SchemaNotDeployed, "unknown deployed schema"))
+        };
+        let first = {
+            let stores = Arc::clone(&stores);
+            tokio::spawn(async move { stores.get(&schema_of("acme"), PATIENCE, early).await.map(drop) })
+        };
+        while stores.len() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let open = opening(folder.path(), "acme");
+        let second = {
+            let stores = Arc::clone(&stores);
+            tokio::spawn(async move { stores.get(&schema_of("acme"), PATIENCE, open).await.map(drop) })
+        };
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        go.send(()).unwrap();
+        assert_eq!(first.await.unwrap().unwrap_err().code(), ErrorCode::SchemaNotDeployed, "it began the opening itself");
+        second.await.unwrap().unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
