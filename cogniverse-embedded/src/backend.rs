@@ -2,7 +2,8 @@
 
 use crate::{
     catalog::{BegunDrop, Catalog},
-    config::EmbeddedConfig,
+    config::{self, EmbeddedConfig},
+    cores::Cores,
     error,
     folder::{DataFolder, is_folder},
     index::FloatCache,
@@ -49,6 +50,7 @@ struct Inner {
     /// Serializes deployments and drops, so that a decision holds until it is applied.
     deploying: Mutex<()>,
     float_cache: FloatCache,
+    cores: Cores,
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -99,6 +101,7 @@ impl EmbeddedBackend {
                 stores: Arc::new(OpenStores::new(config.open_schemas(), config.max_running_searches)),
                 deploying: Mutex::default(),
                 float_cache: FloatCache::new(config.float_cache_bytes),
+                cores: Cores::new(config::cores(), config.max_cores_per_search),
                 running: Arc::new(Semaphore::new(config.max_running_searches.min(Semaphore::MAX_PERMITS))),
                 waiting: Arc::new(Semaphore::new(
                     config.max_running_searches.saturating_add(config.max_waiting_searches).min(Semaphore::MAX_PERMITS),
@@ -159,7 +162,8 @@ impl EmbeddedBackend {
     pub async fn verify(&self, schema: &TenantSchema) -> Result<Verification> {
         let opened = self.with_store("verify", schema.clone(), |store| {
             let moment = store.moment()?;
-            store.record().verify(moment.connection()?)
+            let connection = moment.connection()?;
+            store.record().verify(&connection)
         });
         let error = match opened.await {
             Err(error) if error.kind() == ErrorKind::Corrupt => error,
@@ -259,6 +263,10 @@ impl EmbeddedBackend {
                 .max_running_searches
                 .saturating_sub(self.inner.running.available_permits()),
         }
+    }
+
+    pub(crate) fn cores(&self) -> Cores {
+        self.inner.cores.clone()
     }
 
     /// Reserves a place in the waiting queue, or refuses where it is full.

@@ -30,6 +30,9 @@ pub struct EmbeddedConfig {
     pub max_running_searches: usize,
     /// The largest number of waiting searches; others are refused as `RateLimited` (default 4,096).
     pub max_waiting_searches: usize,
+    /// The largest number of cores that one search uses where others are free (default: all). With 1, searches run beside each
+    /// other and never on several cores.
+    pub max_cores_per_search: usize,
     /// The memory for float vectors over all schemas, in bytes, which tenants share fairly; vectors beyond it are read from disk
     /// (default 1 GiB).
     pub float_cache_bytes: usize,
@@ -44,12 +47,13 @@ impl EmbeddedConfig {
     /// Creates the default settings for a folder.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        let cores = available_parallelism().map_or(2, std::num::NonZero::get);
+        let cores = cores();
         Self {
             data_dir: data_dir.into(),
             max_open_schemas: 256,
             max_running_searches: cores * 2,
             max_waiting_searches: 4096,
+            max_cores_per_search: cores,
             float_cache_bytes: 1 << 30,
             open_timeout: Duration::from_secs(60),
             durability: Durability::default(),
@@ -68,6 +72,13 @@ impl EmbeddedConfig {
     pub fn with_search_limits(mut self, running: usize, waiting: usize) -> Self {
         self.max_running_searches = running;
         self.max_waiting_searches = waiting;
+        self
+    }
+
+    /// Sets [`Self::max_cores_per_search`].
+    #[must_use]
+    pub fn with_max_cores_per_search(mut self, cores: usize) -> Self {
+        self.max_cores_per_search = cores;
         self
     }
 
@@ -98,11 +109,18 @@ impl EmbeddedConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
-        if self.max_open_schemas == 0 || self.max_running_searches == 0 {
-            return Err(Error::invalid("max_open_schemas and max_running_searches must be at least 1"));
+        if self.max_open_schemas == 0 || self.max_running_searches == 0 || self.max_cores_per_search == 0 {
+            return Err(Error::invalid(
+                "max_open_schemas, max_running_searches and max_cores_per_search must be at least 1",
+            ));
         }
         Ok(())
     }
+}
+
+/// Returns the number of cores that the process may use.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 /// Returns the number of files that the process may open.

@@ -213,10 +213,10 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     // One more than asked for tells whether there is a next page.
     let wanted = request.page_size + 1;
     let mut page = match &request.filter {
-        None => record.page(connection, &after, wanted)?,
+        None => record.page(&connection, &after, wanted)?,
         Some(filter) => {
             let rows = first_matching(&moment.snapshot, filter, &after, wanted)?;
-            rows.into_iter().map(|row| moment.document(row)).collect::<Result<_>>()?
+            rows.into_iter().map(|row| moment.document(&connection, row)).collect::<Result<_>>()?
         }
     };
     let more = page.len() == wanted;
@@ -227,7 +227,7 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     };
     let read = |stored: StoredDocument| {
         let document = match request.vectors {
-            true => record.complete(connection, stored)?,
+            true => record.complete(&connection, stored)?,
             false => Document { id: stored.id, fields: stored.fields },
         };
         Ok(OwnedDocument::new(store.name().clone(), document))

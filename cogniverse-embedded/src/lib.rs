@@ -22,6 +22,7 @@
 //! | `config`, `backend` | settings; the backend and its `SchemaStore` |
 //! | `feed`, `search` | its `DocumentStore`; its search |
 //! | `files` | what lies in a tenant's folder, for its erasure |
+//! | `cores` | the processor cores that searches share |
 //! | `folder`, `catalog` | the data folder; the catalog of deployed tenant schemas |
 //! | `returned` | release of free memory after stores are closed |
 //! | `open_stores`, `tenant_store`, `record` | the open stores; one store; its SQLite file |
@@ -32,6 +33,7 @@
 mod backend;
 mod catalog;
 mod config;
+mod cores;
 mod error;
 mod feed;
 mod files;

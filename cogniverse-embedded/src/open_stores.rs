@@ -500,7 +500,11 @@ mod tests {
         };
         tokio::time::sleep(Duration::from_millis(50)).await;
         go.send(()).unwrap();
-        assert_eq!(first.await.unwrap().unwrap_err().code(), ErrorCode::SchemaNotDeployed, "it began the opening itself");
+        assert_eq!(
+            first.await.unwrap().unwrap_err().code(),
+            ErrorCode::SchemaNotDeployed,
+            "it began the opening itself"
+        );
         second.await.unwrap().unwrap();
     }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     backend::EmbeddedBackend,
+    cores::OwnCore,
     rank::{Prepared, execute, prepare},
     tenant_store::TenantStore,
 };
@@ -36,11 +37,13 @@ impl EmbeddedBackend {
         let running = self.running_place(&query.schema, limit).await?;
         let cancelled = CancelOnDrop::default();
         let flag = Arc::clone(&cancelled.0);
+        let cores = self.cores();
         self.on_store(store, move |store| {
             let _places = (waiting, running);
+            let own = cores.enter();
             let prepared = prepare(store, query, started, flag)?;
             prepared.check_time()?;
-            let hits = run(store, &prepared)?;
+            let hits = run(store, &prepared, &own)?;
             store.check_not_dropped()?;
             Ok(hits)
         })
@@ -48,14 +51,15 @@ impl EmbeddedBackend {
     }
 }
 
-fn run(store: &TenantStore, prepared: &Prepared) -> Result<BackendHits> {
+fn run(store: &TenantStore, prepared: &Prepared, cores: &OwnCore) -> Result<BackendHits> {
     let words: Vec<&str> = prepared.words.iter().map(|(word, _)| word.as_str()).collect();
     let moment = store.moment()?;
-    let ranked = execute(&moment, prepared)?;
+    let ranked = execute(&moment, prepared, cores)?;
     let mut hits = Vec::with_capacity(ranked.hits.len());
+    let connection = moment.connection()?;
     for ranked in &ranked.hits {
         prepared.check_time()?;
-        let stored = moment.document(ranked.row)?;
+        let stored = moment.document(&connection, ranked.row)?;
         let document = Document { id: stored.id, fields: stored.fields };
         let highlights = highlights(&document, &store.layout().texts, &words);
         let mut hit = BackendHit::new(store.name().clone(), document, ranked.score);

@@ -11,7 +11,7 @@ use crate::{
 };
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{Error, ErrorCode, KeptFile, Result, TenantSchema};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use std::{
     fs,
@@ -204,7 +204,8 @@ impl TenantStore {
         let mut moment = Moment::begin(self)?;
         if !moment.is_one() {
             // A commit that said it failed and did not.
-            moment.snapshot = Arc::new(self.record.load(moment.connection()?)?);
+            let loaded = Arc::new(self.record.load(&*moment.connection()?)?);
+            moment.snapshot = loaded;
             *self.snapshot.write() = Arc::clone(&moment.snapshot);
         }
         Ok(moment)
@@ -324,8 +325,8 @@ pub(crate) struct Moment<'s> {
     pub(crate) snapshot: Arc<Snapshot>,
     /// The number of the last write that the transaction sees.
     recorded: i64,
-    /// The connection; `None` once the view is released.
-    connection: Option<Connection>,
+    /// The connection, which the cores of one search use by turns; `None` once the view is released.
+    connection: Mutex<Option<Connection>>,
 }
 
 impl<'s> Moment<'s> {
@@ -334,29 +335,31 @@ impl<'s> Moment<'s> {
         connection.execute_batch("BEGIN").map_err(store.record.sqlite())?;
         // The first read fixes the record's moment; the index is taken after it.
         let recorded = store.record.moment(&connection)?;
-        Ok(Self { store, snapshot: store.snapshot(), recorded, connection: Some(connection) })
+        Ok(Self { store, snapshot: store.snapshot(), recorded, connection: Mutex::new(Some(connection)) })
     }
 
     fn is_one(&self) -> bool {
         self.recorded == self.snapshot.moment()
     }
 
-    pub(crate) fn connection(&self) -> Result<&Connection> {
-        self.connection.as_ref().ok_or_else(|| Error::unexpected("a moment of a store is read after its end"))
+    /// Returns the connection, when no other core reads by it. A thread that holds it must not ask for it again.
+    pub(crate) fn connection(&self) -> Result<MappedMutexGuard<'_, Connection>> {
+        MutexGuard::try_map(self.connection.lock(), Option::as_mut)
+            .map_err(|_| Error::unexpected("a moment of a store is read after its end"))
     }
 
-    /// Returns the document of a row that the index names.
-    pub(crate) fn document(&self, row: i64) -> Result<StoredDocument> {
+    /// Returns the document of a row that the index names, read by this view's connection.
+    pub(crate) fn document(&self, connection: &Connection, row: i64) -> Result<StoredDocument> {
         let record = &self.store.record;
         record
-            .document(self.connection()?, row)?
+            .document(connection, row)?
             .ok_or_else(|| error::corrupt(record.path(), format!("row {row} is in the index and not in the file")))
     }
 }
 
 impl Drop for Moment<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take()
+        if let Some(connection) = self.connection.get_mut().take()
             && connection.execute_batch("COMMIT").is_ok()
         {
             self.store.put_back(connection);
@@ -398,7 +401,7 @@ mod tests {
                 .with_vectors(cogniverse_sdk::contract::fixture::row(axis(0)))
                 .with_page(0, 20);
             let prepared = prepare(&store, query, Instant::now(), Arc::default()).unwrap();
-            execute(moment, &prepared).unwrap().matched
+            execute(moment, &prepared, &crate::cores::Cores::new(2, 2).enter()).unwrap().matched
         };
         assert_eq!(found(&store.moment().unwrap()), 9);
         assert_eq!(found(&before), 10);
@@ -434,7 +437,7 @@ mod tests {
             }
             let moment = store.moment().unwrap();
             assert_eq!(moment.snapshot.len(), if then_write { 3 } else { 2 });
-            assert_eq!(moment.snapshot.moment(), store.record.moment(moment.connection().unwrap()).unwrap());
+            assert_eq!(moment.snapshot.moment(), store.record.moment(&moment.connection().unwrap()).unwrap());
         }
     }
 }

@@ -71,6 +71,35 @@ async fn invariant_23_float_vectors_stay_within_their_budget() {
     }
 }
 
+/// One search on one core and on several finds the same, in the same order, with floats in memory and read anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_does_not_depend_on_the_cores_that_gave_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // Equal scores in plenty: the order of ids decides, whichever core came first.
+    drop(filled(EmbeddedConfig::new(folder.path()), 9_000).await);
+    for (ranking, budget) in
+        [("float_float", 1 << 30), ("float_float", 0), ("phased", 1 << 30), ("phased", 0), ("bm25_only", 0)]
+    {
+        let mut answers = Vec::new();
+        for cores in [1, 8] {
+            let config = EmbeddedConfig::new(folder.path()).with_float_cache_bytes(budget);
+            let backend = EmbeddedBackend::open(config.with_max_cores_per_search(cores)).await.unwrap();
+            let query = BackendQuery::new(schema_of("acme"), strategy(ranking))
+                .with_text("words")
+                .with_vectors(Matrix::new(8, axis(1).repeat(64)).unwrap())
+                .with_page(90, 40)
+                .with_timeout(Some(Duration::from_secs(60)));
+            let first = backend.search(query.clone()).await.unwrap();
+            assert_eq!((first.matched, first.hits.len()), (9_000, 40), "{ranking}");
+            assert_eq!(backend.search(query).await.unwrap(), first);
+            answers.push(first);
+        }
+        assert_eq!(answers[0], answers[1], "{ranking}, {budget} bytes of floats in memory");
+    }
+    let none = EmbeddedConfig::new(folder.path()).with_max_cores_per_search(0);
+    assert_eq!(EmbeddedBackend::open(none).await.unwrap_err().code(), ErrorCode::InvalidInput);
+}
+
 fn is_full(error: &Error) -> bool {
     error.code() == ErrorCode::DiskFull && error.to_string().contains("is full; free space")
 }

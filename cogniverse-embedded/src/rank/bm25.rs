@@ -6,7 +6,7 @@
 //! All are exact after every write, so that a score depends neither on deleted documents nor on other tenants.
 
 use super::{
-    prepare::{LOOKUP, POSTING, Prepared},
+    meter::{LOOKUP, Meter, POSTING},
     scorer::Scoring,
 };
 use crate::index::Snapshot;
@@ -27,16 +27,21 @@ pub(crate) struct Bm25 {
 impl Bm25 {
     /// Counts the documents of each word.
     #[expect(clippy::cast_precision_loss, reason = "counts of documents and words below 2^53")]
-    pub(crate) fn prepare(snapshot: &Snapshot, text: usize, prepared: &Prepared) -> Result<Self> {
+    pub(crate) fn prepare(
+        snapshot: &Snapshot,
+        text: usize,
+        query: &[(String, u32)],
+        meter: &Meter<'_>,
+    ) -> Result<Self> {
         let total = snapshot.len() as f64;
         // Where no document has a word in the field, no posting asks for the average.
         let average = (snapshot.words(text) as f64 / total.max(1.0)).max(f64::MIN_POSITIVE);
-        let mut words = Vec::with_capacity(prepared.words.len());
-        for (word, times) in &prepared.words {
+        let mut words = Vec::with_capacity(query.len());
+        for (word, times) in query {
             let mut having = 0;
             for view in snapshot.blocks() {
                 let postings = view.block.text(text).map_or(&[][..], |index| index.postings(word));
-                prepared.spend(LOOKUP + postings.len())?;
+                meter.spend(LOOKUP + postings.len())?;
                 having += if view.is_whole() {
                     postings.len()
                 } else {
@@ -50,17 +55,21 @@ impl Bm25 {
         Ok(Self { text, average, words })
     }
 
-    /// Adds `weight` times each document's score to `scores`, which has one entry per document of the block.
-    pub(crate) fn add(&self, scoring: &Scoring<'_>, weight: f64, scores: &mut [f64]) -> Result<()> {
+    /// Adds `weight` times the score of each document from a place on to `scores`.
+    pub(crate) fn add(&self, scoring: &Scoring<'_>, weight: f64, first: u32, scores: &mut [f64]) -> Result<()> {
         let Some(index) = scoring.view.block.text(self.text) else { return Ok(()) };
+        let end = first.saturating_add(u32::try_from(scores.len()).unwrap_or(u32::MAX));
         for (word, idf) in &self.words {
             let postings = index.postings(word);
-            scoring.prepared.spend(LOOKUP + postings.len() * POSTING)?;
+            let from = postings.partition_point(|posting| posting.place < first);
+            let until = postings.partition_point(|posting| posting.place < end);
+            let postings = postings.get(from..until).unwrap_or_default();
+            scoring.meter.spend(LOOKUP + postings.len() * POSTING)?;
             for posting in postings {
                 let count = f64::from(posting.count);
                 let length = f64::from(index.length(posting.place as usize));
                 let norm = K1 * (1.0 - B + B * length / self.average);
-                if let Some(score) = scores.get_mut(posting.place as usize) {
+                if let Some(score) = scores.get_mut((posting.place - first) as usize) {
                     *score += weight * (idf * count * (K1 + 1.0) / (count + norm));
                 }
             }

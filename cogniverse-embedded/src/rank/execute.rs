@@ -2,11 +2,16 @@
 
 use super::{
     float_access::FloatAccess,
-    prepare::{LOOKUP, POSTING, Prepared},
+    meter::{LOOKUP, Meter, POSTING},
+    prepare::Prepared,
     scorer::Scoring,
-    top::{Candidate, Top},
+    top::{Bar, Candidate, Top},
 };
-use crate::{index::BlockView, tenant_store::Moment};
+use crate::{
+    cores::OwnCore,
+    index::{BlockView, Snapshot},
+    tenant_store::Moment,
+};
 use cogniverse_core::schemas::MatchSet;
 use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Result};
 
@@ -25,53 +30,87 @@ pub(crate) struct Ranked {
     pub(crate) matched: u64,
 }
 
-/// The number of documents scored together.
-const STRETCH: usize = 1024;
+/// The number of documents that a core scores together: few where each may have a thousand vectors, and many where the words
+/// of all are looked up at once.
+const STRETCH_OF_VECTORS: usize = 64;
+const STRETCH_OF_WORDS: usize = 2048;
+/// The number of documents that a core rescores together.
+const STRETCH_OF_RESCORED: usize = 8;
+
+/// Some documents of a block, scored together by one core.
+struct Stretch<'p> {
+    block: usize,
+    places: &'p [u32],
+    /// The number of documents of the block that are scored, over all stretches.
+    of_block: usize,
+}
+
+/// What one core of a search found.
+struct Found<'s, 'p> {
+    meter: Meter<'p>,
+    top: Top<'s>,
+    matched: u64,
+    passed_over: u64,
+    scores: Vec<f64>,
+    found: Vec<bool>,
+}
 
 /// Ranks a snapshot. Blocking.
-pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked> {
+pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore) -> Result<Ranked> {
     let snapshot = &*moment.snapshot;
     let window = prepared.query.offset + prepared.query.limit;
-    let rerank = prepared.rerank_count();
-    let mut top = Top::new(window.max(rerank));
-    let scorer = prepared.first_phase(snapshot)?;
-    let match_fields = prepared.match_fields(snapshot);
+    let limit = window.max(prepared.rerank_count());
+    let scorer = prepared.first_phase(snapshot, &Meter::new(prepared))?;
     let wants_vectors = prepared.wants_vectors();
-    let (mut matched, mut passed_over) = (0_u64, 0_u64);
-    let (mut scores, mut found) = (Vec::new(), Vec::new());
-    for (block, view) in snapshot.blocks().iter().enumerate() {
-        prepared.check_time()?;
-        let places = matching(view, prepared, &match_fields)?;
-        let floats = FloatAccess::new(moment, prepared, places.len());
-        for stretch in places.chunks(STRETCH) {
-            scores.clear();
-            scores.resize(stretch.len(), 0.0);
-            found.clear();
-            found.resize(stretch.len(), !wants_vectors);
-            let scoring = Scoring { view, places: stretch, floats: &floats, prepared };
-            scorer.add(&scoring, 1.0, &mut scores, &mut found)?;
-            for ((place, score), found) in stretch.iter().zip(&scores).zip(&found) {
-                if !found {
-                    passed_over += 1;
-                    continue;
-                }
-                matched += 1;
-                check_score(prepared, *score)?;
-                if *score >= top.bar()
-                    && let Some(id) = view.block.id(*place as usize)
-                {
-                    top.offer(Candidate { score: *score, id, block, place: *place });
-                }
+    let places = all_matching(snapshot, prepared, cores)?;
+    let stretch = if wants_vectors { STRETCH_OF_VECTORS } else { STRETCH_OF_WORDS };
+    let stretches: Vec<Stretch<'_>> = places
+        .iter()
+        .enumerate()
+        .flat_map(|(block, of_block)| {
+            of_block.chunks(stretch).map(move |places| Stretch { block, places, of_block: of_block.len() })
+        })
+        .collect();
+    let bar = Bar::new();
+    let make = || Found {
+        meter: Meter::new(prepared),
+        top: Top::new(limit, &bar),
+        matched: 0,
+        passed_over: 0,
+        scores: Vec::new(),
+        found: Vec::new(),
+    };
+    let parts = cores.share(stretches.len(), make, |part, number| {
+        let Some(stretch) = stretches.get(number) else { return Ok(()) };
+        let Some(view) = snapshot.blocks().get(stretch.block) else { return Ok(()) };
+        part.scores.clear();
+        part.scores.resize(stretch.places.len(), 0.0);
+        part.found.clear();
+        part.found.resize(stretch.places.len(), !wants_vectors);
+        let floats = FloatAccess::new(moment, stretch.of_block);
+        let scoring = Scoring { view, places: stretch.places, floats: &floats, meter: &part.meter };
+        scorer.add(&scoring, 1.0, &mut part.scores, &mut part.found)?;
+        for ((place, score), found) in stretch.places.iter().zip(&part.scores).zip(&part.found) {
+            if !found {
+                part.passed_over += 1;
+                continue;
+            }
+            part.matched += 1;
+            check_score(prepared, *score)?;
+            if let Some(id) = view.block.id(*place as usize) {
+                part.top.offer(Candidate { score: *score, id, block: stretch.block, place: *place });
             }
         }
-    }
-    if matched == 0 && passed_over > 0 {
+        Ok(())
+    })?;
+    let matched = parts.iter().map(|part| part.matched).sum();
+    if matched == 0 && parts.iter().any(|part| part.passed_over > 0) {
         require_vectors(moment, prepared)?;
     }
-    let first = top.into_sorted();
-    let ranked = match prepared.second_phase(snapshot)? {
+    let first = Top::merge(parts.into_iter().map(|part| part.top).collect());
+    let ranked = match prepared.second_phase(snapshot, &Meter::new(prepared))? {
         None => first.into_iter().map(|candidate| (candidate, None)).collect(),
-        Some(second) => rescore(moment, prepared, &second, first)?,
+        Some(second) => rescore(moment, prepared, cores, &second, first)?,
     };
     let page = ranked.into_iter().skip(prepared.query.offset).take(prepared.query.limit);
     let hits = page.filter_map(|(candidate, first_phase)| {
@@ -79,6 +118,21 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked
         Some(RankedHit { row, score: candidate.score, first_phase })
     });
     Ok(Ranked { hits: hits.collect(), matched })
+}
+
+/// Returns the places that match, by block.
+fn all_matching(snapshot: &Snapshot, prepared: &Prepared, cores: &OwnCore) -> Result<Vec<Vec<u32>>> {
+    let match_fields = prepared.match_fields(snapshot);
+    let make = || (Meter::new(prepared), Vec::new());
+    let parts = cores.share(snapshot.blocks().len(), make, |(meter, matched), number| {
+        prepared.check_time()?;
+        let Some(view) = snapshot.blocks().get(number) else { return Ok(()) };
+        matched.push((number, matching(view, prepared, &match_fields, meter)?));
+        Ok(())
+    })?;
+    let mut matched: Vec<(usize, Vec<u32>)> = parts.into_iter().flat_map(|(_, matched)| matched).collect();
+    matched.sort_unstable_by_key(|(number, _)| *number);
+    Ok(matched.into_iter().map(|(_, places)| places).collect())
 }
 
 /// Refuses an infinite score, which cannot be ranked. Accepted vectors have finite products, but a strategy's factors
@@ -101,7 +155,7 @@ fn check_score(prepared: &Prepared, score: f64) -> Result<()> {
 fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
     let tensors = prepared.first_phase_tensors();
     for tensor in &tensors {
-        if moment.store.record().has_cells(moment.connection()?, tensor)? {
+        if moment.store.record().has_cells(&*moment.connection()?, tensor)? {
             return Ok(());
         }
     }
@@ -119,7 +173,7 @@ fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
 }
 
 /// Selects the documents of a block that are alive, match the words where the strategy needs it, and pass the filter.
-fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize]) -> Result<Vec<u32>> {
+fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize], meter: &Meter<'_>) -> Result<Vec<u32>> {
     let mut wanted = match prepared.matches() {
         MatchSet::All => view.live.as_ref().clone(),
         _ => {
@@ -127,7 +181,7 @@ fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize]) -> Re
             for index in match_fields.iter().filter_map(|field| view.block.text(*field)) {
                 for (word, _) in &prepared.words {
                     let postings = index.postings(word);
-                    prepared.spend(LOOKUP + postings.len() * POSTING)?;
+                    meter.spend(LOOKUP + postings.len() * POSTING)?;
                     for place in postings.iter().map(|posting| posting.place as usize) {
                         if let Some(slot) = having.get_mut(place) {
                             *slot = view.is_live(place);
@@ -139,7 +193,7 @@ fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize]) -> Re
         }
     };
     if let Some(filter) = prepared.filter() {
-        let met = view.block.columns().matching(filter, &|work| prepared.spend(work))?;
+        let met = view.block.columns().matching(filter, &|work| meter.spend(work))?;
         wanted.iter_mut().zip(met).for_each(|(wanted, met)| *wanted &= met);
     }
     Ok((0..).zip(wanted).filter_map(|(place, wanted)| wanted.then_some(place)).collect())
@@ -152,27 +206,39 @@ type Rescored<'s> = Vec<(Candidate<'s>, Option<f64>)>;
 fn rescore<'s>(
     moment: &'s Moment<'_>,
     prepared: &Prepared,
+    cores: &OwnCore,
     second: &super::scorer::Scorer<'_>,
     mut first: Vec<Candidate<'s>>,
 ) -> Result<Rescored<'s>> {
     let rest = first.split_off(first.len().min(prepared.rerank_count()));
     // By block and place, so that each block's vectors are read once and in order.
     first.sort_unstable_by_key(|candidate| (candidate.block, candidate.place));
-    let mut scored: Rescored<'s> = Vec::with_capacity(first.len() + rest.len());
+    let places: Vec<u32> = first.iter().map(|candidate| candidate.place).collect();
+    let (mut stretches, mut at) = (Vec::new(), 0);
     for group in first.chunk_by(|a, b| a.block == b.block) {
+        for stretch in group.chunks(STRETCH_OF_RESCORED) {
+            let places = places.get(at..at + stretch.len()).unwrap_or_default();
+            let block = stretch.first().map_or(0, |candidate| candidate.block);
+            stretches.push((stretch, Stretch { block, places, of_block: group.len() }));
+            at += stretch.len();
+        }
+    }
+    let make = || (Meter::new(prepared), Vec::new());
+    let parts = cores.share(stretches.len(), make, |(meter, scored), number| {
+        let Some((group, stretch)) = stretches.get(number) else { return Ok(()) };
+        let Some(view) = moment.snapshot.blocks().get(stretch.block) else { return Ok(()) };
         prepared.check_time()?;
-        let blocks = moment.snapshot.blocks();
-        let Some(view) = group.first().and_then(|candidate| blocks.get(candidate.block)) else { continue };
-        let places: Vec<u32> = group.iter().map(|candidate| candidate.place).collect();
-        let mut scores = vec![0.0; places.len()];
-        let floats = FloatAccess::new(moment, prepared, places.len());
-        let scoring = Scoring { view, places: &places, floats: &floats, prepared };
-        second.add(&scoring, 1.0, &mut scores, &mut vec![true; places.len()])?;
+        let mut scores = vec![0.0; group.len()];
+        let floats = FloatAccess::new(moment, stretch.of_block);
+        let scoring = Scoring { view, places: stretch.places, floats: &floats, meter };
+        second.add(&scoring, 1.0, &mut scores, &mut vec![true; group.len()])?;
         for (candidate, score) in group.iter().zip(scores) {
             check_score(prepared, score)?;
             scored.push((Candidate { score, ..*candidate }, Some(candidate.score)));
         }
-    }
+        Ok(())
+    })?;
+    let mut scored: Rescored<'s> = parts.into_iter().flat_map(|(_, scored)| scored).collect();
     scored.sort_by(|(a, _), (b, _)| a.rank(b));
     if let (Some((worst, _)), Some(best)) = (scored.last(), rest.first()) {
         let shift = (worst.score - best.score).min(0.0);

@@ -3,10 +3,11 @@
 use crate::{
     index::{BlockView, FloatArena, FloatRows, KeptFloats},
     layout::TensorField,
-    rank::prepare::Prepared,
+    rank::scorer::Scoring,
     tenant_store::Moment,
 };
 use cogniverse_sdk::{Error, Result};
+use rusqlite::Connection;
 use std::sync::Arc;
 
 /// The number of bytes read at once where the budget does not allow caching a block.
@@ -15,50 +16,60 @@ const PIECE_BYTES: usize = 32 << 20;
 /// The source of the float vectors of one query.
 pub(crate) struct FloatAccess<'s> {
     moment: &'s Moment<'s>,
-    prepared: &'s Prepared,
     /// The number of documents of the block that this phase scores, over all calls.
     wanted: usize,
 }
 
 impl<'s> FloatAccess<'s> {
-    pub(crate) fn new(moment: &'s Moment<'_>, prepared: &'s Prepared, wanted: usize) -> Self {
-        Self { moment, prepared, wanted }
+    pub(crate) fn new(moment: &'s Moment<'_>, wanted: usize) -> Self {
+        Self { moment, wanted }
     }
 
-    /// Calls `each` with the index in `places` and the cells of every document; empty where it has no vector.
+    /// Calls `each` with the index in the places and the cells of every document; empty where it has no vector.
     pub(crate) fn for_each(
         &self,
-        view: &BlockView,
+        scoring: &Scoring<'_>,
         field: usize,
-        places: &[u32],
         mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
     ) -> Result<()> {
+        let Scoring { view, places, .. } = scoring;
         let moment = self.moment.snapshot.moment();
         let cache = self.moment.store.float_cache();
-        let kept = view.block.floats(field).and_then(|slot| slot.get(cache));
-        if let Some(arena) = kept.as_ref().filter(|arena| arena.is_complete_at(moment)) {
-            return Self::from_arena(arena, places, each);
+        let kept = || view.block.floats(field).and_then(|slot| slot.get(cache));
+        if let Some(arena) = kept().filter(|arena| arena.is_complete_at(moment)) {
+            return Self::from_arena(&arena, places, each);
         }
-        let tensor = self.tensor(field)?;
         // A few documents of many, as a second phase asks for: their rows alone are read.
         if self.wanted * 4 < view.block.len() {
-            return self.in_pieces(view, field, places, 1, each);
+            return self.in_pieces(scoring, field, 1, each);
         }
+        let tensor = self.tensor(field)?;
         let Some(range) = row_range(view) else { return Ok(()) };
         let store = self.moment.store;
-        let bytes = store.record().cell_bytes(self.moment.connection()?, tensor, range)?;
+        let connection = self.moment.connection()?;
+        // Another core may have read it while this one waited for its turn.
+        let kept = kept();
+        if let Some(arena) = kept.as_ref().filter(|arena| arena.is_complete_at(moment)) {
+            drop(connection);
+            return Self::from_arena(arena, places, each);
+        }
+        let bytes = store.record().cell_bytes(&connection, tensor, range)?;
         // What was read later and is kept lacks documents of this moment: nothing can be kept in its place.
         let reservation = match kept {
             Some(_) => None,
             None => cache.reserve(store.name().tenant(), bytes + view.block.len() * 8),
         };
         let Some(reservation) = reservation else {
+            drop(connection);
             let per_document = bytes.div_ceil(view.block.len().max(1)).max(1);
-            return self.in_pieces(view, field, places, (PIECE_BYTES / per_document).max(1), &mut each);
+            return self.in_pieces(scoring, field, (PIECE_BYTES / per_document).max(1), &mut each);
         };
-        let mine = Arc::new(KeptFloats::new(self.load(view, field, 0..view.block.len())?, reservation));
+        let arena = self.load(&connection, scoring, field, 0..view.block.len())?;
+        let mine = Arc::new(KeptFloats::new(arena, reservation));
         let kept = view.block.floats(field).map(|slot| slot.keep(cache, store.name().tenant(), &mine));
-        Self::from_arena(kept.as_ref().filter(|arena| arena.is_complete_at(moment)).unwrap_or(&mine), places, &mut each)
+        drop(connection);
+        let complete = kept.as_ref().filter(|arena| arena.is_complete_at(moment)).unwrap_or(&mine);
+        Self::from_arena(complete, places, &mut each)
     }
 
     fn tensor(&self, field: usize) -> Result<&'s TensorField> {
@@ -76,20 +87,21 @@ impl<'s> FloatAccess<'s> {
         Ok(())
     }
 
-    /// Reads runs of `size` documents, skipping those without a requested place.
+    /// Reads runs of at most `size` documents that begin and end with a requested one. Other cores read while this one scores.
     fn in_pieces(
         &self,
-        view: &BlockView,
+        scoring: &Scoring<'_>,
         field: usize,
-        places: &[u32],
         size: usize,
         mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
     ) -> Result<()> {
+        let places = scoring.places;
+        let end = places.last().map_or(0, |last| *last as usize + 1);
         let mut next = 0;
         while let Some(first) = places.get(next) {
-            let start = *first as usize / size * size;
-            let stretch = start..(start + size).min(view.block.len());
-            let arena = self.load(view, field, stretch.clone())?;
+            let start = *first as usize;
+            let stretch = start..(start + size).min(end);
+            let arena = self.load(&*self.moment.connection()?, scoring, field, stretch.clone())?;
             while let Some(place) = places.get(next).filter(|place| stretch.contains(&(**place as usize))) {
                 each(next, arena.get(*place as usize - start))?;
                 next += 1;
@@ -98,7 +110,14 @@ impl<'s> FloatAccess<'s> {
         Ok(())
     }
 
-    fn load(&self, view: &BlockView, field: usize, places: std::ops::Range<usize>) -> Result<FloatArena> {
+    fn load(
+        &self,
+        connection: &Connection,
+        scoring: &Scoring<'_>,
+        field: usize,
+        places: std::ops::Range<usize>,
+    ) -> Result<FloatArena> {
+        let (view, meter) = (scoring.view, scoring.meter);
         let tensor = self.tensor(field)?;
         let mut arena = FloatArena::new(tensor, self.moment.snapshot.moment());
         let rows = view.block.rows().get(places.clone()).unwrap_or_default();
@@ -113,8 +132,8 @@ impl<'s> FloatAccess<'s> {
                 Ok(())
             }
         };
-        record.for_cells(self.moment.connection()?, tensor, (*first, *last), |row, cells, sum| {
-            self.prepared.spend(cells.len())?;
+        record.for_cells(connection, tensor, (*first, *last), |row, cells, sum| {
+            meter.spend(cells.len())?;
             while let Some((place, _)) = expected.next_if(|(_, expected)| **expected < row) {
                 absent(&mut arena, place)?;
             }

@@ -1,6 +1,6 @@
 //! Preparation of queries: checked against the strategy, text analyzed, vectors packed.
 
-use super::{bm25::Bm25, scorer::Scorer, vectors::QueryVectors};
+use super::{bm25::Bm25, meter::Meter, scorer::Scorer, vectors::QueryVectors};
 use crate::{index::Snapshot, tenant_store::TenantStore};
 use cogniverse_core::{
     schemas::{MatchSet, Schema, Score, Strategy},
@@ -8,7 +8,6 @@ use cogniverse_core::{
 };
 use cogniverse_sdk::{BackendQuery, Error, ErrorCode, FieldName, Filter, Result};
 use std::{
-    cell::Cell,
     collections::HashMap,
     sync::{
         Arc,
@@ -29,16 +28,7 @@ pub(crate) struct Prepared {
     /// The deadline; `None` for no limit.
     deadline: Option<Instant>,
     cancelled: Arc<AtomicBool>,
-    /// The number of multiply-adds until the next check of the clock.
-    left: Cell<usize>,
 }
-
-/// The number of multiply-adds between checks of the clock: about a millisecond of one core.
-const STRIDE: usize = 4 << 20;
-/// The cost of looking up a word in a block, in multiply-adds.
-pub(super) const LOOKUP: usize = 256;
-/// The cost of one posting, in multiply-adds.
-pub(super) const POSTING: usize = 16;
 
 /// Checks a query against the store's schema.
 pub(crate) fn prepare(
@@ -64,7 +54,7 @@ pub(crate) fn prepare(
         }
     }
     let deadline = started.checked_add(query.timeout.unwrap_or(strategy.timeout()));
-    Ok(Prepared { schema, strategy, query, words, vectors, deadline, cancelled, left: Cell::new(STRIDE) })
+    Ok(Prepared { schema, strategy, query, words, vectors, deadline, cancelled })
 }
 
 impl Prepared {
@@ -112,22 +102,25 @@ impl Prepared {
         self.strategy.second_phase().map_or(0, |rerank| rerank.count)
     }
 
-    pub(crate) fn first_phase(&self, snapshot: &Snapshot) -> Result<Scorer<'_>> {
-        self.scorer(self.strategy.first_phase(), snapshot)
+    pub(crate) fn first_phase(&self, snapshot: &Snapshot, meter: &Meter<'_>) -> Result<Scorer<'_>> {
+        self.scorer(self.strategy.first_phase(), snapshot, meter)
     }
 
-    pub(crate) fn second_phase(&self, snapshot: &Snapshot) -> Result<Option<Scorer<'_>>> {
-        self.strategy.second_phase().map(|rerank| self.scorer(&rerank.score, snapshot)).transpose()
+    pub(crate) fn second_phase(&self, snapshot: &Snapshot, meter: &Meter<'_>) -> Result<Option<Scorer<'_>>> {
+        self.strategy.second_phase().map(|rerank| self.scorer(&rerank.score, snapshot, meter)).transpose()
     }
 
-    fn scorer(&self, score: &Score, snapshot: &Snapshot) -> Result<Scorer<'_>> {
+    fn scorer(&self, score: &Score, snapshot: &Snapshot, meter: &Meter<'_>) -> Result<Scorer<'_>> {
         let layout = snapshot.layout();
         let bug =
             || Error::unexpected(format!("strategy \"{}\" names a field that the index lacks", self.query.strategy));
         let vectors = || self.vectors.as_ref().ok_or_else(bug);
         Ok(match score {
             Score::Constant(value) => Scorer::Constant(*value),
-            Score::Bm25(field) => Scorer::Bm25(Bm25::prepare(snapshot, layout.text(field).ok_or_else(bug)?, self)?),
+            Score::Bm25(field) => {
+                let text = layout.text(field).ok_or_else(bug)?;
+                Scorer::Bm25(Bm25::prepare(snapshot, text, &self.words, meter)?)
+            }
             Score::MaxSim { field } => {
                 Scorer::MaxSim { field: layout.float_field(field).ok_or_else(bug)?, query: vectors()? }
             }
@@ -147,23 +140,10 @@ impl Prepared {
                 None => Scorer::HammingCloseness { field: layout.bit_field(field).ok_or_else(bug)?, query: vectors()? },
             },
             Score::Sum(parts) => {
-                Scorer::Sum(parts.iter().map(|part| self.scorer(part, snapshot)).collect::<Result<_>>()?)
+                Scorer::Sum(parts.iter().map(|part| self.scorer(part, snapshot, meter)).collect::<Result<_>>()?)
             }
-            Score::Scaled(factor, part) => Scorer::Scaled(*factor, Box::new(self.scorer(part, snapshot)?)),
+            Score::Scaled(factor, part) => Scorer::Scaled(*factor, Box::new(self.scorer(part, snapshot, meter)?)),
         })
-    }
-
-    /// Charges work, in multiply-adds, and checks the clock often enough to stop soon after the deadline.
-    #[inline]
-    pub(crate) fn spend(&self, work: usize) -> Result<()> {
-        match self.left.get().checked_sub(work) {
-            Some(left) => self.left.set(left),
-            None => {
-                self.left.set(STRIDE);
-                self.check_time()?;
-            }
-        }
-        Ok(())
     }
 
     /// Fails where the deadline has passed or the caller has gone.

@@ -4,7 +4,7 @@ use super::{bm25::Bm25, vectors::QueryVectors};
 use crate::{
     index::{BlockView, FloatRows},
     kernel::Kernels,
-    rank::{float_access::FloatAccess, prepare::Prepared},
+    rank::{float_access::FloatAccess, meter::Meter},
 };
 use cogniverse_core::schemas::Metric;
 use cogniverse_sdk::Result;
@@ -44,12 +44,12 @@ pub(crate) enum Scorer<'q> {
     Scaled(f64, Box<Scorer<'q>>),
 }
 
-/// The documents of one block to score.
+/// The documents of one block to score, in order of place.
 pub(crate) struct Scoring<'a> {
     pub(crate) view: &'a BlockView,
     pub(crate) places: &'a [u32],
     pub(crate) floats: &'a FloatAccess<'a>,
-    pub(crate) prepared: &'a Prepared,
+    pub(crate) meter: &'a Meter<'a>,
 }
 
 /// The largest number of cells in one kernel call.
@@ -68,13 +68,13 @@ impl Scoring<'_> {
     ) -> Result<f64> {
         let work = rows.saturating_mul(document);
         if work <= KERNEL_WORK {
-            self.prepared.spend(work)?;
+            self.meter.spend(work)?;
             return Ok(f64::from(kernel(query)));
         }
         let (row, run) = (row.max(1), (KERNEL_WORK / document.max(1)).max(1));
         let mut sum = 0.0;
         for run in query.chunks(run.saturating_mul(row)) {
-            self.prepared.spend((run.len() / row).saturating_mul(document))?;
+            self.meter.spend((run.len() / row).saturating_mul(document))?;
             sum += f64::from(kernel(run));
         }
         Ok(sum)
@@ -92,10 +92,11 @@ impl Scorer<'_> {
             Self::Sum(parts) => return parts.iter().try_for_each(|part| part.add(scoring, weight, scores, found)),
             Self::Scaled(factor, part) => return part.add(scoring, weight * factor, scores, found),
             Self::Bm25(bm25) => {
-                let mut all = vec![0.0; view.block.len()];
-                bm25.add(scoring, weight, &mut all)?;
+                let (Some(first), Some(last)) = (places.first(), places.last()) else { return Ok(()) };
+                let mut all = vec![0.0; (last - first) as usize + 1];
+                bm25.add(scoring, weight, *first, &mut all)?;
                 for ((place, score), found) in targets().zip(scores).zip(found) {
-                    let value = all.get(place).copied().unwrap_or(0.0);
+                    let value = all.get(place - *first as usize).copied().unwrap_or(0.0);
                     *score += value;
                     *found |= value != 0.0;
                 }
@@ -130,14 +131,14 @@ impl Scorer<'_> {
                 for ((place, score), found) in targets().zip(scores).zip(found) {
                     let document = arena.get(place);
                     if !document.is_empty() {
-                        scoring.prepared.spend(document.len())?;
+                        scoring.meter.spend(document.len())?;
                         *found = true;
                         *score += weight / (1.0 + f64::from(kernels.hamming_words(query.bits(), document)));
                     }
                 }
             }
             Self::MaxSim { field, query } => {
-                return floats.for_each(view, *field, places, |index, rows| {
+                return floats.for_each(scoring, *field, |index, rows| {
                     let value = match rows {
                         FloatRows::Half(cells) => {
                             scoring.in_runs((query.floats(), query.rows()), query.dims(), cells.len(), |run| {
@@ -158,7 +159,7 @@ impl Scorer<'_> {
                 });
             }
             Self::Closeness { field, query, metric } => {
-                return floats.for_each(view, *field, places, |index, rows| {
+                return floats.for_each(scoring, *field, |index, rows| {
                     let widened;
                     let cells = match rows {
                         FloatRows::Full(cells) => cells,
@@ -170,7 +171,7 @@ impl Scorer<'_> {
                             &widened
                         }
                     };
-                    scoring.prepared.spend(cells.len())?;
+                    scoring.meter.spend(cells.len())?;
                     if let (Some(score), Some(found), false) =
                         (scores.get_mut(index), found.get_mut(index), cells.is_empty())
                     {

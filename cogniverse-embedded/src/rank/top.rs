@@ -1,7 +1,11 @@
 //! Selection of the best hits without a full sort.
 
 use cogniverse_sdk::DocumentId;
-use std::{cmp::Ordering, collections::BinaryHeap};
+use std::{
+    cmp::Ordering,
+    collections::BinaryHeap,
+    sync::atomic::{AtomicU64, Ordering as AtomicOrdering},
+};
 
 /// A scored document of a snapshot.
 #[derive(Debug, Clone, Copy)]
@@ -41,40 +45,72 @@ impl Ord for Candidate<'_> {
     }
 }
 
-/// A bounded heap of the best `limit` candidates.
+/// A score that at least `limit` candidates reach, over all cores of a search.
+#[derive(Debug)]
+pub(crate) struct Bar(AtomicU64);
+
+impl Bar {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(ordered(f64::NEG_INFINITY)))
+    }
+
+    /// Returns the score below which no candidate can be among the best.
+    pub(crate) fn get(&self) -> f64 {
+        let bits = self.0.load(AtomicOrdering::Relaxed);
+        f64::from_bits(if bits >> 63 == 1 { bits ^ (1 << 63) } else { !bits })
+    }
+
+    fn raise(&self, score: f64) {
+        self.0.fetch_max(ordered(score), AtomicOrdering::Relaxed);
+    }
+}
+
+/// Returns a number whose order is that of [`f64::total_cmp`].
+fn ordered(score: f64) -> u64 {
+    let bits = score.to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+}
+
+/// A bounded heap of the best `limit` candidates of one core.
 #[derive(Debug)]
 pub(crate) struct Top<'s> {
     limit: usize,
     heap: BinaryHeap<Candidate<'s>>,
+    bar: &'s Bar,
 }
 
 impl<'s> Top<'s> {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, heap: BinaryHeap::new() }
-    }
-
-    /// Returns the score below which a candidate cannot enter.
-    pub(crate) fn bar(&self) -> f64 {
-        if self.heap.len() < self.limit {
-            f64::NEG_INFINITY
-        } else {
-            self.heap.peek().map_or(f64::INFINITY, |worst| worst.score)
-        }
+    /// Creates an empty heap, which raises a bar that others of the same limit may share.
+    pub(crate) fn new(limit: usize, bar: &'s Bar) -> Self {
+        Self { limit, heap: BinaryHeap::new(), bar }
     }
 
     pub(crate) fn offer(&mut self, candidate: Candidate<'s>) {
+        if candidate.score < self.bar.get() {
+            return;
+        }
         if self.heap.len() < self.limit {
             self.heap.push(candidate);
+            if self.heap.len() < self.limit {
+                return;
+            }
         } else if let Some(mut worst) = self.heap.peek_mut()
             && candidate < *worst
         {
             *worst = candidate;
         }
+        if let Some(worst) = self.heap.peek() {
+            self.bar.raise(worst.score);
+        }
     }
 
-    /// Returns the candidates, best first.
-    pub(crate) fn into_sorted(self) -> Vec<Candidate<'s>> {
-        self.heap.into_sorted_vec()
+    /// Returns the best candidates of all cores, best first.
+    pub(crate) fn merge(tops: Vec<Self>) -> Vec<Candidate<'s>> {
+        let limit = tops.first().map_or(0, |top| top.limit);
+        let mut all: Vec<Candidate<'s>> = tops.into_iter().flat_map(|top| top.heap).collect();
+        all.sort_unstable();
+        all.truncate(limit);
+        all
     }
 }
 
@@ -85,16 +121,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn keeps_what_a_full_sort_would(scores in prop::collection::vec(0u8..6, 0..40), limit in 0usize..12) {
+        fn keeps_what_a_full_sort_would(scores in prop::collection::vec(0u8..6, 0..40), limit in 0usize..12, cores in 1usize..4) {
             let ids: Vec<DocumentId> = (0..scores.len()).map(|i| DocumentId::parse(format!("{:02}", 99 - i)).unwrap()).collect();
-            let all: Vec<Candidate<'_>> = scores.iter().zip(&ids).map(|(score, id)| Candidate { score: f64::from(*score), id, block: 0, place: 0 }).collect();
-            let mut top = Top::new(limit);
-            all.iter().for_each(|candidate| top.offer(*candidate));
+            let all: Vec<Candidate<'_>> = scores.iter().zip(&ids).map(|(score, id)| Candidate { score: f64::from(*score) - 3.0, id, block: 0, place: 0 }).collect();
+            let bar = Bar::new();
+            let mut tops: Vec<Top<'_>> = (0..cores).map(|_| Top::new(limit, &bar)).collect();
+            all.iter().enumerate().for_each(|(at, candidate)| tops[at * 7 % cores].offer(*candidate));
             let mut sorted = all;
             sorted.sort();
             sorted.truncate(limit);
             let names = |list: &[Candidate<'_>]| list.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
-            prop_assert_eq!(names(&top.into_sorted()), names(&sorted));
+            prop_assert_eq!(names(&Top::merge(tops)), names(&sorted));
+        }
+
+        #[test]
+        fn the_bar_is_the_greatest_in_total_order(scores in prop::collection::vec(any::<f64>(), 1..20)) {
+            let bar = Bar::new();
+            scores.iter().filter(|score| !score.is_nan()).for_each(|score| bar.raise(*score));
+            let greatest = scores.into_iter().filter(|score| !score.is_nan()).fold(f64::NEG_INFINITY, |a, b| if b.total_cmp(&a).is_gt() { b } else { a });
+            prop_assert_eq!(bar.get().to_bits(), greatest.to_bits());
         }
     }
 }
