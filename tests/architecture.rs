@@ -53,6 +53,7 @@ fn layers_point_down() {
         ("cogniverse-phoenix", &["cogniverse-sdk", "cogniverse-http", "cogniverse-foundation", "cogniverse-core"]),
         ("cogniverse-vespa", &["cogniverse-sdk", "cogniverse-http", "cogniverse-core"]),
         ("vespa-testkit", &["cogniverse-sdk", "cogniverse-core", "cogniverse-embedded"]),
+        ("cogniverse-compare", &["cogniverse-sdk", "cogniverse-core", "cogniverse-embedded"]),
         ("cogniverse-example-service", &["cogniverse"]),
         (
             "cogniverse-examples",

@@ -1,37 +1,28 @@
 //! The backend, its access to stores, and its `SchemaStore` implementation.
 
+mod deployments;
+mod paths;
+
 use crate::{
-    catalog::{BegunDrop, Catalog},
+    catalog::Catalog,
     config::{self, EmbeddedConfig},
     cores::Cores,
     error,
     folder::{DataFolder, is_folder},
     index::FloatCache,
-    layout::Layout,
     open_stores::OpenStores,
     record::Verification,
     snapshot::EmbeddedSnapshot,
-    tenant_store::{FILE, TenantStore},
+    tenant_store::TenantStore,
 };
-use async_trait::async_trait;
 use cogniverse_core::worker::blocking;
-use cogniverse_core::{
-    failpoint,
-    schemas::{Schema, deployment},
-};
 use cogniverse_sdk::{
-    Clock, DeployedSchema, Error, ErrorCode, ErrorKind, Result, Retry, SchemaStore, SystemClock, TenantId,
-    TenantSchema,
-    schema_store::{DeployReport, DeployRequest, SchemaAction, SchemaDeployment},
+    Clock, DeployedSchema, Error, ErrorCode, ErrorKind, Result, Retry, SchemaStore, SystemClock, TenantId, TenantSchema,
 };
+use deployments::finish_drops;
 use parking_lot::Mutex;
-use std::{
-    collections::HashSet,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use paths::{read_dir, size_of, strays};
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The default search backend: one folder on this machine, locked by one process.
@@ -377,229 +368,5 @@ impl Inner {
         }
         drop(paused);
         Ok(Some(EmbeddedSnapshot::new(taken_at, deployed, frozen)))
-    }
-
-    /// Compares each deployment with the catalog and returns its effect.
-    fn actions(&self, request: &DeployRequest) -> Result<Vec<SchemaAction>> {
-        let wanted = deployment::compile_request(request)?;
-        let action = |(deployment, wanted): (&SchemaDeployment, &Schema)| {
-            self.catalog.check_name(&deployment.schema)?;
-            let deployed = self.catalog.get(&deployment.schema)?;
-            Ok(deployment::action(wanted, deployed.as_ref().map(|known| &*known.deployed.definition)))
-        };
-        request.deployments.iter().zip(&wanted).map(action).collect()
-    }
-
-    fn deploy(&self, request: &DeployRequest) -> Result<DeployReport> {
-        let _deploying = self.deploying.lock();
-        let actions = self.actions(request)?;
-        let mut changes = Vec::with_capacity(actions.len());
-        for (deployment, action) in request.deployments.iter().zip(&actions) {
-            deployment::refuse_refeed(&deployment.schema, action)?;
-            changes.push((deployment.schema.clone(), Arc::clone(&deployment.definition), action.clone()));
-        }
-        self.catalog.apply(&changes, self.clock.now())?;
-        failpoint::reach("deploy.recorded");
-        for (schema, definition, action) in &changes {
-            // Who opens it from here on reads the new definition; who was opening it is waited for.
-            if matches!(action, SchemaAction::Changed { .. })
-                && let Some(store) = self.stores.opened(schema)
-            {
-                let schema = Arc::new(Schema::compile(Arc::clone(definition))?);
-                // An index of other fields is made as the store is opened anew; who has it ends with the fields it began with.
-                match *store.layout() == Layout::of(&schema) {
-                    true => store.set_schema(schema),
-                    false => drop(self.stores.remove(store.name())),
-                }
-            }
-        }
-        Ok(deployment::report(request, actions))
-    }
-
-    /// Drops a schema. The record of the drop is written first and deleted last, so that an interrupted drop can be
-    /// repeated and is completed by the next open.
-    fn drop_schema(&self, schema: &TenantSchema) -> Result<()> {
-        let _deploying = self.deploying.lock();
-        self.drop_while_deploying(schema)
-    }
-
-    /// Drops an empty schema. Deployments are locked out, and writes from the check on.
-    fn drop_empty(&self, schema: &TenantSchema) -> Result<bool> {
-        let _deploying = self.deploying.lock();
-        let store = self.stores.opened(schema).ok_or_else(|| {
-            let message = "the schema was redeployed during this call; try again";
-            Error::new(ErrorKind::Unavailable, message).with_retry(Retry::After(None)).with_context("schema", schema)
-        })?;
-        if !store.set_dropped_if_empty()? {
-            return Ok(false);
-        }
-        // Where the drop was begun it will be ended, now or by the next opening: nobody may write any more.
-        self.drop_while_deploying(schema).inspect_err(|_| {
-            if self.catalog.require(schema).is_ok() {
-                store.set_kept();
-            }
-        })?;
-        Ok(true)
-    }
-
-    fn drop_while_deploying(&self, schema: &TenantSchema) -> Result<()> {
-        match self.catalog.require(schema) {
-            Ok(deployment) => {
-                self.catalog.begin_drop(&deployment)?;
-                failpoint::reach("drop.recorded");
-                if let Some(store) = self.stores.remove(schema) {
-                    store.set_dropped();
-                }
-            }
-            // It was begun before: the rest of it is done now.
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                if !self.catalog.drops()?.iter().any(|begun| begun.schema == *schema) {
-                    return Err(e);
-                }
-            }
-            Err(e) => return Err(e),
-        }
-        for begun in self.catalog.drops()?.iter().filter(|begun| begun.schema == *schema) {
-            finish_drop(&self.folder, &self.catalog, begun)?;
-        }
-        Ok(())
-    }
-}
-
-/// Completes interrupted drops. One that cannot be completed now, such as on a read-only disk, does not prevent the
-/// opening.
-fn finish_drops(folder: &DataFolder, catalog: &Catalog) -> Result<()> {
-    for begun in catalog.drops()? {
-        tracing::warn!(schema = %begun.schema, generation = begun.generation, "ending an interrupted drop");
-        if let Err(error) = finish_drop(folder, catalog, &begun) {
-            tracing::warn!(schema = %begun.schema, "the drop cannot be ended yet: {}", error.chain());
-        }
-    }
-    Ok(())
-}
-
-fn finish_drop(folder: &DataFolder, catalog: &Catalog, begun: &BegunDrop) -> Result<()> {
-    let tenant = folder.tenant(begun.schema.tenant());
-    let deployment = folder.deployment(&begun.schema, begun.generation);
-    // A link is not ours, and what is behind it is somebody else's.
-    if is_folder(&tenant)? && is_folder(&deployment)? {
-        fs::remove_dir_all(&deployment).map_err(|e| error::io(&deployment, e))?;
-        // The tenant's folder goes with its last schema; while another is in it, this is refused and right.
-        let _ = fs::remove_dir(&tenant);
-    }
-    failpoint::reach("drop.removed");
-    catalog.end_drop(begun.generation)?;
-    failpoint::reach("drop.ended");
-    Ok(())
-}
-
-/// Returns what the tenants' folder holds besides deployments and pending drops. A store newer than everything in the
-/// catalog proves that the catalog was restored from an old copy: that is an error ([invariant 9](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#9)).
-fn strays(folder: &DataFolder, catalog: &Catalog) -> Result<Vec<PathBuf>> {
-    let deployments = catalog.all()?.into_iter().map(|d| (d.deployed.schema, d.generation));
-    let dropped = catalog.drops()?.into_iter().map(|d| (d.schema, d.generation));
-    let known: HashSet<PathBuf> =
-        deployments.chain(dropped).map(|(schema, generation)| folder.deployment(&schema, generation)).collect();
-    let last = catalog.last_generation()?;
-    let tenants = folder.tenants();
-    let mut strays = Vec::new();
-    if !is_folder(&tenants)? {
-        return Ok(strays);
-    }
-    for tenant in read_dir(&tenants)? {
-        if !is_folder(&tenant)? {
-            strays.push(tenant);
-            continue;
-        }
-        for found in read_dir(&tenant)? {
-            if known.contains(&found) {
-                continue;
-            }
-            let generation = found.extension().and_then(|g| g.to_str()).and_then(|g| g.parse::<i64>().ok());
-            let file = found.join(FILE);
-            let is_store = is_folder(&found)? && file.try_exists().map_err(|e| error::io(&file, e))?;
-            if is_store && generation.is_some_and(|generation| generation > last) {
-                return Err(error::corrupt(
-                    catalog.path(),
-                    format!("it does not know the folder {}, which is newer than anything in it", found.display()),
-                ));
-            }
-            strays.push(found);
-        }
-    }
-    strays.sort();
-    Ok(strays)
-}
-
-fn size_of(path: &Path) -> Result<(u64, u64)> {
-    if !is_folder(path)? {
-        return Ok((0, 0));
-    }
-    let (mut files, mut bytes) = (0, 0);
-    for found in read_dir(path)? {
-        let more = match is_folder(&found)? {
-            true => size_of(&found)?,
-            false => (1, fs::symlink_metadata(&found).map_err(|e| error::io(&found, e))?.len()),
-        };
-        (files, bytes) = (files + more.0, bytes + more.1);
-    }
-    Ok((files, bytes))
-}
-
-fn read_dir(path: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(path)
-        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>());
-    entries.map_err(|e| error::io(path, e))
-}
-
-#[async_trait]
-impl SchemaStore for EmbeddedBackend {
-    async fn plan(&self, request: &DeployRequest) -> Result<DeployReport> {
-        let (inner, request) = (Arc::clone(&self.inner), request.clone());
-        blocking(move || inner.actions(&request).map(|actions| deployment::report(&request, actions))).await
-    }
-
-    async fn deploy(&self, request: DeployRequest) -> Result<DeployReport> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || inner.deploy(&request)).await
-    }
-
-    async fn list_schemas(&self, tenant: &TenantId) -> Result<Vec<DeployedSchema>> {
-        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
-        blocking(move || Ok(inner.catalog.list(&tenant)?.into_iter().map(|d| d.deployed).collect())).await
-    }
-
-    /// Reads the current state, as the catalog is a local file.
-    async fn served(&self, schema: &TenantSchema) -> Result<DeployedSchema> {
-        let (inner, schema) = (Arc::clone(&self.inner), schema.clone());
-        blocking(move || Ok(inner.catalog.require(&schema)?.deployed)).await
-    }
-
-    async fn drop_schema(&self, schema: &TenantSchema) -> Result<()> {
-        let (inner, schema) = (Arc::clone(&self.inner), schema.clone());
-        blocking(move || inner.drop_schema(&schema)).await
-    }
-
-    async fn finish_drops(&self, tenant: &TenantId) -> Result<()> {
-        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
-        blocking(move || {
-            let _deploying = inner.deploying.lock();
-            for begun in inner.catalog.drops()?.iter().filter(|begun| begun.schema.tenant() == &tenant) {
-                finish_drop(&inner.folder, &inner.catalog, begun)?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    async fn drop_empty_schema(&self, schema: &TenantSchema) -> Result<bool> {
-        let held = self.inner.open(schema, None).await?;
-        let (inner, schema) = (Arc::clone(&self.inner), schema.clone());
-        blocking(move || {
-            let dropped = inner.drop_empty(&schema);
-            drop(held);
-            dropped
-        })
-        .await
     }
 }

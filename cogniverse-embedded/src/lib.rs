@@ -19,7 +19,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `config`, `backend` | settings; the backend and its `SchemaStore` |
+//! | `config`, `backend` | settings; the backend, its `SchemaStore`, and what lies in its folders |
 //! | `feed`, `search` | its `DocumentStore`; its search |
 //! | `files` | what lies in a tenant's folder, for its erasure |
 //! | `cores` | the processor cores that searches share |
