@@ -1,4 +1,4 @@
-//! What lies in the folders of tenants.
+//! The contents of the folders of tenants.
 
 use crate::{
     catalog::Catalog,
