@@ -3,8 +3,8 @@
 
 #![allow(missing_docs, reason = "a bench")]
 
-use cogniverse_embedded::kernel::{Kernels, bit_words, interleaved_len, pack_bits_interleaved, query_words};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use cogniverse_embedded::kernel::{BitFloatQuery, BitQuery, FloatQuery, GROUP, Kernels, group_rows, grouped_len};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
 const DOCUMENTS: usize = 10_000;
@@ -33,54 +33,84 @@ fn bf16(cells: &[f32]) -> Vec<u16> {
     cells.iter().map(|cell| (cell.to_bits() >> 16) as u16).collect()
 }
 
-fn kernels(criterion: &mut Criterion) {
-    let words = bit_words(DIMS / 8);
-    let mut bits = Vec::new();
-    for document in bytes(DOCUMENTS * ROWS * DIMS / 8, 3).chunks(ROWS * DIMS / 8) {
-        pack_bits_interleaved(document, DIMS / 8, &mut bits);
-    }
-    let document_words = interleaved_len(ROWS, words);
-    let cells = floats(DOCUMENTS * ROWS * DIMS, 5);
-    let halves = bf16(&cells);
-    let query = floats(QUERY_ROWS * DIMS, 9);
-    let query_bits: Vec<u64> = bytes(QUERY_ROWS * DIMS / 8, 11).chunks(DIMS / 8).flat_map(query_words).collect();
-
-    let mut group = criterion.benchmark_group("kernels");
-    group.sample_size(20).throughput(Throughput::Elements(DOCUMENTS as u64));
+/// Measures `kernel` of each instruction set over all documents, as a group of its own.
+fn each_set<T>(
+    criterion: &mut Criterion,
+    name: &str,
+    documents: &[T],
+    document: usize,
+    kernel: impl Fn(&Kernels, &[T]) -> f32,
+) {
+    let mut group = criterion.benchmark_group(name);
+    group.sample_size(20).throughput(Throughput::Elements((documents.len() / document) as u64));
     for set in Kernels::available() {
-        let name = set.name();
-        group.bench_function(BenchmarkId::new("hamming_maxsim", name), |bencher| {
-            bencher.iter(|| {
-                bits.chunks_exact(document_words)
-                    .map(|document| set.hamming_maxsim(black_box(&query_bits), words, document))
-                    .sum::<f32>()
-            });
-        });
-        group.bench_function(BenchmarkId::new("maxsim_bits", name), |bencher| {
-            bencher.iter(|| {
-                bits.chunks_exact(document_words)
-                    .map(|document| set.maxsim_bits(black_box(&query), DIMS, words, document, true))
-                    .sum::<f32>()
-            });
-        });
-        group.bench_function(BenchmarkId::new("maxsim_bf16", name), |bencher| {
-            bencher.iter(|| {
-                halves
-                    .chunks_exact(ROWS * DIMS)
-                    .map(|document| set.maxsim_bf16(black_box(&query), DIMS, document))
-                    .sum::<f32>()
-            });
-        });
-        group.bench_function(BenchmarkId::new("maxsim_f32", name), |bencher| {
-            bencher.iter(|| {
-                cells
-                    .chunks_exact(ROWS * DIMS)
-                    .map(|document| set.maxsim_f32(black_box(&query), DIMS, document))
-                    .sum::<f32>()
-            });
+        group.bench_function(set.name(), |bencher| {
+            bencher.iter(|| documents.chunks_exact(document).map(|document| kernel(&set, document)).sum::<f32>());
         });
     }
     group.finish();
+}
+
+fn kernels(criterion: &mut Criterion) {
+    let bytes_per_row = DIMS / 8;
+    let mut bits = Vec::new();
+    for document in bytes(DOCUMENTS * ROWS * bytes_per_row, 3).chunks(ROWS * bytes_per_row) {
+        let _ = group_rows(document, bytes_per_row, &mut bits);
+    }
+    let grouped = grouped_len(ROWS, bytes_per_row);
+    let query = BitQuery::new(&bytes(QUERY_ROWS * bytes_per_row, 11), bytes_per_row);
+    each_set(criterion, "hamming_maxsim", &bits, grouped, |set, document| {
+        set.hamming_maxsim(black_box(&query), document)
+    });
+    each_set(criterion, "hamming_group, one query row", &bits, GROUP * bytes_per_row, |set, group| {
+        let mut distances = [0; GROUP];
+        let _ = set.hamming_group(black_box(&query), 0, group, &mut distances);
+        black_box(distances).first().copied().unwrap_or(0) as f32
+    });
+    let cells = floats(QUERY_ROWS * DIMS, 9);
+    let query = BitFloatQuery::new(&cells, DIMS, bytes_per_row, true);
+    each_set(criterion, "maxsim_bits", &bits, grouped, |set, document| set.maxsim_bits(black_box(&query), document));
+    each_set(criterion, "maxsim_bits_bounds", &bits, grouped, |set, document| {
+        set.maxsim_bits_bounds(black_box(&query), document).0
+    });
+    each_set(criterion, "bits_group, one query row", &bits, GROUP * bytes_per_row, |set, group| {
+        let mut products = [0.0; GROUP];
+        let _ = set.bits_group(black_box(&query), 0, group, &mut products);
+        black_box(products).first().copied().unwrap_or(0.0)
+    });
+    drop(bits);
+
+    let query = FloatQuery::new(&cells, DIMS);
+    let single = floats(DIMS, 9);
+    let documents = floats(DOCUMENTS * ROWS * DIMS, 5);
+    let halves = bf16(&documents);
+    each_set(criterion, "maxsim_bf16", &halves, ROWS * DIMS, |set, document| {
+        set.maxsim_bf16(black_box(&query), document)
+    });
+    each_set(criterion, "maxsim_f32", &documents, ROWS * DIMS, |set, document| {
+        set.maxsim_f32(black_box(&query), document)
+    });
+    let dots = |products: [f32; ROWS]| black_box(products).first().copied().unwrap_or(0.0);
+    each_set(criterion, "dots_f32, one query row", &documents, ROWS * DIMS, |set, rows| {
+        let mut products = [0.0; ROWS];
+        set.dots_f32(black_box(&single), rows, &mut products);
+        dots(products)
+    });
+    each_set(criterion, "dots_bf16, one query row", &halves, ROWS * DIMS, |set, rows| {
+        let mut products = [0.0; ROWS];
+        set.dots_bf16(black_box(&single), rows, &mut products);
+        dots(products)
+    });
+    // The same work on one document again and again: from the cache, not from memory.
+    let first = documents.get(..ROWS * DIMS).unwrap_or_default();
+    let cached = first.repeat(64);
+    each_set(criterion, "maxsim_f32, 64 documents in cache", &cached, ROWS * DIMS, |set, _| {
+        set.maxsim_f32(black_box(&query), first)
+    });
+    let (first, cached) = (bf16(first), bf16(&cached));
+    each_set(criterion, "maxsim_bf16, 64 documents in cache", &cached, ROWS * DIMS, |set, _| {
+        set.maxsim_bf16(black_box(&query), &first)
+    });
 }
 
 criterion_group!(benches, kernels);

@@ -3,25 +3,35 @@
 //! | kernel | formula |
 //! |---|---|
 //! | [`Kernels::hamming_maxsim`] | sum over query rows of max over document rows of `1 / (1 + differing bits)` |
+//! | [`Kernels::hamming_group`] | differing bits of one vector and each of 32 |
 //! | [`Kernels::maxsim_bf16`], [`Kernels::maxsim_f32`] | sum over query rows of max over document rows of the dot product |
 //! | [`Kernels::maxsim_bits`] | the same, the document's bits read as 0 and 1, or as -1 and 1 |
-//! | [`Kernels::dot_f32`], [`Kernels::hamming_words`] | one vector against one |
+//! | [`Kernels::maxsim_bits_bounds`] | bounds of that, in less time |
+//! | [`Kernels::bits_group`], [`Kernels::dots_f32`], [`Kernels::dots_bf16`] | dot products of one vector and each of many |
 //!
-//! x86-64 has AVX-512 (with VPOPCNTDQ) and AVX2 kernels. Other machines use portable ones, written so that the
-//! compiler vectorizes them. A document without rows scores 0. Lengths that do not match are rounded down to whole
-//! rows.
+//! Queries are prepared once per search: [`BitQuery`], [`BitFloatQuery`], [`FloatQuery`]. Sign bits are stored in groups
+//! of 32 rows ([`group_rows`]), as bytes without alignment, so that a document may lie in a mapped file.
+//!
+//! x86-64 has AVX-512 and AVX2 kernels. Other machines use portable ones, written so that the compiler vectorizes
+//! them. A document without rows scores 0. Lengths that do not match are rounded down to whole rows or groups.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bit_float_query;
+mod bit_query;
+mod float_query;
 mod layout;
 mod scalar;
 mod set;
 #[cfg(test)]
 mod tests;
 
-pub use layout::{ROW_GROUP, bit_words, interleaved_len, pack_bits_interleaved, query_words};
+pub use bit_float_query::BitFloatQuery;
+pub use bit_query::BitQuery;
+pub use float_query::FloatQuery;
+pub use layout::{GROUP, group_rows, grouped_len, grouped_row, push_row};
 pub use set::Kernels;
 use std::sync::OnceLock;
 

@@ -1,68 +1,94 @@
 //! Packed sign bits of a block, in the layout that the kernels scan.
 
 use crate::{
-    kernel::{ROW_GROUP, bit_words, pack_bits_interleaved, query_words},
+    kernel::{GROUP, group_rows, grouped_row, push_row},
     layout::TensorField,
 };
-use std::borrow::Cow;
 
-/// One binary tensor field of a block: the vectors of each document, interleaved by eight (see [`crate::kernel`]), or
-/// one plain vector where the field is single-vector.
+/// One binary tensor field of a block, in groups of rows (see [`crate::kernel`]). Where the field is multi-vector, each
+/// document has groups of its own; otherwise the vectors of 32 documents are a group.
 #[derive(Debug, Clone)]
 pub(crate) struct BitArena {
-    words: usize,
     bytes: usize,
-    single: bool,
-    data: Vec<u64>,
+    data: Vec<u8>,
+    documents: Documents,
+}
+
+#[derive(Debug, Clone)]
+enum Documents {
     /// The start of each document, and the end of the last.
-    offsets: Vec<usize>,
+    Multi(Vec<usize>),
+    /// Whether each document has a vector; the row of one without is zero.
+    Single(Vec<bool>),
 }
 
 impl BitArena {
     pub(crate) fn new(field: &TensorField) -> Self {
-        let bytes = field.tensor.size();
-        Self { words: bit_words(bytes), bytes, single: field.is_single(), data: Vec::new(), offsets: vec![0] }
+        let documents = if field.is_single() { Documents::Single(Vec::new()) } else { Documents::Multi(vec![0]) };
+        Self { bytes: field.tensor.size(), data: Vec::new(), documents }
     }
 
     /// Appends the next document's packed rows; `None` where it has no vector.
     pub(crate) fn push(&mut self, rows: Option<&[u8]>) {
-        if let Some(rows) = rows {
-            if self.single {
-                self.data.extend(query_words(rows));
-            } else {
+        match &mut self.documents {
+            Documents::Multi(offsets) => {
                 // Rows were checked against the tensor type when they were stored.
-                let _ = pack_bits_interleaved(rows, self.bytes, &mut self.data);
+                let _ = group_rows(rows.unwrap_or_default(), self.bytes, &mut self.data);
+                offsets.push(self.data.len());
+            }
+            Documents::Single(present) => {
+                push_row(rows.unwrap_or_default(), present.len(), self.bytes, &mut self.data);
+                present.push(rows.is_some());
             }
         }
-        self.offsets.push(self.data.len());
     }
 
     pub(crate) fn append(&mut self, other: &Self, kept: &[Option<u32>]) {
         for place in kept.iter().enumerate().filter(|(_, kept)| kept.is_some()).map(|(place, _)| place) {
-            self.data.extend_from_slice(other.get(place));
-            self.offsets.push(self.data.len());
+            match &mut self.documents {
+                Documents::Multi(offsets) => {
+                    self.data.extend_from_slice(other.get(place));
+                    offsets.push(self.data.len());
+                }
+                Documents::Single(_) => {
+                    let row: Option<Vec<u8>> =
+                        other.has(place).then(|| grouped_row(other.group(place), place % GROUP).collect());
+                    self.push(row.as_deref());
+                }
+            }
         }
     }
 
-    /// Returns the words of a document; empty where it has no vector.
-    pub(crate) fn get(&self, place: usize) -> &[u64] {
-        match (self.offsets.get(place), self.offsets.get(place + 1)) {
+    /// Returns whether each document is a single row of a group that it shares.
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(self.documents, Documents::Single(_))
+    }
+
+    /// Returns whether a document has vectors.
+    pub(crate) fn has(&self, place: usize) -> bool {
+        match &self.documents {
+            Documents::Multi(_) => !self.get(place).is_empty(),
+            Documents::Single(present) => present.get(place).copied().unwrap_or(false),
+        }
+    }
+
+    /// Returns the groups of a document of a multi-vector field; empty where it has no vector.
+    pub(crate) fn get(&self, place: usize) -> &[u8] {
+        let Documents::Multi(offsets) = &self.documents else { return &[] };
+        match (offsets.get(place), offsets.get(place + 1)) {
             (Some(start), Some(end)) => self.data.get(*start..*end).unwrap_or_default(),
             _ => &[],
         }
     }
 
-    /// Returns the words of a document in interleaved form, even where the field is single-vector.
-    pub(crate) fn rows(&self, place: usize) -> Cow<'_, [u64]> {
-        let words = self.get(place);
-        if !self.single || words.is_empty() {
-            return Cow::Borrowed(words);
-        }
-        Cow::Owned(words.iter().flat_map(|word| [*word; ROW_GROUP]).collect())
+    /// Returns the group of a document of a single-vector field, in which it is row `place % GROUP`.
+    pub(crate) fn group(&self, place: usize) -> &[u8] {
+        let start = place / GROUP * GROUP * self.bytes;
+        self.data.get(start..start + GROUP * self.bytes).unwrap_or_default()
     }
 
-    /// Returns the number of words in one vector.
-    pub(crate) fn words(&self) -> usize {
-        self.words
+    /// Returns the number of bytes in one vector.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }

@@ -1,46 +1,43 @@
-//! The memory layout of packed rows, in which one instruction processes eight of them.
+//! The memory layout of packed rows: groups of rows, transposed byte by byte.
 
-/// The number of interleaved rows: word 0 of eight rows, then word 1 of the eight, and so on.
-pub const ROW_GROUP: usize = 8;
+/// The number of rows in a group: byte 0 of the 32 rows, then byte 1 of the 32, and so on.
+pub const GROUP: usize = 32;
 
-/// Returns the number of 64-bit words that hold a row of `bytes`.
+/// Returns the number of bytes that `rows` rows of `bytes` packed bytes occupy in groups.
 #[must_use]
-pub fn bit_words(bytes: usize) -> usize {
-    bytes.div_ceil(8)
+pub fn grouped_len(rows: usize, bytes: usize) -> usize {
+    rows.div_ceil(GROUP).saturating_mul(GROUP).saturating_mul(bytes)
 }
 
-/// Returns the number of words in `rows` interleaved rows of `words` words.
-#[must_use]
-pub fn interleaved_len(rows: usize, words: usize) -> usize {
-    rows.div_ceil(ROW_GROUP) * ROW_GROUP * words
-}
-
-/// Converts a packed row to plain words: dimension `i` is bit `i % 64` of word `i / 64`. In the packed bytes,
-/// dimension 0 is the highest bit of byte 0, as in Vespa; the rest of the last word is zero.
-#[must_use]
-pub fn query_words(row: &[u8]) -> Vec<u64> {
-    row.chunks(8).map(word).collect()
-}
-
-fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(byte.reverse_bits()))
-}
-
-/// Appends rows of `bytes_per_row` packed bytes, interleaved by [`ROW_GROUP`], and returns their number. The last
-/// group is padded with copies of the last row, which change no maximum; trailing bytes short of a row are ignored.
-pub fn pack_bits_interleaved(rows: &[u8], bytes_per_row: usize, out: &mut Vec<u64>) -> usize {
-    if bytes_per_row == 0 {
+/// Appends rows of `bytes` packed bytes in groups and returns the number of rows. The last group is padded with copies
+/// of the last row, which change no maximum; trailing bytes short of a row are ignored.
+pub fn group_rows(rows: &[u8], bytes: usize, out: &mut Vec<u8>) -> usize {
+    if bytes == 0 {
         return 0;
     }
-    let all: Vec<&[u8]> = rows.chunks_exact(bytes_per_row).collect();
-    out.reserve(interleaved_len(all.len(), bit_words(bytes_per_row)));
-    for group in all.chunks(ROW_GROUP) {
-        for place in (0..bytes_per_row).step_by(8) {
-            let words = group.iter().map(|row| word(row.get(place..bytes_per_row.min(place + 8)).unwrap_or_default()));
-            let last =
-                group.last().map_or(0, |row| word(row.get(place..bytes_per_row.min(place + 8)).unwrap_or_default()));
-            out.extend(words.chain(std::iter::repeat(last)).take(ROW_GROUP));
+    let count = rows.len() / bytes;
+    out.reserve(grouped_len(count, bytes));
+    for first in (0..count).step_by(GROUP) {
+        for byte in 0..bytes {
+            out.extend((first..first + GROUP).map(|row| {
+                let row = row.min(count - 1);
+                rows.get(row * bytes + byte).copied().unwrap_or(0)
+            }));
         }
     }
-    all.len()
+    count
+}
+
+/// Appends a row to groups that hold `count` rows, one row for each document. A new group starts with zeros in its
+/// other places; a shorter row is filled up with zeros.
+pub fn push_row(row: &[u8], count: usize, bytes: usize, groups: &mut Vec<u8>) {
+    groups.resize(grouped_len(count + 1, bytes), 0);
+    let start = count / GROUP * GROUP * bytes + count % GROUP;
+    let places = groups.get_mut(start..).unwrap_or_default().iter_mut().step_by(GROUP);
+    places.zip(row.iter().take(bytes)).for_each(|(place, byte)| *place = *byte);
+}
+
+/// Returns the bytes of one row of a group.
+pub fn grouped_row(group: &[u8], lane: usize) -> impl Iterator<Item = u8> {
+    group.iter().skip(lane).step_by(GROUP).copied()
 }

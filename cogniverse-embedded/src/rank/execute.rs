@@ -4,7 +4,7 @@ use super::{
     float_access::FloatAccess,
     meter::{LOOKUP, Meter, POSTING},
     prepare::Prepared,
-    scorer::Scoring,
+    scorer::{Scorer, Scoring},
     top::{Bar, Candidate, Top},
 };
 use crate::{
@@ -53,6 +53,53 @@ struct Found<'s, 'p> {
     passed_over: u64,
     scores: Vec<f64>,
     found: Vec<bool>,
+    /// The number of documents that were passed over as they could not be among the best.
+    below: u64,
+}
+
+impl<'s> Found<'s, '_> {
+    /// Scores a stretch and keeps the best. What cannot reach the bar is passed over where the scorer can tell at less cost.
+    fn score(
+        &mut self,
+        prepared: &Prepared,
+        scorer: &Scorer<'_>,
+        (stretch, view, floats): (&Stretch<'_>, &'s BlockView, &FloatAccess<'_>),
+        bar: f64,
+    ) -> Result<()> {
+        let Self { meter, top, matched, passed_over, below, scores, found } = self;
+        let places = stretch.places;
+        scores.clear();
+        scores.resize(places.len(), 0.0);
+        found.clear();
+        found.resize(places.len(), !prepared.wants_vectors());
+        let scoring = Scoring { view, places, floats, meter };
+        let are_ceilings = bar > f64::NEG_INFINITY && scorer.ceilings(&scoring, 1.0, scores, found)?;
+        if !are_ceilings {
+            scorer.add(&scoring, 1.0, scores, found)?;
+        }
+        for ((place, score), found) in places.iter().zip(scores).zip(found) {
+            if !*found {
+                *passed_over += 1;
+                continue;
+            }
+            *matched += 1;
+            if are_ceilings {
+                // An infinite ceiling says nothing: the score itself may be one that is refused.
+                if score.is_finite() && *score < top.bar() {
+                    *below += 1;
+                    continue;
+                }
+                let mut own = [0.0];
+                scorer.add(&Scoring { places: &[*place], ..scoring }, 1.0, &mut own, &mut [false])?;
+                [*score] = own;
+            }
+            check_score(prepared, *score)?;
+            if let Some(id) = view.block.id(*place as usize) {
+                top.offer(Candidate { score: *score, id, block: stretch.block, place: *place });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Ranks a snapshot. Blocking.
@@ -61,9 +108,8 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
     let window = prepared.query.offset + prepared.query.limit;
     let limit = window.max(prepared.rerank_count());
     let scorer = prepared.first_phase(snapshot, &Meter::new(prepared))?;
-    let wants_vectors = prepared.wants_vectors();
     let places = all_matching(snapshot, prepared, cores)?;
-    let stretch = if wants_vectors { STRETCH_OF_VECTORS } else { STRETCH_OF_WORDS };
+    let stretch = if prepared.wants_vectors() { STRETCH_OF_VECTORS } else { STRETCH_OF_WORDS };
     let stretches: Vec<Stretch<'_>> = places
         .iter()
         .enumerate()
@@ -79,31 +125,17 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
         passed_over: 0,
         scores: Vec::new(),
         found: Vec::new(),
+        below: 0,
     };
     let parts = cores.share(stretches.len(), make, |part, number| {
         let Some(stretch) = stretches.get(number) else { return Ok(()) };
         let Some(view) = snapshot.blocks().get(stretch.block) else { return Ok(()) };
-        part.scores.clear();
-        part.scores.resize(stretch.places.len(), 0.0);
-        part.found.clear();
-        part.found.resize(stretch.places.len(), !wants_vectors);
         let floats = FloatAccess::new(moment, stretch.of_block);
-        let scoring = Scoring { view, places: stretch.places, floats: &floats, meter: &part.meter };
-        scorer.add(&scoring, 1.0, &mut part.scores, &mut part.found)?;
-        for ((place, score), found) in stretch.places.iter().zip(&part.scores).zip(&part.found) {
-            if !found {
-                part.passed_over += 1;
-                continue;
-            }
-            part.matched += 1;
-            check_score(prepared, *score)?;
-            if let Some(id) = view.block.id(*place as usize) {
-                part.top.offer(Candidate { score: *score, id, block: stretch.block, place: *place });
-            }
-        }
-        Ok(())
+        part.score(prepared, &scorer, (stretch, view, &floats), bar.get())
     })?;
     let matched = parts.iter().map(|part| part.matched).sum();
+    let below: u64 = parts.iter().map(|part| part.below).sum();
+    tracing::trace!(matched, below, "scored a first phase");
     if matched == 0 && parts.iter().any(|part| part.passed_over > 0) {
         require_vectors(moment, prepared)?;
     }
@@ -207,7 +239,7 @@ fn rescore<'s>(
     moment: &'s Moment<'_>,
     prepared: &Prepared,
     cores: &OwnCore,
-    second: &super::scorer::Scorer<'_>,
+    second: &Scorer<'_>,
     mut first: Vec<Candidate<'s>>,
 ) -> Result<Rescored<'s>> {
     let rest = first.split_off(first.len().min(prepared.rerank_count()));

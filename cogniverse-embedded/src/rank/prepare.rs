@@ -127,11 +127,11 @@ impl Prepared {
             Score::HammingMaxSim { field } => {
                 Scorer::HammingMaxSim { field: layout.bit_field(field).ok_or_else(bug)?, query: vectors()? }
             }
-            Score::MaxSimBits { field, signed } | Score::BitsDot { field, signed } => Scorer::FloatBits {
-                field: layout.bit_field(field).ok_or_else(bug)?,
-                query: vectors()?,
-                signed: *signed,
-            },
+            Score::MaxSimBits { field, signed } | Score::BitsDot { field, signed } => {
+                let field = layout.bit_field(field).ok_or_else(bug)?;
+                let bytes = layout.bits.get(field).ok_or_else(bug)?.tensor.size();
+                Scorer::FloatBits { field, query: vectors()?.bit_floats(bytes, *signed) }
+            }
             Score::Dot { field } => {
                 Scorer::MaxSim { field: layout.float_field(field).ok_or_else(bug)?, query: vectors()? }
             }

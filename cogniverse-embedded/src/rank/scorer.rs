@@ -2,8 +2,8 @@
 
 use super::{bm25::Bm25, vectors::QueryVectors};
 use crate::{
-    index::{BlockView, FloatRows},
-    kernel::Kernels,
+    index::{BitArena, BlockView, FloatRows},
+    kernel::{BitFloatQuery, BitQuery, FloatQuery, GROUP, Kernels},
     rank::{float_access::FloatAccess, meter::Meter},
 };
 use cogniverse_core::schemas::Metric;
@@ -27,8 +27,7 @@ pub(crate) enum Scorer<'q> {
     /// The same as `MaxSim`, over bits read as 0 and 1 or as -1 and 1.
     FloatBits {
         field: usize,
-        query: &'q QueryVectors,
-        signed: bool,
+        query: Vec<BitFloatQuery>,
     },
     Closeness {
         field: usize,
@@ -45,6 +44,7 @@ pub(crate) enum Scorer<'q> {
 }
 
 /// The documents of one block to score, in order of place.
+#[derive(Clone, Copy)]
 pub(crate) struct Scoring<'a> {
     pub(crate) view: &'a BlockView,
     pub(crate) places: &'a [u32],
@@ -52,36 +52,80 @@ pub(crate) struct Scoring<'a> {
     pub(crate) meter: &'a Meter<'a>,
 }
 
-/// The largest number of cells in one kernel call.
-const KERNEL_WORK: usize = 4 << 20;
-
 impl Scoring<'_> {
-    /// Sums `kernel` over runs of the query's rows, each of `row` items, so that the clock is checked between the
-    /// pieces of a document with many vectors. Nearly all documents are a single piece.
+    /// Sums `kernel` over the runs of a query, so that the clock is checked between the pieces of a long one. `work`
+    /// is the number of multiply-adds of each.
     #[inline]
-    fn in_runs<T>(
-        &self,
-        (query, rows): (&[T], usize),
-        row: usize,
-        document: usize,
-        kernel: impl Fn(&[T]) -> f32,
-    ) -> Result<f64> {
-        let work = rows.saturating_mul(document);
-        if work <= KERNEL_WORK {
-            self.meter.spend(work)?;
-            return Ok(f64::from(kernel(query)));
-        }
-        let (row, run) = (row.max(1), (KERNEL_WORK / document.max(1)).max(1));
+    fn in_runs<Q>(&self, runs: &[Q], work: impl Fn(&Q) -> usize, kernel: impl Fn(&Q) -> f32) -> Result<f64> {
         let mut sum = 0.0;
-        for run in query.chunks(run.saturating_mul(row)) {
-            self.meter.spend((run.len() / row).saturating_mul(document))?;
+        for run in runs {
+            self.meter.spend(work(run))?;
             sum += f64::from(kernel(run));
         }
         Ok(sum)
     }
+
+    /// Adds `weight` times a value of each document of a single-vector field, computed for a group at a time, and
+    /// marks those that have a vector.
+    fn in_groups(
+        &self,
+        arena: &BitArena,
+        weight: f64,
+        (scores, found): (&mut [f64], &mut [bool]),
+        kernel: impl Fn(&[u8], &mut [f64; GROUP]),
+    ) -> Result<()> {
+        let mut values = [0.0; GROUP];
+        let mut computed = None;
+        for ((place, score), found) in self.places.iter().zip(scores).zip(found) {
+            let place = *place as usize;
+            if !arena.has(place) {
+                continue;
+            }
+            if computed != Some(place / GROUP) {
+                self.meter.spend(GROUP * arena.bytes())?;
+                kernel(arena.group(place), &mut values);
+                computed = Some(place / GROUP);
+            }
+            *found = true;
+            *score += weight * values.get(place % GROUP).copied().unwrap_or(0.0);
+        }
+        Ok(())
+    }
 }
 
 impl Scorer<'_> {
+    /// Writes a number that each place's score does not exceed to `ceilings`, and marks in `found` those with something to score,
+    /// in much less time than the scores take; `false` where this scorer knows no such number.
+    pub(crate) fn ceilings(
+        &self,
+        scoring: &Scoring<'_>,
+        weight: f64,
+        ceilings: &mut [f64],
+        found: &mut [bool],
+    ) -> Result<bool> {
+        let (field, query) = match self {
+            Self::Scaled(factor, part) => return part.ceilings(scoring, weight * factor, ceilings, found),
+            Self::FloatBits { field, query } => (*field, query),
+            _ => return Ok(false),
+        };
+        let kernels = Kernels::detect();
+        let Some(arena) = scoring.view.block.bits(field).filter(|arena| !arena.is_single()) else { return Ok(false) };
+        for ((place, ceiling), found) in scoring.places.iter().zip(ceilings).zip(found) {
+            let document = arena.get(*place as usize);
+            *found |= !document.is_empty();
+            let (mut low, mut high) = (0.0, 0.0);
+            for run in query {
+                scoring.meter.spend(run.rows().saturating_mul(document.len()) / 4)?;
+                let bounds = kernels.maxsim_bits_bounds(run, document);
+                // Rounding keeps an order: sums in the order of the scores' own are still bounds of them.
+                low += f64::from(bounds.0);
+                high += f64::from(bounds.1);
+            }
+            *ceiling = if weight >= 0.0 { weight * high } else { weight * low };
+        }
+        Ok(true)
+    }
+
     /// Adds `weight` times the score of each place to `scores`, and marks in `found` those with something to score.
     pub(crate) fn add(&self, scoring: &Scoring<'_>, weight: f64, scores: &mut [f64], found: &mut [bool]) -> Result<()> {
         let kernels = Kernels::detect();
@@ -101,56 +145,60 @@ impl Scorer<'_> {
                     *found |= value != 0.0;
                 }
             }
-            Self::HammingMaxSim { field, query } => {
+            Self::HammingMaxSim { field, query } | Self::HammingCloseness { field, query } => {
                 let Some(arena) = view.block.bits(*field) else { return Ok(()) };
+                if arena.is_single() {
+                    return scoring.in_groups(arena, weight, (scores, found), |group, values| {
+                        *values = [0.0; GROUP];
+                        let mut distances = [0; GROUP];
+                        for (run, row) in query.bits().iter().flat_map(|run| (0..run.rows()).map(move |row| (run, row)))
+                        {
+                            if kernels.hamming_group(run, row, group, &mut distances) {
+                                let similar = distances.map(|distance| 1.0 / (1.0 + f64::from(distance)));
+                                values.iter_mut().zip(similar).for_each(|(value, similar)| *value += similar);
+                            }
+                        }
+                    });
+                }
                 for ((place, score), found) in targets().zip(scores).zip(found) {
                     let document = arena.get(place);
                     *found |= !document.is_empty();
-                    *score += weight
-                        * scoring.in_runs((query.bits(), query.rows()), arena.words(), document.len(), |run| {
-                            kernels.hamming_maxsim(run, arena.words(), document)
-                        })?;
+                    let work = |run: &BitQuery| run.rows() * document.len() / 8;
+                    *score +=
+                        weight * scoring.in_runs(query.bits(), work, |run| kernels.hamming_maxsim(run, document))?;
                 }
             }
-            Self::FloatBits { field, query, signed } => {
+            Self::FloatBits { field, query } => {
                 let Some(arena) = view.block.bits(*field) else { return Ok(()) };
-                for ((place, score), found) in targets().zip(scores).zip(found) {
-                    let document = arena.rows(place);
-                    *found |= !document.is_empty();
-                    *score += weight
-                        * scoring.in_runs(
-                            (query.floats(), query.rows()),
-                            query.dims(),
-                            document.len() * 64,
-                            |run| kernels.maxsim_bits(run, query.dims(), arena.words(), &document, *signed),
-                        )?;
+                if arena.is_single() {
+                    return scoring.in_groups(arena, weight, (scores, found), |group, values| {
+                        *values = [0.0; GROUP];
+                        let mut products = [0.0; GROUP];
+                        for (run, row) in query.iter().flat_map(|run| (0..run.rows()).map(move |row| (run, row))) {
+                            if kernels.bits_group(run, row, group, &mut products) {
+                                values.iter_mut().zip(products).for_each(|(value, add)| *value += f64::from(add));
+                            }
+                        }
+                    });
                 }
-            }
-            Self::HammingCloseness { field, query } => {
-                let Some(arena) = view.block.bits(*field) else { return Ok(()) };
                 for ((place, score), found) in targets().zip(scores).zip(found) {
                     let document = arena.get(place);
-                    if !document.is_empty() {
-                        scoring.meter.spend(document.len())?;
-                        *found = true;
-                        *score += weight / (1.0 + f64::from(kernels.hamming_words(query.bits(), document)));
-                    }
+                    *found |= !document.is_empty();
+                    let work = |run: &BitFloatQuery| run.rows().saturating_mul(document.len());
+                    *score += weight * scoring.in_runs(query, work, |run| kernels.maxsim_bits(run, document))?;
                 }
             }
             Self::MaxSim { field, query } => {
                 return floats.for_each(scoring, *field, |index, rows| {
-                    let value = match rows {
-                        FloatRows::Half(cells) => {
-                            scoring.in_runs((query.floats(), query.rows()), query.dims(), cells.len(), |run| {
-                                kernels.maxsim_bf16(run, query.dims(), cells)
-                            })
-                        }
-                        FloatRows::Full(cells) => {
-                            scoring.in_runs((query.floats(), query.rows()), query.dims(), cells.len(), |run| {
-                                kernels.maxsim_f32(run, query.dims(), cells)
-                            })
-                        }
-                    }?;
+                    let cells = match rows {
+                        FloatRows::Half(cells) => cells.len(),
+                        FloatRows::Full(cells) => cells.len(),
+                    };
+                    let work = |run: &FloatQuery| run.rows().saturating_mul(cells);
+                    let value = scoring.in_runs(query.floats(), work, |run| match rows {
+                        FloatRows::Half(cells) => kernels.maxsim_bf16(run, cells),
+                        FloatRows::Full(cells) => kernels.maxsim_f32(run, cells),
+                    })?;
                     if let (Some(score), Some(found)) = (scores.get_mut(index), found.get_mut(index)) {
                         *score += weight * value;
                         *found |= !rows.is_empty();
@@ -175,7 +223,7 @@ impl Scorer<'_> {
                     if let (Some(score), Some(found), false) =
                         (scores.get_mut(index), found.get_mut(index), cells.is_empty())
                     {
-                        *score += weight * closeness(&kernels, *metric, query.floats(), cells);
+                        *score += weight * closeness(&kernels, *metric, query.cells(), cells);
                         *found = true;
                     }
                     Ok(())

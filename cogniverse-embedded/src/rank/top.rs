@@ -85,6 +85,11 @@ impl<'s> Top<'s> {
         Self { limit, heap: BinaryHeap::new(), bar }
     }
 
+    /// Returns the score below which no candidate can be among the best.
+    pub(crate) fn bar(&self) -> f64 {
+        self.bar.get()
+    }
+
     pub(crate) fn offer(&mut self, candidate: Candidate<'s>) {
         if candidate.score < self.bar.get() {
             return;

@@ -1,38 +1,45 @@
 //! Query vectors in the layouts of the kernels.
 
-use crate::kernel::query_words;
+use crate::kernel::{BitFloatQuery, BitQuery, FloatQuery};
 use cogniverse_sdk::{Matrix, Result, quantize::pack_rows};
+
+/// The number of query rows in one kernel call, so that the clock is checked between the pieces of a long query.
+const RUN: usize = 48;
 
 /// The query vectors, as floats and as sign bits.
 #[derive(Debug)]
 pub(crate) struct QueryVectors {
-    floats: Matrix<f32>,
-    bits: Vec<u64>,
+    cells: Matrix<f32>,
+    floats: Vec<FloatQuery>,
+    bits: Vec<BitQuery>,
 }
 
 impl QueryVectors {
     pub(crate) fn new(rows: &Matrix<f32>) -> Result<Self> {
-        let bits = pack_rows(rows)?.rows().flat_map(query_words).collect();
-        Ok(Self { floats: rows.clone(), bits })
+        let packed = pack_rows(rows)?;
+        let floats = rows.cells().chunks(RUN * rows.width()).map(|run| FloatQuery::new(run, rows.width()));
+        let bits = packed.cells().chunks(RUN * packed.width()).map(|run| BitQuery::new(run, packed.width()));
+        Ok(Self { floats: floats.collect(), bits: bits.collect(), cells: rows.clone() })
     }
 
     /// Returns all rows, concatenated.
-    pub(crate) fn floats(&self) -> &[f32] {
-        self.floats.cells()
+    pub(crate) fn cells(&self) -> &[f32] {
+        self.cells.cells()
     }
 
-    /// Returns the number of rows.
-    pub(crate) fn rows(&self) -> usize {
-        self.floats.len()
+    /// Returns the rows in runs, for products with float vectors.
+    pub(crate) fn floats(&self) -> &[FloatQuery] {
+        &self.floats
     }
 
-    /// Returns the number of cells in a row.
-    pub(crate) fn dims(&self) -> usize {
-        self.floats.width()
-    }
-
-    /// Returns the packed rows, concatenated.
-    pub(crate) fn bits(&self) -> &[u64] {
+    /// Returns the packed rows in runs.
+    pub(crate) fn bits(&self) -> &[BitQuery] {
         &self.bits
+    }
+
+    /// Prepares the rows in runs, for products with sign bits in rows of `bytes`.
+    pub(crate) fn bit_floats(&self, bytes: usize, signed: bool) -> Vec<BitFloatQuery> {
+        let width = self.cells.width();
+        self.cells().chunks(RUN * width).map(|run| BitFloatQuery::new(run, width, bytes, signed)).collect()
     }
 }
