@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
+use cogniverse_core::schemas::EmbeddedSchemaLoader;
 use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendQuery, Document, DocumentStore, Matrix, SearchBackend, Tensor,
-    contract::fixture::{axis, deploy, document, field, schema_of, strategy},
+    BackendQuery, Document, DocumentStore, Matrix, SchemaLoader, SchemaName, SchemaStore, SearchBackend, TenantId,
+    TenantSchema, Tensor,
+    contract::fixture::{field, id, strategy},
     document_store::PutRequest,
     quantize::pack_rows,
+    schema_store::{DeployRequest, SchemaDeployment},
 };
 
-const DOCUMENTS: usize = 3_000;
+const DOCUMENTS: usize = 2_000;
+const DIMS: usize = 128;
 
 /// Numbers of an `xorshift` generator.
 struct Random(u64);
@@ -24,7 +28,7 @@ impl Random {
     }
 
     fn rows(&mut self, rows: usize, cell: fn(&mut Self) -> f32) -> Matrix<f32> {
-        Matrix::new(8, (0..rows * 8).map(|_| cell(self)).collect()).unwrap()
+        Matrix::new(DIMS, (0..rows * DIMS).map(|_| cell(self)).collect()).unwrap()
     }
 
     fn ordinary(&mut self) -> f32 {
@@ -43,26 +47,32 @@ async fn a_short_page_is_the_begin_of_a_long_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = Random(7);
     let backend = EmbeddedBackend::open(EmbeddedConfig::new(folder.path())).await.unwrap();
-    deploy(&backend, &["acme"]).await;
+    let base = SchemaName::parse("video_colpali_smol500_mv_frame").unwrap();
+    let schema = TenantSchema::new(&TenantId::parse("acme").unwrap(), &base);
+    let definition = EmbeddedSchemaLoader.load(&base).await.unwrap();
+    let deployment = SchemaDeployment { schema: schema.clone(), definition };
+    backend.deploy(DeployRequest::new(vec![deployment])).await.unwrap();
     let made: Vec<Document> = (0..DOCUMENTS)
         .map(|number| {
-            let count = 1 + random.below(40) as usize;
+            let count = 1 + random.below(20) as usize;
             let rows = random.rows(count, if number % 3 == 0 { Random::hostile } else { Random::ordinary });
-            document(&format!("v{}", number / 50), number as i64, "words of a segment", axis(0))
+            Document::new(id(&format!("v/{number}")))
+                .with(field("video_id"), "v")
+                .with(field("segment_id"), number as i64)
                 .with(field("embedding_binary"), Tensor::BitRows(pack_rows(&rows).unwrap()))
                 .with(field("embedding"), Tensor::Vectors(rows))
         })
         .collect();
     for batch in made.chunks(700) {
-        let report = backend.put(PutRequest::new(schema_of("acme"), batch.to_vec())).await.unwrap();
+        let report = backend.put(PutRequest::new(schema.clone(), batch.to_vec())).await.unwrap();
         assert_eq!(report.stored(), batch.len(), "{:?}", report.failures().next());
     }
-    for round in 0..20 {
-        let rows = 1 + random.below(30) as usize;
+    for round in 0..8 {
+        let rows = 1 + random.below(12) as usize;
         let query = random.rows(rows, if round % 2 == 0 { Random::ordinary } else { Random::hostile });
         for ranking in ["float_float", "float_binary", "binary_binary", "phased"] {
             let page = async |limit: usize| {
-                let query = BackendQuery::new(schema_of("acme"), strategy(ranking)).with_vectors(query.clone());
+                let query = BackendQuery::new(schema.clone(), strategy(ranking)).with_vectors(query.clone());
                 let found = backend.search(query.with_page(0, limit)).await.unwrap();
                 assert_eq!(found.matched, DOCUMENTS as u64, "{ranking}");
                 found.hits.into_iter().map(|hit| (hit.document.id, hit.score.to_bits())).collect::<Vec<_>>()
