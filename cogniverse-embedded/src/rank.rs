@@ -3,6 +3,7 @@
 mod bm25;
 mod execute;
 mod float_access;
+mod global;
 mod prepare;
 mod scorer;
 mod top;

@@ -1,13 +1,14 @@
-//! Execution of a search on one snapshot: match, filter, first phase, second phase, page.
+//! Execution of a search on one snapshot: match, filter, first phase, second phase, global phase, page.
 
 use super::{
     float_access::FloatAccess,
+    global::{Rescale, fused},
     prepare::{LOOKUP, POSTING, Prepared},
-    scorer::Scoring,
+    scorer::{Scorer, Scoring},
     top::{Candidate, Top},
 };
 use crate::{index::BlockView, tenant_store::Moment};
-use cogniverse_core::schemas::MatchSet;
+use cogniverse_core::schemas::{Fusion, MatchSet};
 use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Result};
 
 /// A hit of the requested page, before its document is read.
@@ -32,8 +33,7 @@ const STRETCH: usize = 1024;
 pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked> {
     let snapshot = &*moment.snapshot;
     let window = prepared.query.offset + prepared.query.limit;
-    let rerank = prepared.rerank_count();
-    let mut top = Top::new(window.max(rerank));
+    let mut top = Top::new(window.max(prepared.rescored()));
     let scorer = prepared.first_phase(snapshot)?;
     let match_fields = prepared.match_fields(snapshot);
     let wants_vectors = prepared.wants_vectors();
@@ -72,6 +72,10 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared) -> Result<Ranked
     let ranked = match prepared.second_phase(snapshot)? {
         None => first.into_iter().map(|candidate| (candidate, None)).collect(),
         Some(second) => rescore(moment, prepared, &second, first)?,
+    };
+    let ranked = match prepared.fusion(snapshot)? {
+        None => ranked,
+        Some((fusion, signals)) => fuse(moment, prepared, fusion, &signals, ranked)?,
     };
     let page = ranked.into_iter().skip(prepared.query.offset).take(prepared.query.limit);
     let hits = page.filter_map(|(candidate, first_phase)| {
@@ -152,27 +156,15 @@ type Rescored<'s> = Vec<(Candidate<'s>, Option<f64>)>;
 fn rescore<'s>(
     moment: &'s Moment<'_>,
     prepared: &Prepared,
-    second: &super::scorer::Scorer<'_>,
+    second: &Scorer<'_>,
     mut first: Vec<Candidate<'s>>,
 ) -> Result<Rescored<'s>> {
     let rest = first.split_off(first.len().min(prepared.rerank_count()));
-    // By block and place, so that each block's vectors are read once and in order.
-    first.sort_unstable_by_key(|candidate| (candidate.block, candidate.place));
+    let scores = scores_of(moment, prepared, second, &first)?;
     let mut scored: Rescored<'s> = Vec::with_capacity(first.len() + rest.len());
-    for group in first.chunk_by(|a, b| a.block == b.block) {
-        prepared.check_time()?;
-        let blocks = moment.snapshot.blocks();
-        let Some(view) = group.first().and_then(|candidate| blocks.get(candidate.block)) else { continue };
-        let places: Vec<u32> = group.iter().map(|candidate| candidate.place).collect();
-        let mut scores = vec![0.0; places.len()];
-        let floats = FloatAccess::new(moment, prepared, places.len());
-        let scoring = Scoring { view, places: &places, floats: &floats, prepared };
-        second.add(&scoring, 1.0, &mut scores, &mut vec![true; places.len()])?;
-        for (candidate, score) in group.iter().zip(scores) {
-            check_score(prepared, score)?;
-            scored.push((Candidate { score, ..*candidate }, Some(candidate.score)));
-        }
-    }
+    scored.extend(
+        first.iter().zip(scores).map(|(candidate, score)| (Candidate { score, ..*candidate }, Some(candidate.score))),
+    );
     scored.sort_by(|(a, _), (b, _)| a.rank(b));
     if let (Some((worst, _)), Some(best)) = (scored.last(), rest.first()) {
         let shift = (worst.score - best.score).min(0.0);
@@ -182,4 +174,62 @@ fn rescore<'s>(
         );
     }
     Ok(scored)
+}
+
+/// Replaces the score of the best hits with the global phase's. The rest keep their order, below.
+fn fuse<'s>(
+    moment: &'s Moment<'_>,
+    prepared: &Prepared,
+    fusion: &Fusion,
+    signals: &[Scorer<'_>],
+    mut ranked: Rescored<'s>,
+) -> Result<Rescored<'s>> {
+    let rest = ranked.split_off(ranked.len().min(fusion.count));
+    let candidates: Vec<Candidate<'s>> = ranked.iter().map(|(candidate, _)| *candidate).collect();
+    let values: Vec<Vec<f64>> =
+        signals.iter().map(|signal| scores_of(moment, prepared, signal, &candidates)).collect::<Result<_>>()?;
+    let (before, after): (Vec<f64>, Vec<f64>) =
+        (candidates.iter().map(|candidate| candidate.score).collect(), fused(fusion, &values));
+    let rescale = Rescale::of(&before, &after);
+    for ((candidate, first), score) in ranked.iter_mut().zip(after) {
+        check_score(prepared, score)?;
+        first.get_or_insert(candidate.score);
+        candidate.score = score;
+    }
+    ranked.sort_by(|(a, _), (b, _)| a.rank(b));
+    ranked.extend(rest.into_iter().map(|(candidate, first)| {
+        let score = rescale.apply(candidate.score);
+        (Candidate { score, ..candidate }, first.or(Some(candidate.score)))
+    }));
+    Ok(ranked)
+}
+
+/// Returns the score of each candidate, in their order. By block and place, so that each block's vectors are read once
+/// and in order.
+fn scores_of(
+    moment: &Moment<'_>,
+    prepared: &Prepared,
+    scorer: &Scorer<'_>,
+    candidates: &[Candidate<'_>],
+) -> Result<Vec<f64>> {
+    let mut order: Vec<(usize, &Candidate<'_>)> = candidates.iter().enumerate().collect();
+    order.sort_unstable_by_key(|(_, candidate)| (candidate.block, candidate.place));
+    let mut all = vec![0.0; candidates.len()];
+    for group in order.chunk_by(|(_, a), (_, b)| a.block == b.block) {
+        prepared.check_time()?;
+        let blocks = moment.snapshot.blocks();
+        let Some(view) = group.first().and_then(|(_, candidate)| blocks.get(candidate.block)) else { continue };
+        let places: Vec<u32> = group.iter().map(|(_, candidate)| candidate.place).collect();
+        let mut scores = vec![0.0; places.len()];
+        let floats = FloatAccess::new(moment, prepared, places.len());
+        let scoring = Scoring { view, places: &places, floats: &floats, prepared };
+        scorer.add(&scoring, 1.0, &mut scores, &mut vec![true; places.len()])?;
+        for ((index, _), score) in group.iter().zip(scores) {
+            check_score(prepared, score)?;
+            if let Some(slot) = all.get_mut(*index) {
+                *slot = score;
+            }
+        }
+    }
+    Ok(all)
 }
