@@ -177,15 +177,33 @@ fn invariant_17_wrong_schemas_are_refused_by_name() {
         (change("/rank_profiles/2/second_phase/rerank_count", json!(0)), "rerank_count"),
         (change("/rank_profiles/1/name", json!("bm25_only")), "twice"),
         (change("/rank_profiles/3/global_phase/rerank_count", json!(0)), "leave the global phase out"),
-        (change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(max_simm)")), "unknown function \"max_simm\"; there are: max_sim"),
-        (change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(bm25(nope))")), "unknown field \"nope\""),
+        (
+            change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(max_simm)")),
+            "unknown function \"max_simm\"; there are: max_sim",
+        ),
+        (
+            change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(bm25(nope))")),
+            "unknown field \"nope\"",
+        ),
         (change("/rank_profiles/3/global_phase/expression", json!("normalize(max_sim)")), "reciprocal_rank(f, k)"),
         (change("/rank_profiles/3/global_phase/expression", json!("max_sim")), "normalize_linear(f)"),
-        (change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(2 * max_sim)")), "define a function"),
+        (
+            change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(2 * max_sim)")),
+            "define a function",
+        ),
         (change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(max_sim, 2)")), "2 arguments"),
-        (change("/rank_profiles/3/global_phase/expression", json!("reciprocal_rank(max_sim, text_sim)")), "write k out"),
-        (change("/rank_profiles/3/first_phase/expression", json!("normalize_linear(max_sim)")), "move it to global_phase"),
-        (change("/rank_profiles/2/second_phase/expression", json!("reciprocal_rank(max_sim)")), "move it to global_phase"),
+        (
+            change("/rank_profiles/3/global_phase/expression", json!("reciprocal_rank(max_sim, text_sim)")),
+            "write k out",
+        ),
+        (
+            change("/rank_profiles/3/first_phase/expression", json!("normalize_linear(max_sim)")),
+            "move it to global_phase",
+        ),
+        (
+            change("/rank_profiles/2/second_phase/expression", json!("reciprocal_rank(max_sim)")),
+            "move it to global_phase",
+        ),
     ];
     for (schema, part) in table {
         let schema: BaseSchema = serde_json::from_value(schema).unwrap();

@@ -107,7 +107,9 @@ impl Compiler<'_, '_> {
                     ("reciprocal_rank", [signal]) => (signal, Scale::ReciprocalRank { k: DEFAULT_K }),
                     ("reciprocal_rank", [signal, Node::Number(k)]) => (signal, Scale::ReciprocalRank { k: *k }),
                     ("reciprocal_rank", [_, _]) => {
-                        return Err(Error::invalid("the second argument of reciprocal_rank is not a number; write k out"));
+                        return Err(Error::invalid(
+                            "the second argument of reciprocal_rank is not a number; write k out",
+                        ));
                     }
                     ("normalize_linear" | "reciprocal_rank", _) => {
                         return Err(Error::invalid(format!("{name} has {} arguments; {FORMS}", arguments.len())));
