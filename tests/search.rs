@@ -166,9 +166,12 @@ async fn invariant_17_18_encoders_are_checked_and_failures_are_said() {
     world.set_encoder("acme", "good").await;
     world.ingest("acme", &[("v", 0.0, 1.0, "alpha beta"), ("w", 0.0, 1.0, "gamma")]).await;
     let answer = world.cogniverse.search(ask("acme", "gamma")).await.unwrap();
-    assert_eq!((videos(&answer)[0], answer.profiles[0].strategy.as_str()), ("w", "phased"));
+    assert_eq!((videos(&answer)[0], answer.profiles[0].strategy.as_str()), ("w", "hybrid_fused"));
     assert!(answer.results[0].evidence[0].first_phase.is_some());
     assert!(answer.profiles[0].config_version >= 1 && answer.profiles[0].encoder.as_deref() == Some("hash-384"));
+    let without_words = ask("acme", "").with_query_vectors(Matrix::new(384, vec![0.1; 384]).unwrap());
+    let answer = world.cogniverse.search(without_words).await.unwrap();
+    assert_eq!(answer.profiles[0].strategy.as_str(), "phased", "there is nothing to fuse");
     let given = ask("acme", "")
         .with_strategy(strategy("float_float"))
         .with_query_vectors(Matrix::new(384, vec![0.1; 384]).unwrap());
@@ -181,7 +184,7 @@ async fn invariant_17_18_encoders_are_checked_and_failures_are_said() {
     assert!(degraded.is_degraded());
     assert_eq!(videos(&degraded), ["v"]);
     let why = degraded.profiles[0].degraded.as_ref().unwrap();
-    assert!(why.reason.contains("away") && why.wanted.as_str() == "phased");
+    assert!(why.reason.contains("away") && why.wanted.as_str() == "hybrid_fused");
     // Another dimension is noticed before anything is encoded.
     world.set_encoder("acme", "wide").await;
     let error = world.cogniverse.search(ask("acme", "alpha")).await.unwrap_err();

@@ -23,6 +23,8 @@ use std::{
 const WORDS_ONLY: &str = "bm25_only";
 /// The default strategies of a profile with an encoder; the first that its schema has is used.
 const WITH_ENCODER: [&str; 3] = ["phased", "float_float", "semantic_search"];
+/// The default strategy before those where the query has words too: words and vectors fused.
+const WITH_WORDS: &str = "hybrid_fused";
 /// The time for which a deployed schema is cached; the backend still checks the strategy of every query.
 const SCHEMA_TIME: Duration = Duration::from_secs(5);
 /// The number of cached schemas.
@@ -281,8 +283,11 @@ fn strategy_name(
     {
         return Ok(own.clone());
     }
-    let name =
-        if by_vectors { WITH_ENCODER.iter().copied().find(|name| has(name)).unwrap_or(WORDS_ONLY) } else { WORDS_ONLY };
+    let fused = std::iter::once(WITH_WORDS).filter(|_| check_words(&request.query).is_ok());
+    let name = match by_vectors {
+        true => fused.chain(WITH_ENCODER).find(has).unwrap_or(WORDS_ONLY),
+        false => WORDS_ONLY,
+    };
     Ok(StrategyName::parse(name)?)
 }
 

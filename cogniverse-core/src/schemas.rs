@@ -4,6 +4,7 @@ pub mod deployment;
 mod description;
 mod difference;
 mod expression;
+mod fusion;
 mod loader;
 mod lower;
 mod manager;
@@ -17,6 +18,7 @@ pub(crate) use memory_schema::{BASE as MEMORY_BASE, STAGE_BASE};
 
 pub use description::{FieldDescription, SchemaDescription, StrategyDescription};
 pub use difference::SchemaDifference;
+pub use fusion::{Formula, Fusion, Scale, Signal};
 pub use loader::{EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader, WithShippedSchemas};
 pub use manager::{SchemaHealth, SchemaManager};
 pub use query::{MAX_QUERY_TEXT, MAX_QUERY_VECTORS, MAX_WINDOW};

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
 use cogniverse_core::schemas::{
-    EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader, MatchSet, Metric, Schema, SchemaDescription,
-    SchemaDifference, Score,
+    EmbeddedSchemaLoader, FilesystemSchemaLoader, Formula, InMemorySchemaLoader, MatchSet, Metric, Scale, Schema,
+    SchemaDescription, SchemaDifference, Score,
 };
 use cogniverse_sdk::{BaseSchema, ErrorKind, FieldName, Filter, SchemaLoader, SchemaName, StrategyName};
 use serde_json::{Value, json};
@@ -45,26 +45,31 @@ fn strategy_name(name: &str) -> StrategyName {
     StrategyName::parse(name).unwrap()
 }
 
-/// The whole table of inputs, phases and matching: (strategy, words, float, binary, matches all, rerank count).
+/// The whole table of inputs, phases and matching: (strategy, words, float, binary, matches all, rerank count, fused hits).
+/// Of a schema with one vector a segment, the fused strategies need no bits: its floats are cheap enough to score all.
 #[tokio::test]
 async fn shipped_strategies_are_understood() {
     let names = EmbeddedSchemaLoader.list().await.unwrap();
     assert_eq!(names.len(), 8);
     assert_eq!(names, FilesystemSchemaLoader::new(shipped_folder()).list().await.unwrap());
     let table = [
-        ("default", false, false, true, true, None),
-        ("bm25_only", true, false, false, false, None),
-        ("float_float", false, true, false, true, None),
-        ("binary_binary", false, false, true, true, None),
-        ("float_binary", false, true, false, true, None),
-        ("phased", false, true, true, true, Some(100)),
-        ("hybrid_float_bm25", true, true, false, true, Some(100)),
-        ("hybrid_bm25_binary", true, false, true, false, Some(100)),
-        ("hybrid_bm25_float", true, true, false, false, Some(100)),
+        ("default", false, false, true, true, None, None),
+        ("bm25_only", true, false, false, false, None, None),
+        ("float_float", false, true, false, true, None, None),
+        ("binary_binary", false, false, true, true, None, None),
+        ("float_binary", false, true, false, true, None, None),
+        ("phased", false, true, true, true, Some(100), None),
+        ("hybrid_float_bm25", true, true, false, true, Some(100), None),
+        ("hybrid_bm25_binary", true, false, true, false, Some(100), None),
+        ("hybrid_bm25_float", true, true, false, false, Some(100), None),
+        ("hybrid_fused", true, true, true, true, None, Some(200)),
+        ("hybrid_rrf", true, true, true, true, None, Some(200)),
     ];
     for name in names.iter().filter(|name| name.as_str() != "agent_memories") {
         let schema = shipped(name.as_str()).await;
-        for (strategy, words, float, binary, all, rerank) in table {
+        let single = schema.field("embedding").unwrap().field_type.to_string().contains("(v[");
+        for (strategy, words, float, binary, all, rerank, fused) in table {
+            let binary = binary && !(single && fused.is_some());
             let strategy = schema.strategy(&strategy_name(strategy)).unwrap();
             let inputs = strategy.inputs();
             assert_eq!(
@@ -75,6 +80,7 @@ async fn shipped_strategies_are_understood() {
             );
             assert_eq!(strategy.matches() == MatchSet::All, all, "{name} {}", strategy.name());
             assert_eq!(strategy.second_phase().map(|r| r.count), rerank, "{name} {}", strategy.name());
+            assert_eq!(strategy.fusion().map(|fusion| fusion.count), fused, "{name} {}", strategy.name());
         }
     }
 }
@@ -102,6 +108,27 @@ async fn formulas_become_typed_scores() {
     );
     let memories = shipped("agent_memories").await;
     assert!(matches!(first(&memories, "hybrid"), Score::Sum(parts) if parts.len() == 2));
+}
+
+#[test]
+fn a_global_phase_becomes_signals_and_a_formula() {
+    let mut base = serde_json::to_value(base()).unwrap();
+    *base.pointer_mut("/rank_profiles/3/global_phase/expression").unwrap() =
+        json!("0.5 * reciprocal_rank(max_sim) + (reciprocal_rank(bm25(video_title), 10) + normalize_linear(max_sim))");
+    let changed: Arc<BaseSchema> = Arc::new(serde_json::from_value(base).unwrap());
+    let schema = Schema::compile(Arc::clone(&changed)).unwrap();
+    let fusion = schema.strategy(&strategy_name("hybrid_fused")).unwrap().fusion().unwrap();
+    let names: Vec<&str> = fusion.signals.iter().map(|signal| signal.name.as_str()).collect();
+    assert_eq!((names, fusion.count), (vec!["max_sim", "bm25(video_title)"], 100));
+    let normalized = |signal, scale| Box::new(Formula::Normalized { signal, scale });
+    let ranks = |signal, k| normalized(signal, Scale::ReciprocalRank { k });
+    let inner = Formula::Sum(ranks(1, 10.0), normalized(0, Scale::Linear));
+    let scaled = Formula::Scaled(0.5, ranks(0, 60.0));
+    assert_eq!(fusion.formula, Formula::Sum(Box::new(scaled), Box::new(inner)));
+    let description = SchemaDescription::of(&schema).to_string();
+    assert!(description.contains("fuses max_sim and bm25(video_title) over the best 100"), "{description}");
+    let difference = Schema::compile(Arc::new(self::base())).unwrap().difference(&changed);
+    assert_eq!(difference, SchemaDifference::Ranking(vec!["rank profile hybrid_fused differs".into()]));
 }
 
 #[tokio::test]
@@ -149,6 +176,34 @@ fn invariant_17_wrong_schemas_are_refused_by_name() {
         (change("/rank_profiles/1/inputs/0/type", json!("tensor<float>(querytoken{}, v[16])")), "query(qt)"),
         (change("/rank_profiles/2/second_phase/rerank_count", json!(0)), "rerank_count"),
         (change("/rank_profiles/1/name", json!("bm25_only")), "twice"),
+        (change("/rank_profiles/3/global_phase/rerank_count", json!(0)), "leave the global phase out"),
+        (
+            change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(max_simm)")),
+            "unknown function \"max_simm\"; there are: max_sim",
+        ),
+        (
+            change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(bm25(nope))")),
+            "unknown field \"nope\"",
+        ),
+        (change("/rank_profiles/3/global_phase/expression", json!("normalize(max_sim)")), "reciprocal_rank(f, k)"),
+        (change("/rank_profiles/3/global_phase/expression", json!("max_sim")), "normalize_linear(f)"),
+        (
+            change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(2 * max_sim)")),
+            "define a function",
+        ),
+        (change("/rank_profiles/3/global_phase/expression", json!("normalize_linear(max_sim, 2)")), "2 arguments"),
+        (
+            change("/rank_profiles/3/global_phase/expression", json!("reciprocal_rank(max_sim, text_sim)")),
+            "write k out",
+        ),
+        (
+            change("/rank_profiles/3/first_phase/expression", json!("normalize_linear(max_sim)")),
+            "move it to global_phase",
+        ),
+        (
+            change("/rank_profiles/2/second_phase/expression", json!("reciprocal_rank(max_sim)")),
+            "move it to global_phase",
+        ),
     ];
     for (schema, part) in table {
         let schema: BaseSchema = serde_json::from_value(schema).unwrap();

@@ -3,8 +3,10 @@
 mod bm25;
 mod execute;
 mod float_access;
+mod global;
 mod meter;
 mod prepare;
+mod rescore;
 mod scorer;
 mod top;
 mod vectors;

@@ -33,6 +33,7 @@ enum Operation {
     DeleteVideo(u8),
     Search(Vec<u8>, bool),
     SearchVectors(u8),
+    SearchFused(Vec<u8>, u8),
     Reopen,
 }
 
@@ -45,6 +46,7 @@ fn operation() -> impl Strategy<Value = (usize, Operation)> {
         1 => (0u8..4).prop_map(Operation::DeleteVideo),
         4 => (prop::collection::vec(0u8..6, 1..4), any::<bool>()).prop_map(|(words, filtered)| Operation::Search(words, filtered)),
         2 => (0u8..8).prop_map(Operation::SearchVectors),
+        2 => (prop::collection::vec(0u8..6, 1..4), 0u8..8).prop_map(|(words, direction)| Operation::SearchFused(words, direction)),
         1 => Just(Operation::Reopen),
     ];
     (0..TENANTS.len(), operation)
@@ -69,33 +71,52 @@ impl World {
         document.text("audio_transcript").split_whitespace().collect()
     }
 
-    /// Ids and scores, best first, of those that have a word and meet the filter.
-    fn search(&self, query: &[u8], filtered: bool) -> Vec<(DocumentId, f64)> {
+    /// BM25 of a document.
+    fn words_score(&self, query: &[u8], document: &Document) -> f64 {
         let total = self.documents.len() as f64;
         let lengths: usize = self.documents.values().map(|d| Self::words(d).len()).sum();
         let average = lengths as f64 / total;
-        let score = |document: &Document| {
-            let words = Self::words(document);
-            let of_word = |word: &u8| {
-                let word = WORDS[*word as usize];
-                let having = self.documents.values().filter(|d| Self::words(d).contains(&word)).count() as f64;
-                let count = words.iter().filter(|w| **w == word).count() as f64;
-                let idf = (1.0 + (total - having + 0.5) / (having + 0.5)).ln();
-                if count == 0.0 {
-                    0.0
-                } else {
-                    idf * count * 2.2 / (count + 1.2 * (0.25 + 0.75 * words.len() as f64 / average))
-                }
-            };
-            query.iter().map(of_word).sum::<f64>()
+        let words = Self::words(document);
+        let of_word = |word: &u8| {
+            let word = WORDS[*word as usize];
+            let having = self.documents.values().filter(|d| Self::words(d).contains(&word)).count() as f64;
+            let count = words.iter().filter(|w| **w == word).count() as f64;
+            let idf = (1.0 + (total - having + 0.5) / (having + 0.5)).ln();
+            if count == 0.0 {
+                0.0
+            } else {
+                idf * count * 2.2 / (count + 1.2 * (0.25 + 0.75 * words.len() as f64 / average))
+            }
         };
+        query.iter().map(of_word).sum::<f64>()
+    }
+
+    /// Every document by words and vectors, each from 0 to 1: fewer than the global phase reaches.
+    fn search_fused(&self, query: &[u8], direction: u8) -> Vec<(DocumentId, f64)> {
+        let vectors = self.search_vectors(direction);
+        let words = vectors.iter().map(|(id, _)| self.words_score(query, &self.documents[id])).collect::<Vec<_>>();
+        let scaled = |values: &[f64]| {
+            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let to_one = |value: &f64| if high - low > 0.0 { (value - low) / (high - low) } else { 0.5 };
+            values.iter().map(to_one).collect::<Vec<_>>()
+        };
+        let near = scaled(&vectors.iter().map(|(_, score)| *score).collect::<Vec<_>>());
+        let fused = scaled(&words).into_iter().zip(near).map(|(words, near)| 0.3 * words + 0.7 * near);
+        let mut found: Vec<_> = vectors.into_iter().map(|(id, _)| id).zip(fused).collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        found
+    }
+
+    /// Ids and scores, best first, of those that have a word and meet the filter.
+    fn search(&self, query: &[u8], filtered: bool) -> Vec<(DocumentId, f64)> {
         let wanted = |d: &&Document| {
             let number = d.get("segment_id").and_then(FieldValue::as_i64).unwrap();
             let has = query.iter().any(|word| Self::words(d).contains(&WORDS[*word as usize]));
             has && (!filtered || (10..30).contains(&number))
         };
         let mut found: Vec<(DocumentId, f64)> =
-            self.documents.values().filter(wanted).map(|d| (d.id.clone(), score(d))).collect();
+            self.documents.values().filter(wanted).map(|d| (d.id.clone(), self.words_score(query, d))).collect();
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         found
     }
@@ -189,6 +210,12 @@ async fn run(operations: Vec<(usize, Operation)>) {
                 let query =
                     BackendQuery::new(schema, strategy("float_float")).with_vectors(row(axis(direction as usize)));
                 same_hits(&backend, query, world.search_vectors(direction)).await;
+            }
+            Operation::SearchFused(words, direction) => {
+                let query = BackendQuery::new(schema, strategy("hybrid_fused"))
+                    .with_text(text(&words))
+                    .with_vectors(row(axis(direction as usize)));
+                same_hits(&backend, query, world.search_fused(&words, direction)).await;
             }
             Operation::Reopen => {
                 drop(backend);

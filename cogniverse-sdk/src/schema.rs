@@ -209,6 +209,9 @@ pub struct RankProfile {
     /// The second phase, which rescores the best matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_phase: Option<SecondPhase>,
+    /// The global phase, which orders the best matches by several signals together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global_phase: Option<GlobalPhase>,
     /// Rank features returned with each hit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_features: Vec<String>,
@@ -254,6 +257,21 @@ pub struct FirstPhase {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SecondPhase {
+    /// The expression, in Vespa's rank expression language.
+    pub expression: String,
+    /// The number of best matches to rescore (default 100).
+    #[serde(default = "default_rerank")]
+    pub rerank_count: usize,
+}
+
+/// The global ranking phase, which replaces the score of the best matches by one that compares them with each other.
+///
+/// Beside numbers, its expression has `normalize_linear(f)`, `reciprocal_rank(f)` and `reciprocal_rank(f, k)`, where
+/// `f` is a function of the profile or a rank feature.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct GlobalPhase {
     /// The expression, in Vespa's rank expression language.
     pub expression: String,
     /// The number of best matches to rescore (default 100).

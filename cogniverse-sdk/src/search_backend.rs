@@ -98,7 +98,7 @@ pub struct BackendHit {
     pub document: Document,
     /// The score of the last ranking phase.
     pub score: f64,
-    /// The first phase's score, where a second phase replaced it.
+    /// The first phase's score, where a later phase replaced it.
     pub first_phase: Option<f64>,
     /// The matched words, by field.
     pub highlights: Vec<Highlight>,
@@ -179,7 +179,8 @@ impl BackendHits {
 /// # Contract
 /// - A search reads the one tenant schema of its query and nothing else.
 /// - The strategy's inputs are checked first: a missing text or vector, a wrong dimension and NaN are `InvalidInput`.
-/// - The second phase's score replaces the first's for the best `rerank_count` matches; those rank above the rest.
+/// - The second phase's score replaces the first's for the best `rerank_count` matches; those rank above the rest. The
+///   global phase does so after it, by signals normalized over the matches that it rescores.
 /// - A search of an empty schema returns no hits and no error.
 ///
 /// # Errors

@@ -24,8 +24,7 @@ pub(crate) enum Retrieval {
 
 /// How a strategy's candidates are found, and the field whose closeness a later phase needs beside them.
 pub(crate) fn of(schema: &Schema, strategy: &Strategy) -> (Retrieval, Option<FieldName>) {
-    let phases = || std::iter::once(strategy.first_phase()).chain(strategy.second_phase().map(|rerank| &rerank.score));
-    let near = phases().find_map(closeness);
+    let near = strategy.scores().find_map(closeness);
     if strategy.matches() == MatchSet::Words {
         return (Retrieval::Words, near.cloned());
     }
@@ -36,6 +35,12 @@ pub(crate) fn of(schema: &Schema, strategy: &Strategy) -> (Retrieval, Option<Fie
         Some((field, _)) => (Retrieval::NearestByToken(field), near.cloned()),
         None => (Retrieval::All, near.cloned()),
     }
+}
+
+/// Whether documents with one of the words are candidates beside the nearest, so that a global phase sees what either
+/// signal finds.
+pub(crate) fn adds_words(strategy: &Strategy) -> bool {
+    strategy.fusion().is_some() && strategy.first_phase().uses_words()
 }
 
 /// The type of a multi-vector field with a graph that the first phase scores.

@@ -7,10 +7,11 @@
 //! | tensors | `attribute`, and `index` where the base schema asks | never in a summary |
 //! | all but tensors | `document-summary cogniverse` of attributes | hits cost no read of the document store |
 //! | functions | `function inline` | the same value, computed in place: no function is shared between phases' nodes |
-//! | rank profiles with a second phase | `match-features { firstPhase }` | both phases' scores come back |
+//! | rank profiles with a second or global phase | `match-features { firstPhase }` | the scores of both phases come back |
+//! | signals of a global phase | `rankingExpression(f)`, in it and in `match-features` | content nodes compute them: of a plain `f`, the container would ask for the documents' tensors and compute it itself |
 
 use crate::retrieval::{self, TOKEN_INPUTS};
-use cogniverse_core::schemas::Schema;
+use cogniverse_core::schemas::{Formula, Fusion, Scale, Schema, Signal, Strategy};
 use cogniverse_sdk::{
     Error, Result, TensorShape, TensorType,
     schema::{Field, FieldType, Index, Indexing, RankProfile},
@@ -166,7 +167,9 @@ fn write_profile(out: &mut Lines, schema: &Schema, profile: &RankProfile) -> Res
         return Err(Error::invalid(format!("the name \"{UNRANKED}\" is taken; rename the rank profile")));
     }
     out.open(format_args!("rank-profile {}", profile.name));
-    let tokens = schema.strategy(&profile.name).ok().and_then(|strategy| retrieval::graph_of_tokens(schema, strategy));
+    let strategy = schema.strategy(&profile.name).ok();
+    let tokens = strategy.and_then(|strategy| retrieval::graph_of_tokens(schema, strategy));
+    let fusion = strategy.and_then(Strategy::fusion);
     if !profile.inputs.is_empty() {
         out.open("inputs");
         for input in &profile.inputs {
@@ -187,16 +190,28 @@ fn write_profile(out: &mut Lines, schema: &Schema, profile: &RankProfile) -> Res
         );
     }
     out.block("first-phase", format_args!("expression: {}", plain_expression(&profile.first_phase.expression)?));
-    let mut features: Vec<&str> = Vec::new();
+    let mut features: Vec<String> = Vec::new();
     if let Some(second) = &profile.second_phase {
         out.open("second-phase");
         out.line(format_args!("rerank-count: {}", second.rerank_count));
         out.line(format_args!("expression: {}", plain_expression(&second.expression)?));
         out.close();
-        features.push("firstPhase");
     }
-    for feature in &profile.match_features {
-        features.push(plain_expression(feature)?);
+    if let Some(fusion) = fusion {
+        out.open("global-phase");
+        out.line(format_args!("rerank-count: {}", fusion.count));
+        out.line(format_args!("expression: {}", plain_expression(&formula(&fusion.formula, fusion))?));
+        out.close();
+    }
+    if profile.second_phase.is_some() || fusion.is_some() {
+        features.push("firstPhase".to_owned());
+    }
+    let signals = fusion.iter().flat_map(|fusion| &fusion.signals).map(feature);
+    for feature in profile.match_features.iter().cloned().chain(signals) {
+        plain_expression(&feature)?;
+        if !features.contains(&feature) {
+            features.push(feature);
+        }
     }
     if !features.is_empty() {
         out.open("match-features");
@@ -207,6 +222,34 @@ fn write_profile(out: &mut Lines, schema: &Schema, profile: &RankProfile) -> Res
     }
     out.close();
     Ok(())
+}
+
+/// A signal as the feature that a content node returns with a hit.
+fn feature(signal: &Signal) -> String {
+    if signal.name.contains('(') { signal.name.clone() } else { format!("rankingExpression({})", signal.name) }
+}
+
+/// The formula of a global phase, in the order in which it is computed.
+fn formula(of: &Formula, fusion: &Fusion) -> String {
+    let nested = |part: &Formula| {
+        let text = formula(part, fusion);
+        if matches!(part, Formula::Sum(..) | Formula::Scaled(..)) { format!("({text})") } else { text }
+    };
+    match of {
+        Formula::Constant(value) => value.to_string(),
+        Formula::Normalized { signal, scale } => {
+            let feature = fusion.signals.get(*signal).map(feature).unwrap_or_default();
+            match scale {
+                Scale::Linear => format!("normalize_linear({feature})"),
+                Scale::ReciprocalRank { k } => format!("reciprocal_rank({feature}, {k})"),
+            }
+        }
+        Formula::Sum(left, right) => {
+            let right = if matches!(**right, Formula::Sum(..)) { nested(right) } else { formula(right, fusion) };
+            format!("{} + {right}", formula(left, fusion))
+        }
+        Formula::Scaled(factor, part) => format!("{factor} * {}", nested(part)),
+    }
 }
 
 /// The type of one vector of a tensor.

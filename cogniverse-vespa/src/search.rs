@@ -81,13 +81,13 @@ impl VespaBackend {
     ) -> Result<BackendHits> {
         let coverage = coverage(&found);
         let texts = if strategy.inputs().text { schema.text_fields() } else { &[] };
-        let rerank = strategy.second_phase().map_or(0, |second| second.count);
+        let rescored = strategy.rescored();
         let mut hits = Vec::with_capacity(found.hits.len());
         for (place, hit) in found.hits.into_iter().enumerate() {
             let first_phase = hit.document.first_phase;
             let mut hit = self.hit(&query.schema, hit)?;
-            // The best so many of all were among the best so many of their node, so they have a second score.
-            hit.first_phase = first_phase.filter(|_| query.offset.saturating_add(place) < rerank);
+            // The best so many of all were among the best so many of their node, so they have a later phase's score.
+            hit.first_phase = first_phase.filter(|_| query.offset.saturating_add(place) < rescored);
             if hit.schema == query.schema {
                 hit.highlights = highlights(&hit.document, texts, words);
             }

@@ -132,13 +132,16 @@ impl Plan<'_> {
             Retrieval::Nearest(field) => self.nearest(field, self.target(), false),
             Retrieval::NearestByToken(field) => Some(self.nearest_by_token(field)),
         };
+        let added = self.has_words && self.retrieval != Retrieval::Words && retrieval::adds_words(self.strategy);
+        let found = found.map(|found| if added { format!("({found} or {words})") } else { found });
         let matched = match (found, filter) {
             (Some(found), Some(filter)) => format!("{found} and {filter}"),
             (Some(only), None) | (None, Some(only)) => only,
             (None, None) => "true".to_owned(),
         };
         let mut ranked = Vec::new();
-        if self.retrieval != Retrieval::Words && self.has_words && self.strategy.inputs().text {
+        let asked = self.retrieval == Retrieval::Words || (added && self.retrieval != Retrieval::All);
+        if !asked && self.has_words && self.strategy.inputs().text {
             ranked.push(words);
         }
         if let Some(field) = &self.scored {
@@ -149,8 +152,7 @@ impl Plan<'_> {
     }
 
     fn target(&self) -> usize {
-        let rerank = self.strategy.second_phase().map_or(0, |second| second.count);
-        MIN_TARGET.max(self.query.offset.saturating_add(self.query.limit)).max(rerank)
+        MIN_TARGET.max(self.query.offset.saturating_add(self.query.limit)).max(self.strategy.rescored())
     }
 
     fn field_type(&self, field: &FieldName) -> Option<&TensorType> {

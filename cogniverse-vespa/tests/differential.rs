@@ -44,6 +44,12 @@ fn deployments() -> DeployRequest {
     for second in base.rank_profiles.iter_mut().filter_map(|profile| profile.second_phase.as_mut()) {
         second.rerank_count = 100;
     }
+    // All but a third, so that the scores of those that the global phase does not reach are compared too. By floats, of
+    // which hardly two are equal: which of two equal ones is reached, or ranked before the other, is each side's own.
+    for profile in base.rank_profiles.iter_mut().filter(|profile| profile.global_phase.is_some()) {
+        profile.first_phase.expression = "text_sim + 16 * max_sim".to_owned();
+        profile.global_phase.as_mut().unwrap().rerank_count = 40;
+    }
     let base = Arc::new(base);
     let deployment = |name| SchemaDeployment { schema: fixture::schema_of(name), definition: Arc::clone(&base) };
     DeployRequest::new(["acme", "globex"].map(deployment).to_vec())
@@ -92,7 +98,7 @@ async fn the_wire_gives_what_the_embedded_backend_gives() {
         Some(Filter::equals(fixture::field("video_id"), "w")),
     ];
     for tenant in ["acme", "globex"] {
-        for strategy in ["bm25_only", "float_float", "phased"] {
+        for strategy in ["bm25_only", "float_float", "phased", "hybrid_fused", "hybrid_rrf"] {
             for filter in &filters {
                 for round in 0..4 {
                     let query = BackendQuery::new(fixture::schema_of(tenant), fixture::strategy(strategy))

@@ -28,7 +28,7 @@ async fn invariant_16_and_17_a_query_is_checked_before_it_is_sent() {
     let query = |strategy: &str| BackendQuery::new(fixture::schema_of("acme"), fixture::strategy(strategy));
     let unknown = backend.search(query("fastest").with_text("x")).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
-    assert!(unknown.to_string().contains("bm25_only, float_float, phased"), "{unknown}");
+    assert!(unknown.to_string().contains("bm25_only, float_float, hybrid_fused, hybrid_rrf, phased"), "{unknown}");
     for rows in [
         Matrix::new(7, vec![0.5; 7]).unwrap(),
         Matrix::new(9, vec![0.5; 9]).unwrap(),

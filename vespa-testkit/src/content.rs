@@ -21,6 +21,7 @@ mod documents;
 mod duration;
 mod engine;
 mod engine_schema;
+mod global_phase;
 mod matching;
 mod nearest;
 mod package;

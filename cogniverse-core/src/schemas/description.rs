@@ -45,6 +45,12 @@ pub struct StrategyDescription {
     pub needs_vectors: Vec<String>,
     /// The number of hits that the second phase rescores; `None` without one.
     pub rerank_count: Option<usize>,
+    /// The number of hits that the global phase rescores; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global_rerank_count: Option<usize>,
+    /// The signals that the global phase fuses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fuses: Vec<String>,
 }
 
 impl SchemaDescription {
@@ -66,6 +72,10 @@ impl SchemaDescription {
                 .map(ToString::to_string)
                 .collect(),
             rerank_count: strategy.second_phase().map(|rerank| rerank.count),
+            global_rerank_count: strategy.fusion().map(|fusion| fusion.count),
+            fuses: strategy
+                .fusion()
+                .map_or_else(Vec::new, |fusion| fusion.signals.iter().map(|signal| signal.name.clone()).collect()),
         });
         Self { name: schema.name().clone(), fields: fields.collect(), strategies: strategies.collect() }
     }
@@ -85,10 +95,13 @@ impl fmt::Display for SchemaDescription {
                 needs.insert(0, "words");
             }
             write!(f, "  strategy {:35} needs {}", strategy.name, needs.join(" + "))?;
-            match strategy.rerank_count {
-                Some(count) => writeln!(f, "; scores the best {count} again")?,
-                None => writeln!(f)?,
+            if let Some(count) = strategy.rerank_count {
+                write!(f, "; scores the best {count} again")?;
             }
+            if let Some(count) = strategy.global_rerank_count {
+                write!(f, "; fuses {} over the best {count}", strategy.fuses.join(" and "))?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::{
     expression::{self, Node, Operator},
+    fusion,
     strategy::{Metric, Score, StrategyInputs},
 };
 use cogniverse_sdk::{
@@ -60,6 +61,15 @@ impl<'s> Lowering<'s> {
         let node = expression::parse(text)?;
         let node = self.expand(node, &mut Vec::new())?;
         self.lower(&node, text)
+    }
+
+    /// Refuses a name that is no function of the profile.
+    pub(super) fn check_function(&self, name: &str) -> Result<()> {
+        if self.functions.contains_key(name) {
+            return Ok(());
+        }
+        let known = self.profile.functions.iter().map(|function| &function.name);
+        Err(Error::invalid(Error::unknown("function", name, known).message()))
     }
 
     /// Expands functions, and drops casts to float, which change no value here.
@@ -135,6 +145,9 @@ impl<'s> Lowering<'s> {
                     _ => Err(unknown_form(text)),
                 },
                 ("sum", [product, Node::Name(dimension)]) => self.dot(product, dimension, text),
+                (name, _) if fusion::global_only(name) => Err(Error::invalid(format!(
+                    "{name} compares hits with each other, which only a global phase does; move it to global_phase"
+                ))),
                 _ => Err(unknown_form(text)),
             },
             Node::Name(_) | Node::Binary(..) | Node::Negated(_) => Err(unknown_form(text)),

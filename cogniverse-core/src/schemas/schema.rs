@@ -1,6 +1,7 @@
 //! Compiled base schemas.
 
 use super::{
+    fusion,
     lower::Lowering,
     strategy::{Rerank, Strategy},
 };
@@ -252,9 +253,10 @@ fn strategy(fields: &[Field], profile: &RankProfile) -> Result<Strategy> {
         Some(second) => Some(Rerank { score: lowering.score(&second.expression)?, count: second.rerank_count }),
         None => None,
     };
+    let fusion = profile.global_phase.as_ref().map(|global| fusion::compile(&mut lowering, global)).transpose()?;
     let seconds = profile.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
     let timeout = timeout
         .ok_or_else(|| Error::invalid(format!("the timeout {seconds} is not a duration; give seconds above 0")))?;
-    Ok(Strategy { name: profile.name.clone(), inputs: lowering.inputs, first_phase, second_phase, timeout })
+    Ok(Strategy { name: profile.name.clone(), inputs: lowering.inputs, first_phase, second_phase, fusion, timeout })
 }

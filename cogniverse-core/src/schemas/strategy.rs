@@ -1,5 +1,6 @@
 //! Compiled strategies.
 
+use super::fusion::Fusion;
 use cogniverse_sdk::{FieldName, StrategyName, TensorType};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ pub struct Strategy {
     pub(super) inputs: StrategyInputs,
     pub(super) first_phase: Score,
     pub(super) second_phase: Option<Rerank>,
+    pub(super) fusion: Option<Fusion>,
     pub(super) timeout: Duration,
 }
 
@@ -36,6 +38,26 @@ impl Strategy {
     #[must_use]
     pub fn second_phase(&self) -> Option<&Rerank> {
         self.second_phase.as_ref()
+    }
+
+    /// Returns the global phase, if there is one.
+    #[must_use]
+    pub fn fusion(&self) -> Option<&Fusion> {
+        self.fusion.as_ref()
+    }
+
+    /// Returns the scores of all phases: the first's, the second's, and the signals of the global one.
+    pub fn scores(&self) -> impl Iterator<Item = &Score> {
+        let second = self.second_phase.iter().map(|rerank| &rerank.score);
+        let signals = self.fusion.iter().flat_map(|fusion| &fusion.signals).map(|signal| &signal.score);
+        std::iter::once(&self.first_phase).chain(second).chain(signals)
+    }
+
+    /// Returns the number of best hits that a later phase than the first rescores.
+    #[must_use]
+    pub fn rescored(&self) -> usize {
+        let second = self.second_phase.as_ref().map_or(0, |rerank| rerank.count);
+        self.fusion.as_ref().map_or(0, |fusion| fusion.count).max(second)
     }
 
     /// Returns the timeout of a query.

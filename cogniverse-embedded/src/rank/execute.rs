@@ -4,6 +4,7 @@ use super::{
     float_access::FloatAccess,
     meter::{LOOKUP, Meter, POSTING},
     prepare::Prepared,
+    rescore::{fuse, rescore},
     scorer::{Scorer, Scoring},
     top::{Bar, Candidate, Top},
 };
@@ -34,8 +35,6 @@ pub(crate) struct Ranked {
 /// of all are looked up at once.
 const STRETCH_OF_VECTORS: usize = 64;
 const STRETCH_OF_WORDS: usize = 2048;
-/// The number of documents that a core rescores together.
-const STRETCH_OF_RESCORED: usize = 8;
 
 /// Some documents of a block, scored together by one core.
 struct Stretch<'p> {
@@ -106,7 +105,7 @@ impl<'s> Found<'s, '_> {
 pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore) -> Result<Ranked> {
     let snapshot = &*moment.snapshot;
     let window = prepared.query.offset + prepared.query.limit;
-    let limit = window.max(prepared.rerank_count());
+    let limit = window.max(prepared.rescored());
     let scorer = prepared.first_phase(snapshot, &Meter::new(prepared))?;
     let places = all_matching(snapshot, prepared, cores)?;
     let stretch = if prepared.wants_vectors() { STRETCH_OF_VECTORS } else { STRETCH_OF_WORDS };
@@ -144,6 +143,10 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
         None => first.into_iter().map(|candidate| (candidate, None)).collect(),
         Some(second) => rescore(moment, prepared, cores, &second, first)?,
     };
+    let ranked = match prepared.fusion(snapshot, &Meter::new(prepared))? {
+        None => ranked,
+        Some((fusion, signals)) => fuse(moment, prepared, cores, (fusion, &signals), ranked)?,
+    };
     let page = ranked.into_iter().skip(prepared.query.offset).take(prepared.query.limit);
     let hits = page.filter_map(|(candidate, first_phase)| {
         let row = snapshot.blocks().get(candidate.block)?.block.row(candidate.place as usize)?;
@@ -169,7 +172,7 @@ fn all_matching(snapshot: &Snapshot, prepared: &Prepared, cores: &OwnCore) -> Re
 
 /// Refuses an infinite score, which cannot be ranked. Accepted vectors have finite products, but a strategy's factors
 /// may overflow.
-fn check_score(prepared: &Prepared, score: f64) -> Result<()> {
+pub(super) fn check_score(prepared: &Prepared, score: f64) -> Result<()> {
     if score.is_finite() {
         return Ok(());
     }
@@ -229,55 +232,4 @@ fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize], meter
         wanted.iter_mut().zip(met).for_each(|(wanted, met)| *wanted &= met);
     }
     Ok((0..).zip(wanted).filter_map(|(place, wanted)| wanted.then_some(place)).collect())
-}
-
-type Rescored<'s> = Vec<(Candidate<'s>, Option<f64>)>;
-
-/// Replaces the score of the best `rerank_count` hits with the second phase's. The rest keep their order, with their
-/// scores shifted down uniformly so that none ranks above a rescored hit.
-fn rescore<'s>(
-    moment: &'s Moment<'_>,
-    prepared: &Prepared,
-    cores: &OwnCore,
-    second: &Scorer<'_>,
-    mut first: Vec<Candidate<'s>>,
-) -> Result<Rescored<'s>> {
-    let rest = first.split_off(first.len().min(prepared.rerank_count()));
-    // By block and place, so that each block's vectors are read once and in order.
-    first.sort_unstable_by_key(|candidate| (candidate.block, candidate.place));
-    let places: Vec<u32> = first.iter().map(|candidate| candidate.place).collect();
-    let (mut stretches, mut at) = (Vec::new(), 0);
-    for group in first.chunk_by(|a, b| a.block == b.block) {
-        for stretch in group.chunks(STRETCH_OF_RESCORED) {
-            let places = places.get(at..at + stretch.len()).unwrap_or_default();
-            let block = stretch.first().map_or(0, |candidate| candidate.block);
-            stretches.push((stretch, Stretch { block, places, of_block: group.len() }));
-            at += stretch.len();
-        }
-    }
-    let make = || (Meter::new(prepared), Vec::new());
-    let parts = cores.share(stretches.len(), make, |(meter, scored), number| {
-        let Some((group, stretch)) = stretches.get(number) else { return Ok(()) };
-        let Some(view) = moment.snapshot.blocks().get(stretch.block) else { return Ok(()) };
-        prepared.check_time()?;
-        let mut scores = vec![0.0; group.len()];
-        let floats = FloatAccess::new(moment, stretch.of_block);
-        let scoring = Scoring { view, places: stretch.places, floats: &floats, meter };
-        second.add(&scoring, 1.0, &mut scores, &mut vec![true; group.len()])?;
-        for (candidate, score) in group.iter().zip(scores) {
-            check_score(prepared, score)?;
-            scored.push((Candidate { score, ..*candidate }, Some(candidate.score)));
-        }
-        Ok(())
-    })?;
-    let mut scored: Rescored<'s> = parts.into_iter().flat_map(|(_, scored)| scored).collect();
-    scored.sort_by(|(a, _), (b, _)| a.rank(b));
-    if let (Some((worst, _)), Some(best)) = (scored.last(), rest.first()) {
-        let shift = (worst.score - best.score).min(0.0);
-        scored.extend(
-            rest.iter()
-                .map(|candidate| (Candidate { score: candidate.score + shift, ..*candidate }, Some(candidate.score))),
-        );
-    }
-    Ok(scored)
 }

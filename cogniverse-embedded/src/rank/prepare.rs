@@ -3,7 +3,7 @@
 use super::{bm25::Bm25, meter::Meter, scorer::Scorer, vectors::QueryVectors};
 use crate::{index::Snapshot, tenant_store::TenantStore};
 use cogniverse_core::{
-    schemas::{MatchSet, Schema, Score, Strategy},
+    schemas::{Fusion, MatchSet, Schema, Score, Strategy},
     text::Analyzer,
 };
 use cogniverse_sdk::{BackendQuery, Error, ErrorCode, FieldName, Filter, Result};
@@ -108,6 +108,18 @@ impl Prepared {
 
     pub(crate) fn second_phase(&self, snapshot: &Snapshot, meter: &Meter<'_>) -> Result<Option<Scorer<'_>>> {
         self.strategy.second_phase().map(|rerank| self.scorer(&rerank.score, snapshot, meter)).transpose()
+    }
+
+    /// Returns the number of hits that any later phase rescores.
+    pub(crate) fn rescored(&self) -> usize {
+        self.strategy.rescored()
+    }
+
+    /// Returns the global phase with the scorers of its signals.
+    pub(crate) fn fusion(&self, snapshot: &Snapshot, meter: &Meter<'_>) -> Result<Option<(&Fusion, Vec<Scorer<'_>>)>> {
+        let Some(fusion) = self.strategy.fusion() else { return Ok(None) };
+        let scorers = fusion.signals.iter().map(|signal| self.scorer(&signal.score, snapshot, meter));
+        Ok(Some((fusion, scorers.collect::<Result<_>>()?)))
     }
 
     fn scorer(&self, score: &Score, snapshot: &Snapshot, meter: &Meter<'_>) -> Result<Scorer<'_>> {

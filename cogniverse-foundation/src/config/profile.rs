@@ -18,7 +18,8 @@ pub struct BackendProfile {
     pub encoder: Option<String>,
     /// The segmentation of videos. Required.
     pub segmentation: Segmentation,
-    /// The strategy of a search that names none; `None` (the default) lets the agent choose one that the schema has.
+    /// The strategy of a search that names none; `None` (the default) lets the agent choose one that the schema
+    /// has: words and vectors fused where there is an encoder, else words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_strategy: Option<StrategyName>,
     /// The number of dimensions of a vector, checked against schema and encoder when the profile is loaded; `None`

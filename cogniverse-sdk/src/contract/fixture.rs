@@ -32,7 +32,21 @@ const SCHEMA: &str = r#"{
      "functions": [
        {"name": "max_sim_hamming", "expression": "sum(reduce(1/(1+ sum(hamming(query(qtb), attribute(embedding_binary)), v)), max, patch), querytoken)"},
        {"name": "max_sim", "expression": "sum(reduce(sum(query(qt) * cell_cast(attribute(embedding), float), v), max, patch), querytoken)"}],
-     "first_phase": {"expression": "max_sim_hamming"}, "second_phase": {"expression": "max_sim", "rerank_count": 2}}
+     "first_phase": {"expression": "max_sim_hamming"}, "second_phase": {"expression": "max_sim", "rerank_count": 2}},
+    {"name": "hybrid_fused", "inputs": [{"name": "query(qtb)", "type": "tensor<int8>(querytoken{}, v[1])"}, {"name": "query(qt)", "type": "tensor<float>(querytoken{}, v[8])"}],
+     "functions": [
+       {"name": "max_sim_hamming", "expression": "sum(reduce(1/(1+ sum(hamming(query(qtb), attribute(embedding_binary)), v)), max, patch), querytoken)"},
+       {"name": "max_sim", "expression": "sum(reduce(sum(query(qt) * cell_cast(attribute(embedding), float), v), max, patch), querytoken)"},
+       {"name": "text_sim", "expression": "bm25(video_title) + bm25(audio_transcript)"}],
+     "first_phase": {"expression": "text_sim + 16 * max_sim_hamming"},
+     "global_phase": {"expression": "0.3 * normalize_linear(text_sim) + 0.7 * normalize_linear(max_sim)", "rerank_count": 100}},
+    {"name": "hybrid_rrf", "inputs": [{"name": "query(qtb)", "type": "tensor<int8>(querytoken{}, v[1])"}, {"name": "query(qt)", "type": "tensor<float>(querytoken{}, v[8])"}],
+     "functions": [
+       {"name": "max_sim_hamming", "expression": "sum(reduce(1/(1+ sum(hamming(query(qtb), attribute(embedding_binary)), v)), max, patch), querytoken)"},
+       {"name": "max_sim", "expression": "sum(reduce(sum(query(qt) * cell_cast(attribute(embedding), float), v), max, patch), querytoken)"},
+       {"name": "text_sim", "expression": "bm25(video_title) + bm25(audio_transcript)"}],
+     "first_phase": {"expression": "text_sim + 16 * max_sim_hamming"},
+     "global_phase": {"expression": "reciprocal_rank(text_sim) + reciprocal_rank(max_sim)", "rerank_count": 100}}
   ]
 }"#;
 

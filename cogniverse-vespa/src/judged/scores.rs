@@ -125,7 +125,12 @@ async fn every_strategy_scores_as_vespa_does() {
         for strategy in schema.strategies() {
             // Schemas of models that differ in dimensions alone share their formulas: each is judged once.
             let single = strategy.inputs().float.as_ref().map(TensorType::shape);
-            let formula = format!("{:?} {:?} {single:?}", strategy.first_phase(), strategy.second_phase());
+            let formula = format!(
+                "{:?} {:?} {:?} {single:?}",
+                strategy.first_phase(),
+                strategy.second_phase(),
+                strategy.fusion()
+            );
             if !compared.insert(formula) {
                 continue;
             }
@@ -160,6 +165,10 @@ async fn every_strategy_scores_as_vespa_does() {
                 let verdict = theirs[hit.document.id.as_str()];
                 let what = format!("{} {} {}: {verdict} {hit:?}", schema.name(), strategy.name(), hit.document.id);
                 let second = place < reranked;
+                // Those below a second phase are shifted. The evaluator has no container: the global phase is judged by
+                // `tests/differential.rs`, and here the phase before.
+                let mut hit = hit.clone();
+                hit.score = hit.first_phase.filter(|_| !second).unwrap_or(hit.score);
                 let score = verdict[if second { "second_phase" } else { "first_phase" }].as_f64().expect(&what);
                 let near = |ours: f64, theirs: f64| (ours - theirs).abs() <= 1e-3 * theirs.abs().max(1e-3);
                 assert!(near(hit.score, score), "{what}");
@@ -171,7 +180,7 @@ async fn every_strategy_scores_as_vespa_does() {
                     assert!(near(hit.first_phase.unwrap(), verdict["first_phase"].as_f64().unwrap()), "{what}");
                 }
                 let ordered = score <= last.1 * (1.0 + 1e-6) + 1e-9;
-                assert!(ordered || last.0 != second, "the order is another: {what}");
+                assert!(ordered || last.0 != second || strategy.fusion().is_some(), "the order is another: {what}");
                 last = (second, score);
             }
         }
@@ -204,8 +213,7 @@ fn features(
         let score = if number == 0 { words.get(&document.id).copied().unwrap_or(0.0) } else { 0.0 };
         features.insert(format!("bm25({field})"), json!(score));
     }
-    let phases = std::iter::once(strategy.first_phase()).chain(strategy.second_phase().map(|rerank| &rerank.score));
-    for (field, metric) in phases.filter_map(closeness_of) {
+    for (field, metric) in strategy.scores().filter_map(closeness_of) {
         features.insert(format!("closeness(field,{field})"), json!(closeness(document, field, metric, query)));
     }
     Value::Object(features)

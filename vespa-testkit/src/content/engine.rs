@@ -28,6 +28,8 @@ const BATCH: usize = 500;
 pub(crate) enum Phase {
     First,
     Second,
+    /// A signal of the global phase, by its place in the expression.
+    Signal(usize),
 }
 
 /// What a search tells the engine about one type.

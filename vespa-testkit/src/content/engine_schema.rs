@@ -2,6 +2,7 @@
 
 use super::{
     engine::Phase,
+    global_phase,
     sd::{Field, Input, RankProfile, Schema},
     tensor::{Tensor, TensorType},
     value::{Fields, Value},
@@ -45,8 +46,11 @@ pub(super) fn of(schema: &Schema, name: &SchemaName) -> Result<Known> {
     let (mut accepted, mut strategies) = (Vec::new(), BTreeMap::new());
     for profile in &schema.profiles {
         let phases = [(Phase::First, &profile.first_phase), (Phase::Second, &profile.second_phase)];
-        for (phase, expression) in phases {
-            let Some(expression) = expression else { continue };
+        let phases = phases.into_iter().filter_map(|(phase, expression)| Some((phase, expression.clone()?)));
+        let signals = profile.global_phase.iter().flat_map(|expression| global_phase::normalizers(expression));
+        let signals = signals.enumerate().map(|(place, found)| (Phase::Signal(place), found.signal.to_owned()));
+        for (phase, expression) in phases.chain(signals) {
+            let expression = expression.as_str();
             let name = format!("p{}", accepted.len());
             let (json, inputs, near) = strategy(&name, profile, expression);
             // An expression that the engine does not know is scored elsewhere.

@@ -36,7 +36,7 @@ pub(super) async fn handle(content: &Content, request: &Request, faults: &Conten
     };
     let mut ranked = Vec::new();
     for part in &parts {
-        match rank::rank(&mut engine, part).await {
+        match rank::rank(&mut engine, part, search.offset.saturating_add(search.hits)).await {
             Ok(scored) => ranked.extend(scored),
             Err(message) => {
                 // What it was to learn is not known any more: it begins anew.

@@ -37,7 +37,11 @@ impl Schema {
             texts.flat_map(attributes).find(|name| self.field(name).is_none()).map(str::to_owned)
         };
         for profile in &self.profiles {
-            let phases = [("first-phase", &profile.first_phase), ("second-phase", &profile.second_phase)];
+            let phases = [
+                ("first-phase", &profile.first_phase),
+                ("second-phase", &profile.second_phase),
+                ("global-phase", &profile.global_phase),
+            ];
             for (phase, expression) in phases {
                 let Some(expression) = expression else { continue };
                 if let Some(name) = lost(profile, expression) {
@@ -90,6 +94,8 @@ fn whole(
         found.first_phase = found.first_phase.or(parent.first_phase);
         found.rerank_count = found.rerank_count.or(parent.rerank_count);
         found.second_phase = found.second_phase.or(parent.second_phase);
+        found.global_phase = found.global_phase.or(parent.global_phase);
+        found.global_rerank_count = found.global_rerank_count.or(parent.global_rerank_count);
         if found.match_features.is_empty() {
             found.match_features = parent.match_features;
         }

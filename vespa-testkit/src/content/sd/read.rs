@@ -305,6 +305,11 @@ impl Reader<'_> {
                     profile.second_phase = sub("expression").map(|found| found.text().to_owned());
                     profile.rerank_count = sub("rerank-count").and_then(|found| found.text().parse().ok());
                 }
+                "global-phase" => {
+                    phase(child, &["expression", "rerank-count", "rank-score-drop-limit"])?;
+                    profile.global_phase = sub("expression").map(|found| found.text().to_owned());
+                    profile.global_rerank_count = sub("rerank-count").and_then(|found| found.text().parse().ok());
+                }
                 "match-features" => profile.match_features.extend(features(child)),
                 "summary-features" => profile.summary_features.extend(features(child)),
                 _ => {}

@@ -92,6 +92,8 @@ pub(crate) struct RankProfile {
     pub(crate) first_phase: Option<String>,
     pub(crate) second_phase: Option<String>,
     pub(crate) rerank_count: Option<usize>,
+    pub(crate) global_phase: Option<String>,
+    pub(crate) global_rerank_count: Option<usize>,
     pub(crate) match_features: Vec<String>,
     pub(crate) summary_features: Vec<String>,
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_DEPTH: usize = 32;
 
 /// What expressions can refer to, for the matches of one type.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Plain {
     functions: BTreeMap<String, String>,
     attributes: BTreeMap<(String, Key), f64>,
@@ -47,6 +47,11 @@ impl Plain {
             }
         }
         found
+    }
+
+    /// Gives a document an attribute's value.
+    pub(super) fn set(&mut self, name: &str, key: Key, value: f64) {
+        self.attributes.insert((name.to_owned(), key), value);
     }
 
     /// Robertson's bm25 with k1 1.2 and b 0.75.

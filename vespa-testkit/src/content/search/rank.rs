@@ -8,6 +8,7 @@ use super::{Failure, plain::Plain, request::SearchRequest};
 use crate::content::{
     Running, document_id,
     engine::{Engine, EnginePart, Phase},
+    global_phase,
     matching::Matching,
     nearest,
     sd::{RankProfile, Schema},
@@ -73,8 +74,8 @@ pub(super) fn part(
     Ok(Part { documents: documents.len(), schema, profile, matched, engine, plain })
 }
 
-/// Scores the matches, best first.
-pub(super) async fn rank(engine: &mut Engine, part: &Part) -> Result<Vec<Scored>, String> {
+/// Scores the matches, best first. `window` is how many hits the request reaches.
+pub(super) async fn rank(engine: &mut Engine, part: &Part, window: usize) -> Result<Vec<Scored>, String> {
     let features = &part.profile.match_features;
     engine.learn(&part.engine).await?;
     let first = phase(engine, part, Phase::First, part.profile.first_phase.as_deref(), &BTreeMap::new()).await?;
@@ -92,19 +93,64 @@ pub(super) async fn rank(engine: &mut Engine, part: &Part) -> Result<Vec<Scored>
         })
         .collect();
     sort(&mut scored);
-    let Some(expression) = part.profile.second_phase.as_deref() else { return Ok(scored) };
-    let rest = scored.split_off(scored.len().min(part.profile.rerank_count.unwrap_or(100)));
-    let second = phase(engine, part, Phase::Second, Some(expression), &first).await?;
-    for hit in &mut scored {
-        hit.score = second.get(&hit.key).copied().unwrap_or(0.0);
+    if let Some(expression) = part.profile.second_phase.as_deref() {
+        let rest = scored.split_off(scored.len().min(part.profile.rerank_count.unwrap_or(100)));
+        let second = phase(engine, part, Phase::Second, Some(expression), &first).await?;
+        for hit in &mut scored {
+            hit.score = second.get(&hit.key).copied().unwrap_or(0.0);
+        }
+        sort(&mut scored);
+        // Those that were not scored again stay below, in their order.
+        if let (Some(worst), Some(best)) = (scored.last(), rest.first()) {
+            let shift = (worst.score - best.score).min(0.0);
+            scored.extend(rest.into_iter().map(|hit| Scored { score: hit.score + shift, ..hit }));
+        }
     }
-    sort(&mut scored);
-    // Those that were not scored again stay below, in their order.
-    if let (Some(worst), Some(best)) = (scored.last(), rest.first()) {
-        let shift = (worst.score - best.score).min(0.0);
-        scored.extend(rest.into_iter().map(|hit| Scored { score: hit.score + shift, ..hit }));
+    if let Some(expression) = part.profile.global_phase.as_deref() {
+        global(engine, part, expression, window, &mut scored).await?;
     }
     Ok(scored)
+}
+
+/// The container's part: of the hits that content nodes return, the best are scored again, and the rest stay below.
+async fn global(
+    engine: &mut Engine,
+    part: &Part,
+    expression: &str,
+    window: usize,
+    scored: &mut Vec<Scored>,
+) -> Result<(), String> {
+    let count = part.profile.global_rerank_count.unwrap_or(100);
+    // What lies beyond is never returned, whatever its score.
+    let returned = scored.len().min(count.max(window));
+    let mut beyond = scored.split_off(returned);
+    let mut plain = part.plain.clone();
+    let mut text = expression.to_owned();
+    let reached = scored.len().min(count);
+    for (place, normalizer) in global_phase::normalizers(expression).iter().enumerate() {
+        let values = phase(engine, part, Phase::Signal(place), Some(normalizer.signal), &BTreeMap::new()).await?;
+        let value = |hit: &Scored| values.get(&hit.key).copied().unwrap_or(0.0);
+        for hit in scored.iter_mut() {
+            hit.features.insert(normalizer.feature.to_owned(), value(hit));
+        }
+        let values: Vec<f64> = scored.iter().take(reached).map(value).collect();
+        let name = format!("normalized_{place}");
+        for (hit, value) in scored.iter().zip(normalizer.normalize(&values)) {
+            plain.set(&name, hit.key, value);
+        }
+        text = text.replace(normalizer.call, &format!("attribute({name})"));
+    }
+    let before: Vec<f64> = scored.iter().take(reached).map(|hit| hit.score).collect();
+    for hit in scored.iter_mut().take(reached) {
+        hit.score = plain.score(&text, &hit.key, hit.score).unwrap_or(0.0);
+    }
+    let after: Vec<f64> = scored.iter().take(reached).map(|hit| hit.score).collect();
+    let mut rest: Vec<f64> = scored.iter().skip(reached).map(|hit| hit.score).collect();
+    global_phase::rescale(&before, &after, &mut rest);
+    scored.iter_mut().skip(reached).zip(rest).for_each(|(hit, score)| hit.score = score);
+    sort(scored);
+    scored.append(&mut beyond);
+    Ok(())
 }
 
 async fn phase(
