@@ -19,8 +19,8 @@ pub(super) fn kernels() -> Option<Kernels> {
         maxsim_bits: |query, document| unsafe { float_bits::maxsim_bits(query, document) },
         bits_group: |query, row, group, out| unsafe { float_bits::bits_group(query, row, group, out) },
         bit_codes: |query, document| unsafe { float_bits::bit_codes(query, document) },
-        maxsim_bf16: |query, document| unsafe { floats::maxsim(query, document) },
-        maxsim_f32: |query, document| unsafe { floats::maxsim(query, document) },
+        maxsim_bf16: |query, document| unsafe { floats::maxsim_bf16(query, document) },
+        maxsim_f32: |query, document| unsafe { floats::maxsim_f32(query, document) },
         dots_bf16: |query, rows, out| unsafe { floats::dots(query, rows, out) },
         dots_f32: |query, rows, out| unsafe { floats::dots(query, rows, out) },
     })

@@ -19,8 +19,8 @@ pub(super) fn kernels() -> Option<Kernels> {
         // SAFETY: the features were just detected; the same holds for each line below.
         maxsim_bits: |query, document| unsafe { float_bits::maxsim_bits(query, document) },
         bits_group: |query, row, group, out| unsafe { float_bits::bits_group(query, row, group, out) },
-        maxsim_bf16: |query, document| unsafe { floats::maxsim(query, document) },
-        maxsim_f32: |query, document| unsafe { floats::maxsim(query, document) },
+        maxsim_bf16: |query, document| unsafe { floats::maxsim_bf16(query, document) },
+        maxsim_f32: |query, document| unsafe { floats::maxsim_f32(query, document) },
         ..base
     };
     if is_x86_feature_detected!("avx512bitalg") {

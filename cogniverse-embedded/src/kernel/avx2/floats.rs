@@ -1,15 +1,10 @@
 //! Products of float query rows with float rows.
 
-use crate::kernel::float_query::{FloatQuery, PANEL};
+use crate::kernel::float_query::{FloatQuery, PANEL, Panel};
 use std::arch::x86_64::*;
 
 /// Cells that widen to floats.
 pub(in crate::kernel) trait Cells: Copy {
-    /// Widens the cell at `at` to all lanes. `ODD` is whether its number in the row is odd.
-    ///
-    /// # Safety
-    /// The cell of even number and its successor must be readable.
-    unsafe fn spread<const ODD: bool>(at: *const Self) -> __m256;
     /// # Safety
     /// Eight cells must be readable from `at`.
     unsafe fn load(at: *const Self) -> __m256;
@@ -18,13 +13,6 @@ pub(in crate::kernel) trait Cells: Copy {
 }
 
 impl Cells for f32 {
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn spread<const ODD: bool>(at: *const Self) -> __m256 {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_set1_ps(*at) }
-    }
-
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn load(at: *const Self) -> __m256 {
@@ -42,18 +30,6 @@ impl Cells for f32 {
 impl Cells for u16 {
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn spread<const ODD: bool>(at: *const Self) -> __m256 {
-        // SAFETY: the caller's promise: two cells are read, of which the first has the even number.
-        let pair = unsafe { _mm256_set1_epi32(at.sub(usize::from(ODD)).cast::<i32>().read_unaligned()) };
-        _mm256_castsi256_ps(if ODD {
-            _mm256_and_si256(pair, _mm256_set1_epi32(0xffff_0000_u32.cast_signed()))
-        } else {
-            _mm256_slli_epi32::<16>(pair)
-        })
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
     unsafe fn load(at: *const Self) -> __m256 {
         // SAFETY: the caller's promise.
         let halves = unsafe { _mm_loadu_si128(at.cast()) };
@@ -68,41 +44,65 @@ impl Cells for u16 {
 
 /// The number of lanes of a register.
 const LANES: usize = 8;
+/// The number of document rows widened together.
+const WIDENED: usize = 24;
 
 #[target_feature(enable = "avx2,fma")]
-pub(in crate::kernel) fn maxsim<T: Cells>(query: &FloatQuery, document: &[T]) -> f32 {
-    let dims = query.dims();
-    let rows = document.len() / dims;
+pub(in crate::kernel) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32 {
     let mut total = 0.0;
     for panel in query.panels() {
         let mut best = [f32::NEG_INFINITY; PANEL];
-        let mut lane = 0;
-        while lane < panel.width {
-            let from = Rows { cells: panel.cells.as_ptr().wrapping_add(lane), stride: panel.width, dims };
-            let best = best.as_mut_ptr().wrapping_add(lane);
-            // SAFETY: `cells` holds `dims` rows of `width` floats, of which `width - lane` are left, a multiple of
-            // eight; `width` is at most PANEL; `document` holds `rows` rows, at least one.
-            unsafe {
-                lane += LANES
-                    * match (panel.width - lane) / LANES {
-                        1 => raise::<T, 1, 8>(from, document.as_ptr(), rows, best),
-                        2 => raise::<T, 2, 4>(from, document.as_ptr(), rows, best),
-                        _ => raise::<T, 3, 4>(from, document.as_ptr(), rows, best),
-                    };
-            }
+        raise_all(&panel, query.dims(), document, &mut best);
+        total += best.iter().take(panel.rows).sum::<f32>();
+    }
+    total
+}
+
+/// Widens a few document rows at a time, once for all query rows of a panel.
+#[target_feature(enable = "avx2,fma")]
+pub(in crate::kernel) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
+    let mut total = 0.0;
+    let mut wide = vec![0.0f32; WIDENED * query.dims()];
+    for panel in query.panels() {
+        let mut best = [f32::NEG_INFINITY; PANEL];
+        for rows in document.chunks(WIDENED * query.dims()) {
+            wide.iter_mut().zip(rows).for_each(|(wide, half)| *wide = half.widen());
+            raise_all(&panel, query.dims(), wide.get(..rows.len()).unwrap_or_default(), &mut best);
         }
         total += best.iter().take(panel.rows).sum::<f32>();
     }
     total
 }
 
+/// Raises `best` to the products of the panel's query rows with all document rows.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn raise_all(panel: &Panel<'_>, dims: usize, document: &[f32], best: &mut [f32; PANEL]) {
+    let rows = document.len() / dims;
+    let mut lane = 0;
+    while rows > 0 && lane < panel.width {
+        let from = Rows { cells: panel.cells.as_ptr().wrapping_add(lane), stride: panel.width, dims };
+        let best = best.as_mut_ptr().wrapping_add(lane);
+        // SAFETY: `cells` holds `dims` rows of `width` floats, of which `width - lane` are left, a multiple of
+        // eight; `width` is at most PANEL; `document` holds `rows` rows, at least one.
+        unsafe {
+            lane += LANES
+                * match (panel.width - lane) / LANES {
+                    1 => raise::<1, 8>(from, document.as_ptr(), rows, best),
+                    2 => raise::<2, 4>(from, document.as_ptr(), rows, best),
+                    _ => raise::<3, 3>(from, document.as_ptr(), rows, best),
+                };
+        }
+    }
+}
+
 /// Interleaved query rows.
 #[derive(Clone, Copy)]
-pub(in crate::kernel) struct Rows {
-    pub(in crate::kernel) cells: *const f32,
+struct Rows {
+    cells: *const f32,
     /// The number of floats from one dimension to the next.
-    pub(in crate::kernel) stride: usize,
-    pub(in crate::kernel) dims: usize,
+    stride: usize,
+    dims: usize,
 }
 
 /// Raises `best` to the products of `V` registers of query rows with all document rows, `R` at a time, and returns
@@ -113,13 +113,12 @@ pub(in crate::kernel) struct Rows {
 /// and `V * LANES` floats must be writable at `best`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn raise<T: Cells, const V: usize, const R: usize>(
+unsafe fn raise<const V: usize, const R: usize>(
     query: Rows,
-    document: *const T,
+    document: *const f32,
     rows: usize,
     best: *mut f32,
 ) -> usize {
-    let mut top = [_mm256_set1_ps(f32::NEG_INFINITY); V];
     for first in (0..rows).step_by(R) {
         let mut sums = [[_mm256_setzero_ps(); V]; R];
         // The last tile is filled up with the last row, which changes no maximum.
@@ -128,71 +127,36 @@ unsafe fn raise<T: Cells, const V: usize, const R: usize>(
             *at = document.wrapping_add((first + row).min(rows - 1) * query.dims);
         }
         let mut own = query.cells;
-        // SAFETY: `dim` and `dim + 1` are below `dims`: within each row, and within the query.
-        unsafe {
-            for dim in (0..query.dims / 2 * 2).step_by(2) {
-                step::<T, false, V, R>(own, &at, dim, &mut sums);
-                step::<T, true, V, R>(own.add(query.stride), &at, dim + 1, &mut sums);
-                own = own.wrapping_add(2 * query.stride);
-            }
-            if query.dims % 2 == 1 {
-                let cells: [__m256; V] = registers(own);
+        for dim in 0..query.dims {
+            // SAFETY: `dim` is within each row, and within the query.
+            unsafe {
+                let mut cells = [_mm256_setzero_ps(); V];
+                for (register, cells) in cells.iter_mut().enumerate() {
+                    *cells = _mm256_loadu_ps(own.add(register * LANES));
+                }
                 for (at, sums) in at.iter().zip(&mut sums) {
-                    let cell = _mm256_set1_ps((*at.add(query.dims - 1)).widen());
+                    let cell = _mm256_broadcast_ss(&*at.add(dim));
                     for (sum, own) in sums.iter_mut().zip(cells) {
                         *sum = _mm256_fmadd_ps(own, cell, *sum);
                     }
                 }
             }
+            own = own.wrapping_add(query.stride);
         }
-        for sums in sums {
-            for (top, sum) in top.iter_mut().zip(sums) {
-                *top = _mm256_max_ps(sum, *top);
+        for register in 0..V {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut top = _mm256_loadu_ps(best.add(register * LANES));
+                for sums in &sums {
+                    if let Some(sum) = sums.get(register) {
+                        top = _mm256_max_ps(*sum, top);
+                    }
+                }
+                _mm256_storeu_ps(best.add(register * LANES), top);
             }
         }
-    }
-    for (register, top) in top.into_iter().enumerate() {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_storeu_ps(best.add(register * LANES), top) };
     }
     V
-}
-
-/// # Safety
-/// `V * LANES` floats must be readable from `at`.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn registers<const V: usize>(at: *const f32) -> [__m256; V] {
-    let mut cells = [_mm256_setzero_ps(); V];
-    for (register, cells) in cells.iter_mut().enumerate() {
-        // SAFETY: the caller's promise.
-        *cells = unsafe { _mm256_loadu_ps(at.add(register * LANES)) };
-    }
-    cells
-}
-
-/// Adds the products of one dimension.
-///
-/// # Safety
-/// `V * LANES` floats must be readable from `own`, and the pair of cells around `dim` from each row.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn step<T: Cells, const ODD: bool, const V: usize, const R: usize>(
-    own: *const f32,
-    rows: &[*const T; R],
-    dim: usize,
-    sums: &mut [[__m256; V]; R],
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let cells: [__m256; V] = registers(own);
-        for (row, sums) in rows.iter().zip(sums) {
-            let cell = T::spread::<ODD>(row.add(dim));
-            for (sum, own) in sums.iter_mut().zip(cells) {
-                *sum = _mm256_fmadd_ps(own, cell, *sum);
-            }
-        }
-    }
 }
 
 /// Computes the products of a vector with each row of its length, two rows at a time.
