@@ -18,9 +18,8 @@ pub(crate) use memory_schema::{BASE as MEMORY_BASE, STAGE_BASE};
 
 pub use description::{FieldDescription, SchemaDescription, StrategyDescription};
 pub use difference::SchemaDifference;
-pub use fusion::{Formula, Fusion, Scale, Signal};
 pub use loader::{EmbeddedSchemaLoader, FilesystemSchemaLoader, InMemorySchemaLoader, WithShippedSchemas};
 pub use manager::{SchemaHealth, SchemaManager};
 pub use query::{MAX_QUERY_TEXT, MAX_QUERY_VECTORS, MAX_WINDOW};
 pub use schema::Schema;
-pub use strategy::{MatchSet, Metric, Rerank, Score, Strategy, StrategyInputs};
+pub use strategy::{Formula, Fusion, MatchSet, Metric, Rerank, Scale, Score, Signal, Strategy, StrategyInputs};

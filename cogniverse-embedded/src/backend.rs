@@ -1,6 +1,7 @@
 //! The backend, its access to stores, and its `SchemaStore` implementation.
 
 mod deployments;
+mod drops;
 mod paths;
 
 use crate::{
@@ -19,7 +20,7 @@ use cogniverse_core::worker::blocking;
 use cogniverse_sdk::{
     Clock, DeployedSchema, Error, ErrorCode, ErrorKind, Result, Retry, SchemaStore, SystemClock, TenantId, TenantSchema,
 };
-use deployments::finish_drops;
+use drops::finish_drops;
 use parking_lot::Mutex;
 use paths::{read_dir, size_of, strays};
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};

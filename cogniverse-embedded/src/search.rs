@@ -42,7 +42,7 @@ impl EmbeddedBackend {
             let _places = (waiting, running);
             let own = cores.enter();
             let prepared = prepare(store, query, started, flag)?;
-            prepared.check_time()?;
+            prepared.meter().check_time()?;
             let hits = run(store, &prepared, &own)?;
             store.check_not_dropped()?;
             Ok(hits)
@@ -56,9 +56,9 @@ fn run(store: &TenantStore, prepared: &Prepared, cores: &OwnCore) -> Result<Back
     let moment = store.moment()?;
     let ranked = execute(&moment, prepared, cores)?;
     let mut hits = Vec::with_capacity(ranked.hits.len());
-    let connection = moment.connection()?;
+    let (connection, meter) = (moment.connection()?, prepared.meter());
     for ranked in &ranked.hits {
-        prepared.check_time()?;
+        meter.check_time()?;
         let stored = moment.document(&connection, ranked.row)?;
         let document = Document { id: stored.id, fields: stored.fields };
         let highlights = highlights(&document, &store.layout().texts, &words);

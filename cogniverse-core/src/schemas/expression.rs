@@ -195,6 +195,11 @@ impl Parser {
     }
 }
 
+/// Returns the function of a global phase that a first or second phase may not call.
+pub(super) fn global_only(name: &str) -> bool {
+    matches!(name, "normalize_linear" | "reciprocal_rank")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

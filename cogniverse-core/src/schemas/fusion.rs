@@ -1,9 +1,9 @@
-//! The global phase of a strategy: several signals, made comparable over the hits that it rescores.
+//! The compilation of global phases: several signals, made comparable over the hits that they rescore.
 
 use super::{
     expression::{self, Node, Operator},
     lower::Lowering,
-    strategy::Score,
+    strategy::{Formula, Fusion, Scale, Signal},
 };
 use cogniverse_sdk::{Error, Result, schema::GlobalPhase};
 
@@ -12,63 +12,6 @@ const FORMS: &str = "normalize_linear(f), reciprocal_rank(f), reciprocal_rank(f,
                      number, where f is a function of the profile or a rank feature such as bm25(F)";
 /// The `k` of reciprocal ranks where none is given, as in Vespa.
 const DEFAULT_K: f64 = 60.0;
-
-/// The global phase of a strategy.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Fusion {
-    /// The signals, each once.
-    pub signals: Vec<Signal>,
-    /// The score of a hit.
-    pub formula: Formula,
-    /// The number of best hits of the phases before to rescore.
-    pub count: usize,
-}
-
-/// A score of one hit that a global phase compares with those of the others.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Signal {
-    /// The function or rank feature, as Vespa names it.
-    pub name: String,
-    /// The score.
-    pub score: Score,
-}
-
-/// The score of a hit in a global phase.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Formula {
-    /// A constant.
-    Constant(f64),
-    /// A signal, made comparable.
-    Normalized {
-        /// The index of the signal in [`Fusion::signals`].
-        signal: usize,
-        /// The scale.
-        scale: Scale,
-    },
-    /// The sum of two scores.
-    Sum(Box<Formula>, Box<Formula>),
-    /// A score multiplied by a factor.
-    Scaled(f64, Box<Formula>),
-}
-
-/// The scale that a signal is brought to, over the hits that a global phase rescores.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Scale {
-    /// From 0 for the least to 1 for the greatest; 0.5 where all are equal.
-    Linear,
-    /// `1 / (k + rank)`, where the greatest has rank 1 and equal ones keep the order of the phases before.
-    ReciprocalRank {
-        /// What is added to the rank: the greater, the less the first ranks weigh.
-        k: f64,
-    },
-}
-
-/// Returns the function of a global phase that a first or second phase may not call.
-pub(super) fn global_only(name: &str) -> bool {
-    matches!(name, "normalize_linear" | "reciprocal_rank")
-}
 
 /// Compiles a global phase.
 pub(super) fn compile(lowering: &mut Lowering<'_>, phase: &GlobalPhase) -> Result<Fusion> {

@@ -2,7 +2,6 @@
 
 use super::{
     expression::{self, Node, Operator},
-    fusion,
     strategy::{Metric, Score, StrategyInputs},
 };
 use cogniverse_sdk::{
@@ -145,7 +144,7 @@ impl<'s> Lowering<'s> {
                     _ => Err(unknown_form(text)),
                 },
                 ("sum", [product, Node::Name(dimension)]) => self.dot(product, dimension, text),
-                (name, _) if fusion::global_only(name) => Err(Error::invalid(format!(
+                (name, _) if expression::global_only(name) => Err(Error::invalid(format!(
                     "{name} compares hits with each other, which only a global phase does; move it to global_phase"
                 ))),
                 _ => Err(unknown_form(text)),

@@ -1,6 +1,5 @@
 //! Compiled strategies.
 
-use super::fusion::Fusion;
 use cogniverse_sdk::{FieldName, StrategyName, TensorType};
 use std::time::Duration;
 
@@ -198,4 +197,56 @@ impl Score {
                 _ => false,
             }
     }
+}
+
+/// The global phase of a strategy.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Fusion {
+    /// The signals, each once.
+    pub signals: Vec<Signal>,
+    /// The score of a hit.
+    pub formula: Formula,
+    /// The number of best hits of the phases before to rescore.
+    pub count: usize,
+}
+
+/// A score of one hit that a global phase compares with those of the others.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Signal {
+    /// The function or rank feature, as Vespa names it.
+    pub name: String,
+    /// The score.
+    pub score: Score,
+}
+
+/// The score of a hit in a global phase.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Formula {
+    /// A constant.
+    Constant(f64),
+    /// A signal, made comparable.
+    Normalized {
+        /// The index of the signal in [`Fusion::signals`].
+        signal: usize,
+        /// The scale.
+        scale: Scale,
+    },
+    /// The sum of two scores.
+    Sum(Box<Formula>, Box<Formula>),
+    /// A score multiplied by a factor.
+    Scaled(f64, Box<Formula>),
+}
+
+/// The scale that a signal is brought to, over the hits that a global phase rescores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// From 0 for the least to 1 for the greatest; 0.5 where all are equal.
+    Linear,
+    /// `1 / (k + rank)`, where the greatest has rank 1 and equal ones keep the order of the phases before.
+    ReciprocalRank {
+        /// What is added to the rank: the greater, the less the first ranks weigh.
+        k: f64,
+    },
 }

@@ -1,12 +1,7 @@
 //! `SchemaStore`: deployment and drop of tenant schemas.
 
-use super::{EmbeddedBackend, Inner};
-use crate::{
-    catalog::{BegunDrop, Catalog},
-    error,
-    folder::{DataFolder, is_folder},
-    layout::Layout,
-};
+use super::{EmbeddedBackend, Inner, drops::finish_drop};
+use crate::layout::Layout;
 use async_trait::async_trait;
 use cogniverse_core::{
     failpoint,
@@ -17,7 +12,7 @@ use cogniverse_sdk::{
     DeployedSchema, Error, ErrorKind, Result, Retry, SchemaStore, TenantId, TenantSchema,
     schema_store::{DeployReport, DeployRequest, SchemaAction, SchemaDeployment},
 };
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 impl Inner {
     /// Compares each deployment with the catalog and returns its effect.
@@ -105,33 +100,6 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-/// Completes interrupted drops. One that cannot be completed now, such as on a read-only disk, does not prevent the
-/// opening.
-pub(super) fn finish_drops(folder: &DataFolder, catalog: &Catalog) -> Result<()> {
-    for begun in catalog.drops()? {
-        tracing::warn!(schema = %begun.schema, generation = begun.generation, "ending an interrupted drop");
-        if let Err(error) = finish_drop(folder, catalog, &begun) {
-            tracing::warn!(schema = %begun.schema, "the drop cannot be ended yet: {}", error.chain());
-        }
-    }
-    Ok(())
-}
-
-fn finish_drop(folder: &DataFolder, catalog: &Catalog, begun: &BegunDrop) -> Result<()> {
-    let tenant = folder.tenant(begun.schema.tenant());
-    let deployment = folder.deployment(&begun.schema, begun.generation);
-    // A link is not ours, and what is behind it is somebody else's.
-    if is_folder(&tenant)? && is_folder(&deployment)? {
-        fs::remove_dir_all(&deployment).map_err(|e| error::io(&deployment, e))?;
-        // The tenant's folder goes with its last schema; while another is in it, this is refused and right.
-        let _ = fs::remove_dir(&tenant);
-    }
-    failpoint::reach("drop.removed");
-    catalog.end_drop(begun.generation)?;
-    failpoint::reach("drop.ended");
-    Ok(())
 }
 
 #[async_trait]

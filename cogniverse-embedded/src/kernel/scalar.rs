@@ -5,21 +5,6 @@ use super::{
     bit_query::BitQuery,
     float_query::{FloatQuery, PANEL, UNIT},
     layout::GROUP,
-    set::Kernels,
-};
-use cogniverse_sdk::quantize::from_bf16;
-
-pub(super) const KERNELS: Kernels = Kernels {
-    name: "scalar",
-    hamming_maxsim,
-    hamming_group,
-    maxsim_bits,
-    bits_group,
-    bit_codes,
-    maxsim_bf16: |query, document| maxsim(query, document, from_bf16),
-    maxsim_f32: |query, document| maxsim(query, document, |cell| cell),
-    dots_bf16: |query, rows, out| dots(query, rows, out, from_bf16),
-    dots_f32: |query, rows, out| dots(query, rows, out, |cell| cell),
 };
 
 /// The number of bytes whose differing bits an 8-bit counter can hold.
@@ -99,7 +84,7 @@ pub(super) fn bit_codes(query: &BitFloatQuery, document: &[u8]) -> f64 {
 }
 
 /// Multiplies each document cell with eight or 24 query rows at once, which the compiler vectorizes.
-fn maxsim<T: Copy>(query: &FloatQuery, document: &[T], widen: impl Fn(T) -> f32 + Copy) -> f32 {
+pub(super) fn maxsim<T: Copy>(query: &FloatQuery, document: &[T], widen: impl Fn(T) -> f32 + Copy) -> f32 {
     let mut total = 0.0;
     for panel in query.panels() {
         let mut best = [f32::NEG_INFINITY; PANEL];
@@ -143,7 +128,7 @@ fn raise<T: Copy, const N: usize>(
 }
 
 /// Computes the product of a vector with each row of its length.
-fn dots<T: Copy>(query: &[f32], rows: &[T], out: &mut [f32], widen: impl Fn(T) -> f32 + Copy) {
+pub(super) fn dots<T: Copy>(query: &[f32], rows: &[T], out: &mut [f32], widen: impl Fn(T) -> f32 + Copy) {
     for (out, row) in out.iter_mut().zip(rows.chunks_exact(query.len())) {
         *out = dot(query, row, widen);
     }

@@ -7,6 +7,7 @@ use super::{
     layout::GROUP,
     scalar,
 };
+use cogniverse_sdk::quantize::from_bf16;
 
 /// Query and at least one document row of its length.
 type MaxSim<T> = fn(&FloatQuery, &[T]) -> f32;
@@ -31,11 +32,24 @@ pub struct Kernels {
     pub(super) dots_f32: Dots<f32>,
 }
 
+const SCALAR: Kernels = Kernels {
+    name: "scalar",
+    hamming_maxsim: scalar::hamming_maxsim,
+    hamming_group: scalar::hamming_group,
+    maxsim_bits: scalar::maxsim_bits,
+    bits_group: scalar::bits_group,
+    bit_codes: scalar::bit_codes,
+    maxsim_bf16: |query, document| scalar::maxsim(query, document, from_bf16),
+    maxsim_f32: |query, document| scalar::maxsim(query, document, |cell| cell),
+    dots_bf16: |query, rows, out| scalar::dots(query, rows, out, from_bf16),
+    dots_f32: |query, rows, out| scalar::dots(query, rows, out, |cell| cell),
+};
+
 impl Kernels {
     /// Returns the portable kernels.
     #[must_use]
     pub fn scalar() -> Self {
-        scalar::KERNELS
+        SCALAR
     }
 
     /// Returns `scalar`, `avx2`, `avx512` or `neon`.
@@ -46,7 +60,7 @@ impl Kernels {
 
     /// Returns the kernels for rows of `bytes` bytes.
     fn wide_enough(&self, bytes: usize) -> &Self {
-        if bytes > WIDEST { &scalar::KERNELS } else { self }
+        if bytes > WIDEST { &SCALAR } else { self }
     }
 
     /// Computes `sum over query rows of 1 / (1 + least number of differing bits)` for a document grouped by

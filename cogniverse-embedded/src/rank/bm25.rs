@@ -5,11 +5,8 @@
 //! the tenant's living documents, n of those with the word in the field, and `average` the words of the field over N.
 //! All are exact after every write, so that a score depends neither on deleted documents nor on other tenants.
 
-use super::{
-    meter::{LOOKUP, Meter, POSTING},
-    scorer::Scoring,
-};
-use crate::index::Snapshot;
+use super::meter::{LOOKUP, Meter, POSTING};
+use crate::index::{BlockView, Snapshot};
 use cogniverse_sdk::Result;
 
 const K1: f64 = 1.2;
@@ -56,15 +53,21 @@ impl Bm25 {
     }
 
     /// Adds `weight` times the score of each document from a place on to `scores`.
-    pub(crate) fn add(&self, scoring: &Scoring<'_>, weight: f64, first: u32, scores: &mut [f64]) -> Result<()> {
-        let Some(index) = scoring.view.block.text(self.text) else { return Ok(()) };
+    pub(crate) fn add(
+        &self,
+        (view, meter): (&BlockView, &Meter<'_>),
+        weight: f64,
+        first: u32,
+        scores: &mut [f64],
+    ) -> Result<()> {
+        let Some(index) = view.block.text(self.text) else { return Ok(()) };
         let end = first.saturating_add(u32::try_from(scores.len()).unwrap_or(u32::MAX));
         for (word, idf) in &self.words {
             let postings = index.postings(word);
             let from = postings.partition_point(|posting| posting.place < first);
             let until = postings.partition_point(|posting| posting.place < end);
             let postings = postings.get(from..until).unwrap_or_default();
-            scoring.meter.spend(LOOKUP + postings.len() * POSTING)?;
+            meter.spend(LOOKUP + postings.len() * POSTING)?;
             for posting in postings {
                 let count = f64::from(posting.count);
                 let length = f64::from(index.length(posting.place as usize));

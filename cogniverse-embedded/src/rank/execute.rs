@@ -14,7 +14,7 @@ use crate::{
     tenant_store::Moment,
 };
 use cogniverse_core::schemas::MatchSet;
-use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Result};
+use cogniverse_sdk::{Error, ErrorCode, Result};
 
 /// A hit of the requested page, before its document is read.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +92,7 @@ impl<'s> Found<'s, '_> {
                 scorer.add(&Scoring { places: &[*place], ..scoring }, 1.0, &mut own, &mut [false])?;
                 [*score] = own;
             }
-            check_score(prepared, *score)?;
+            prepared.check_score(*score)?;
             if let Some(id) = view.block.id(*place as usize) {
                 top.offer(Candidate { score: *score, id, block: stretch.block, place: *place });
             }
@@ -106,7 +106,7 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
     let snapshot = &*moment.snapshot;
     let window = prepared.query.offset + prepared.query.limit;
     let limit = window.max(prepared.rescored());
-    let scorer = prepared.first_phase(snapshot, &Meter::new(prepared))?;
+    let scorer = prepared.first_phase(snapshot, &prepared.meter())?;
     let places = all_matching(snapshot, prepared, cores)?;
     let stretch = if prepared.wants_vectors() { STRETCH_OF_VECTORS } else { STRETCH_OF_WORDS };
     let stretches: Vec<Stretch<'_>> = places
@@ -118,7 +118,7 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
         .collect();
     let bar = Bar::new();
     let make = || Found {
-        meter: Meter::new(prepared),
+        meter: prepared.meter(),
         top: Top::new(limit, &bar),
         matched: 0,
         passed_over: 0,
@@ -139,11 +139,11 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
         require_vectors(moment, prepared)?;
     }
     let first = Top::merge(parts.into_iter().map(|part| part.top).collect());
-    let ranked = match prepared.second_phase(snapshot, &Meter::new(prepared))? {
+    let ranked = match prepared.second_phase(snapshot, &prepared.meter())? {
         None => first.into_iter().map(|candidate| (candidate, None)).collect(),
         Some(second) => rescore(moment, prepared, cores, &second, first)?,
     };
-    let ranked = match prepared.fusion(snapshot, &Meter::new(prepared))? {
+    let ranked = match prepared.fusion(snapshot, &prepared.meter())? {
         None => ranked,
         Some((fusion, signals)) => fuse(moment, prepared, cores, (fusion, &signals), ranked)?,
     };
@@ -158,9 +158,9 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
 /// Returns the places that match, by block.
 fn all_matching(snapshot: &Snapshot, prepared: &Prepared, cores: &OwnCore) -> Result<Vec<Vec<u32>>> {
     let match_fields = prepared.match_fields(snapshot);
-    let make = || (Meter::new(prepared), Vec::new());
+    let make = || (prepared.meter(), Vec::new());
     let parts = cores.share(snapshot.blocks().len(), make, |(meter, matched), number| {
-        prepared.check_time()?;
+        meter.check_time()?;
         let Some(view) = snapshot.blocks().get(number) else { return Ok(()) };
         matched.push((number, matching(view, prepared, &match_fields, meter)?));
         Ok(())
@@ -168,22 +168,6 @@ fn all_matching(snapshot: &Snapshot, prepared: &Prepared, cores: &OwnCore) -> Re
     let mut matched: Vec<(usize, Vec<u32>)> = parts.into_iter().flat_map(|(_, matched)| matched).collect();
     matched.sort_unstable_by_key(|(number, _)| *number);
     Ok(matched.into_iter().map(|(_, places)| places).collect())
-}
-
-/// Refuses an infinite score, which cannot be ranked. Accepted vectors have finite products, but a strategy's factors
-/// may overflow.
-pub(super) fn check_score(prepared: &Prepared, score: f64) -> Result<()> {
-    if score.is_finite() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::FailedPrecondition,
-        format!(
-            "strategy \"{}\" gives a document the score {score}; lower the factors of its expression, or store vectors of smaller cells",
-            prepared.query.strategy
-        ),
-    )
-    .with_context("schema", &prepared.query.schema))
 }
 
 /// Fails where no document has a vector: an empty result would hide that nothing could match.

@@ -1,9 +1,9 @@
 //! Access of scorers to float vectors: from memory, or read from the record in bounded pieces.
 
+use super::meter::Meter;
 use crate::{
     index::{BlockView, FloatArena, FloatRows, KeptFloats},
     layout::TensorField,
-    rank::scorer::Scoring,
     tenant_store::Moment,
 };
 use cogniverse_sdk::{Error, Result};
@@ -12,6 +12,9 @@ use std::sync::Arc;
 
 /// The number of bytes read at once where the budget does not allow caching a block.
 const PIECE_BYTES: usize = 32 << 20;
+
+/// Places of a block in order, and the work of the core that reads them.
+type Places<'a> = (&'a BlockView, &'a [u32], &'a Meter<'a>);
 
 /// The source of the float vectors of one query.
 pub(crate) struct FloatAccess<'s> {
@@ -28,11 +31,11 @@ impl<'s> FloatAccess<'s> {
     /// Calls `each` with the index in the places and the cells of every document; empty where it has no vector.
     pub(crate) fn for_each(
         &self,
-        scoring: &Scoring<'_>,
+        scoring: Places<'_>,
         field: usize,
         mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Scoring { view, places, .. } = scoring;
+        let (view, places, _) = scoring;
         let moment = self.moment.snapshot.moment();
         let cache = self.moment.store.float_cache();
         let kept = || view.block.floats(field).and_then(|slot| slot.get(cache));
@@ -90,12 +93,12 @@ impl<'s> FloatAccess<'s> {
     /// Reads runs of at most `size` documents that begin and end with a requested one. Other cores read while this one scores.
     fn in_pieces(
         &self,
-        scoring: &Scoring<'_>,
+        scoring: Places<'_>,
         field: usize,
         size: usize,
         mut each: impl FnMut(usize, FloatRows<'_>) -> Result<()>,
     ) -> Result<()> {
-        let places = scoring.places;
+        let (_, places, _) = scoring;
         let end = places.last().map_or(0, |last| *last as usize + 1);
         let mut next = 0;
         while let Some(first) = places.get(next) {
@@ -113,11 +116,11 @@ impl<'s> FloatAccess<'s> {
     fn load(
         &self,
         connection: &Connection,
-        scoring: &Scoring<'_>,
+        scoring: Places<'_>,
         field: usize,
         places: std::ops::Range<usize>,
     ) -> Result<FloatArena> {
-        let (view, meter) = (scoring.view, scoring.meter);
+        let (view, _, meter) = scoring;
         let tensor = self.tensor(field)?;
         let mut arena = FloatArena::new(tensor, self.moment.snapshot.moment());
         let rows = view.block.rows().get(places.clone()).unwrap_or_default();

@@ -1,18 +1,20 @@
 //! Preparation of queries: checked against the strategy, text analyzed, vectors packed.
 
-use super::{bm25::Bm25, meter::Meter, scorer::Scorer, vectors::QueryVectors};
+use super::{
+    bm25::Bm25,
+    meter::{Clock, Meter},
+    scorer::Scorer,
+    vectors::QueryVectors,
+};
 use crate::{index::Snapshot, tenant_store::TenantStore};
 use cogniverse_core::{
     schemas::{Fusion, MatchSet, Schema, Score, Strategy},
     text::Analyzer,
 };
-use cogniverse_sdk::{BackendQuery, Error, ErrorCode, FieldName, Filter, Result};
+use cogniverse_sdk::{BackendQuery, Error, ErrorKind, FieldName, Filter, Result};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -25,9 +27,7 @@ pub(crate) struct Prepared {
     /// The distinct words with their counts, in order of first use.
     pub(crate) words: Vec<(String, u32)>,
     vectors: Option<QueryVectors>,
-    /// The deadline; `None` for no limit.
-    deadline: Option<Instant>,
-    cancelled: Arc<AtomicBool>,
+    clock: Clock,
 }
 
 /// Checks a query against the store's schema.
@@ -54,7 +54,9 @@ pub(crate) fn prepare(
         }
     }
     let deadline = started.checked_add(query.timeout.unwrap_or(strategy.timeout()));
-    Ok(Prepared { schema, strategy, query, words, vectors, deadline, cancelled })
+    let of = (query.schema.clone(), query.strategy.clone());
+    let clock = Clock { deadline, cancelled, of };
+    Ok(Prepared { schema, strategy, query, words, vectors, clock })
 }
 
 impl Prepared {
@@ -158,17 +160,24 @@ impl Prepared {
         })
     }
 
-    /// Fails where the deadline has passed or the caller has gone.
-    pub(crate) fn check_time(&self) -> Result<()> {
-        let gave_up = self.cancelled.load(Ordering::Relaxed);
-        if gave_up || self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return Err(Error::of(
-                ErrorCode::SearchTimeout,
-                "the search took longer than its timeout; narrow it by a filter, or give it more time",
-            )
-            .with_context("schema", &self.query.schema)
-            .with_context("strategy", &self.query.strategy));
+    /// Refuses an infinite score, which cannot be ranked. Accepted vectors have finite products, but a strategy's factors
+    /// may overflow.
+    pub(crate) fn check_score(&self, score: f64) -> Result<()> {
+        if score.is_finite() {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::new(
+            ErrorKind::FailedPrecondition,
+            format!(
+                "strategy \"{}\" gives a document the score {score}; lower the factors of its expression, or store vectors of smaller cells",
+                self.query.strategy
+            ),
+        )
+        .with_context("schema", &self.query.schema))
+    }
+
+    /// Returns a count of the work of one core.
+    pub(crate) fn meter(&self) -> Meter<'_> {
+        Meter::new(&self.clock)
     }
 }

@@ -1,10 +1,8 @@
 //! The later phases of a search, which score the best hits of the first one anew.
 
 use super::{
-    execute::check_score,
     float_access::FloatAccess,
     global::{Rescale, fused},
-    meter::Meter,
     prepare::Prepared,
     scorer::{Scorer, Scoring},
     top::Candidate,
@@ -61,7 +59,7 @@ pub(super) fn fuse<'s>(
         (candidates.iter().map(|candidate| candidate.score).collect(), fused(fusion, &values));
     let rescale = Rescale::of(&before, &after);
     for ((candidate, first), score) in ranked.iter_mut().zip(after) {
-        check_score(prepared, score)?;
+        prepared.check_score(score)?;
         first.get_or_insert(candidate.score);
         candidate.score = score;
     }
@@ -88,9 +86,9 @@ fn scores_of(
         .chunk_by(|(_, a), (_, b)| a.block == b.block)
         .flat_map(|of_block| of_block.chunks(STRETCH).map(|stretch| (stretch, of_block.len())))
         .collect();
-    let make = || (Meter::new(prepared), Vec::new());
+    let make = || (prepared.meter(), Vec::new());
     let parts = cores.share(stretches.len(), make, |(meter, scored), number| {
-        prepared.check_time()?;
+        meter.check_time()?;
         let Some((stretch, of_block)) = stretches.get(number) else { return Ok(()) };
         let blocks = moment.snapshot.blocks();
         let Some(view) = stretch.first().and_then(|(_, candidate)| blocks.get(candidate.block)) else { return Ok(()) };
@@ -100,7 +98,7 @@ fn scores_of(
         let scoring = Scoring { view, places: &places, floats: &floats, meter };
         scorer.add(&scoring, 1.0, &mut scores, &mut vec![true; places.len()])?;
         for ((index, _), score) in stretch.iter().zip(scores) {
-            check_score(prepared, score)?;
+            prepared.check_score(score)?;
             scored.push((*index, score));
         }
         Ok(())

@@ -138,7 +138,7 @@ impl Scorer<'_> {
             Self::Bm25(bm25) => {
                 let (Some(first), Some(last)) = (places.first(), places.last()) else { return Ok(()) };
                 let mut all = vec![0.0; (last - first) as usize + 1];
-                bm25.add(scoring, weight, *first, &mut all)?;
+                bm25.add((view, scoring.meter), weight, *first, &mut all)?;
                 for ((place, score), found) in targets().zip(scores).zip(found) {
                     let value = all.get(place - *first as usize).copied().unwrap_or(0.0);
                     *score += value;
@@ -189,7 +189,7 @@ impl Scorer<'_> {
                 }
             }
             Self::MaxSim { field, query } => {
-                return floats.for_each(scoring, *field, |index, rows| {
+                return floats.for_each((view, places, scoring.meter), *field, |index, rows| {
                     let cells = match rows {
                         FloatRows::Half(cells) => cells.len(),
                         FloatRows::Full(cells) => cells.len(),
@@ -207,7 +207,7 @@ impl Scorer<'_> {
                 });
             }
             Self::Closeness { field, query, metric } => {
-                return floats.for_each(scoring, *field, |index, rows| {
+                return floats.for_each((view, places, scoring.meter), *field, |index, rows| {
                     let widened;
                     let cells = match rows {
                         FloatRows::Full(cells) => cells,

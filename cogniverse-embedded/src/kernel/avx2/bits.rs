@@ -1,6 +1,6 @@
 //! Hamming distances by look-ups of nibbles: for each nibble of a query row, a table of how many bits differ.
 
-use super::{look_up, nibbles};
+use super::lanes::{load, look_up, nibbles};
 use crate::kernel::{
     bit_query::BitQuery,
     layout::GROUP,
@@ -12,7 +12,7 @@ use std::arch::x86_64::*;
 const TILE: usize = 4;
 
 #[target_feature(enable = "avx2")]
-pub(in crate::kernel) fn hamming_maxsim(query: &BitQuery, document: &[u8]) -> f32 {
+pub(crate) fn hamming_maxsim(query: &BitQuery, document: &[u8]) -> f32 {
     let bytes = query.bytes();
     let mut total = 0.0;
     for tile in query.nibbles().chunks(bytes * TILE) {
@@ -93,7 +93,7 @@ fn counts<const R: usize>(tables: &[[u8; 32]], bytes: usize, columns: &[[u8; GRO
         return sums;
     }
     for (at, column) in columns.iter().enumerate() {
-        let (low, high) = nibbles(super::load(column));
+        let (low, high) = nibbles(load(column));
         for (row, sum) in sums.iter_mut().enumerate() {
             // SAFETY: `at < columns.len()` and `row < R`, and the tables were just found to be that many.
             let table = unsafe { tables.get_unchecked(row * bytes + at) };
@@ -105,7 +105,7 @@ fn counts<const R: usize>(tables: &[[u8; 32]], bytes: usize, columns: &[[u8; GRO
 }
 
 #[target_feature(enable = "avx2")]
-pub(in crate::kernel) fn hamming_group(query: &BitQuery, row: usize, group: &[u8], out: &mut [u32; GROUP]) {
+pub(crate) fn hamming_group(query: &BitQuery, row: usize, group: &[u8], out: &mut [u32; GROUP]) {
     let tables = query.nibbles().get(row * query.bytes()..).unwrap_or_default();
     let [(even, odd)] = distances::<1>(tables, query.bytes(), group.as_chunks::<GROUP>().0);
     let mut lanes = [[0u16; 16]; 2];

@@ -1,6 +1,6 @@
 //! Products of float query rows with bits, by look-ups.
 
-use super::{load, look_up, nibbles};
+use super::lanes::{load, look_up, nibbles};
 use crate::kernel::{
     bit_float_query::{BitFloatQuery, NibbleTable, TripleTable},
     layout::GROUP,
@@ -13,7 +13,7 @@ const TILE: usize = 4;
 const LANES: usize = 8;
 
 #[target_feature(enable = "avx2")]
-pub(in crate::kernel) fn maxsim_bits(query: &BitFloatQuery, document: &[u8]) -> f32 {
+pub(crate) fn maxsim_bits(query: &BitFloatQuery, document: &[u8]) -> f32 {
     let bytes = query.bytes();
     let mut total = 0.0;
     for tile in query.triples().chunks(bytes * TILE) {
@@ -97,7 +97,7 @@ fn products<const R: usize>(
 }
 
 #[target_feature(enable = "avx2")]
-pub(in crate::kernel) fn bits_group(query: &BitFloatQuery, row: usize, group: &[u8], out: &mut [f32; GROUP]) {
+pub(crate) fn bits_group(query: &BitFloatQuery, row: usize, group: &[u8], out: &mut [f32; GROUP]) {
     let tables = query.triples().get(row * query.bytes()..).unwrap_or_default();
     for (half, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
         let [products] = products::<1>(tables, query.bytes(), group.as_chunks::<GROUP>().0, half * 16);
@@ -109,7 +109,7 @@ pub(in crate::kernel) fn bits_group(query: &BitFloatQuery, row: usize, group: &[
 
 /// Returns the sum over query rows of the greatest sum of codes, scaled.
 #[target_feature(enable = "avx2")]
-pub(in crate::kernel) fn bit_codes(query: &BitFloatQuery, document: &[u8]) -> f64 {
+pub(crate) fn bit_codes(query: &BitFloatQuery, document: &[u8]) -> f64 {
     let bytes = query.bytes();
     let mut total = 0.0;
     for (tile, scales) in query.codes().chunks(bytes * TILE).zip(query.scales().chunks(TILE)) {

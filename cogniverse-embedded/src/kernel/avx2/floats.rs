@@ -4,7 +4,7 @@ use crate::kernel::float_query::{FloatQuery, PANEL, Panel};
 use std::arch::x86_64::*;
 
 /// Cells that widen to floats.
-pub(in crate::kernel) trait Cells: Copy {
+pub(crate) trait Cells: Copy {
     /// # Safety
     /// Eight cells must be readable from `at`.
     unsafe fn load(at: *const Self) -> __m256;
@@ -48,7 +48,7 @@ const LANES: usize = 8;
 const WIDENED: usize = 24;
 
 #[target_feature(enable = "avx2,fma")]
-pub(in crate::kernel) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32 {
+pub(crate) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32 {
     let mut total = 0.0;
     for panel in query.panels() {
         let mut best = [f32::NEG_INFINITY; PANEL];
@@ -60,7 +60,7 @@ pub(in crate::kernel) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32
 
 /// Widens a few document rows at a time, once for all query rows of a panel.
 #[target_feature(enable = "avx2,fma")]
-pub(in crate::kernel) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
+pub(crate) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
     let mut total = 0.0;
     let mut wide = vec![0.0f32; WIDENED * query.dims()];
     for panel in query.panels() {
@@ -161,7 +161,7 @@ unsafe fn raise<const V: usize, const R: usize>(
 
 /// Computes the products of a vector with each row of its length, two rows at a time.
 #[target_feature(enable = "avx2,fma")]
-pub(in crate::kernel) fn dots<T: Cells>(query: &[f32], rows: &[T], out: &mut [f32]) {
+pub(crate) fn dots<T: Cells>(query: &[f32], rows: &[T], out: &mut [f32]) {
     let dims = query.len();
     let pairs = rows.chunks_exact(2 * dims);
     let rest = pairs.remainder();

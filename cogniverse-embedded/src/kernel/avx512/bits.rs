@@ -11,7 +11,7 @@ use std::arch::x86_64::*;
 const TILE: usize = 4;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bitalg")]
-pub(in crate::kernel) fn hamming_maxsim(query: &BitQuery, document: &[u8]) -> f32 {
+pub(crate) fn hamming_maxsim(query: &BitQuery, document: &[u8]) -> f32 {
     let bytes = query.bytes();
     let pairs = bytes.div_ceil(2);
     let mut total = 0.0;
@@ -117,7 +117,7 @@ fn counts<const R: usize>(rows: &[[u8; 64]], pairs: usize, columns: &[u8]) -> [_
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bitalg")]
-pub(in crate::kernel) fn hamming_group(query: &BitQuery, row: usize, group: &[u8], out: &mut [u32; GROUP]) {
+pub(crate) fn hamming_group(query: &BitQuery, row: usize, group: &[u8], out: &mut [u32; GROUP]) {
     let rows = query.spread().get(row * query.bytes().div_ceil(2)..).unwrap_or_default();
     let [(even, odd)] = distances::<1>(rows, query.bytes(), group);
     let (mut evens, mut odds) = ([0u16; 16], [0u16; 16]);

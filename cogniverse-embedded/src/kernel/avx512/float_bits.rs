@@ -12,7 +12,7 @@ const TILE: usize = 4;
 const LANES: usize = 16;
 
 #[target_feature(enable = "avx512f")]
-pub(in crate::kernel) fn maxsim_bits(query: &BitFloatQuery, document: &[u8]) -> f32 {
+pub(crate) fn maxsim_bits(query: &BitFloatQuery, document: &[u8]) -> f32 {
     let bytes = query.bytes();
     let mut total = 0.0;
     for tile in query.nibbles().chunks(bytes * TILE) {
@@ -74,7 +74,7 @@ fn products<const R: usize>(tables: &[NibbleTable<f32>], bytes: usize, group: &[
 }
 
 #[target_feature(enable = "avx512f")]
-pub(in crate::kernel) fn bits_group(query: &BitFloatQuery, row: usize, group: &[u8], out: &mut [f32; GROUP]) {
+pub(crate) fn bits_group(query: &BitFloatQuery, row: usize, group: &[u8], out: &mut [f32; GROUP]) {
     let tables = query.nibbles().get(row * query.bytes()..).unwrap_or_default();
     let [products] = products::<1>(tables, query.bytes(), group.as_chunks::<GROUP>().0);
     for (out, product) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(products) {
