@@ -152,10 +152,10 @@ impl Kernels {
 
     fn dots<T>(query: &[f32], rows: &[T], out: &mut [f32], dots: Dots<T>) {
         let count = rows.len().checked_div(query.len()).unwrap_or(0).min(out.len());
-        if let (Some(rows), Some(out)) = (rows.get(..count * query.len()), out.get_mut(..count)) {
-            if count > 0 {
-                dots(query, rows, out);
-            }
+        if count > 0
+            && let (Some(rows), Some(out)) = (rows.get(..count * query.len()), out.get_mut(..count))
+        {
+            dots(query, rows, out);
         }
     }
 }
