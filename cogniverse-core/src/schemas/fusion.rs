@@ -60,7 +60,7 @@ pub enum Scale {
     Linear,
     /// `1 / (k + rank)`, where the greatest has rank 1 and equal ones keep the order of the phases before.
     ReciprocalRank {
-        /// What is added to the rank: the greater, the less the first ranks weigh.
+        /// The number added to every rank; a greater one makes the first ranks weigh less.
         k: f64,
     },
 }
