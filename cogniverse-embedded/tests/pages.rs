@@ -59,6 +59,7 @@ async fn a_short_page_is_the_begin_of_a_long_one() {
             Document::new(id(&format!("v/{number}")))
                 .with(field("video_id"), "v")
                 .with(field("segment_id"), number as i64)
+                .with(field("video_title"), ["sailing", "boats", "sailing boats", "harbours"][number % 4])
                 .with(field("embedding_binary"), Tensor::BitRows(pack_rows(&rows).unwrap()))
                 .with(field("embedding"), Tensor::Vectors(rows))
         })
@@ -70,17 +71,20 @@ async fn a_short_page_is_the_begin_of_a_long_one() {
     for round in 0..8 {
         let rows = 1 + random.below(12) as usize;
         let query = random.rows(rows, if round % 2 == 0 { Random::ordinary } else { Random::hostile });
-        for ranking in ["float_float", "float_binary", "binary_binary", "phased"] {
+        for ranking in ["float_float", "float_binary", "binary_binary", "phased", "hybrid_fused", "hybrid_rrf"] {
             let page = async |limit: usize| {
-                let query = BackendQuery::new(schema.clone(), strategy(ranking)).with_vectors(query.clone());
+                let mut query = BackendQuery::new(schema.clone(), strategy(ranking)).with_vectors(query.clone());
+                if ranking.starts_with("hybrid") {
+                    query = query.with_text("sailing boats");
+                }
                 let found = backend.search(query.with_page(0, limit)).await.unwrap();
                 assert_eq!(found.matched, DOCUMENTS as u64, "{ranking}");
                 found.hits.into_iter().map(|hit| (hit.document.id, hit.score.to_bits())).collect::<Vec<_>>()
             };
             // As many as there are: nothing can be passed over.
             let all = page(DOCUMENTS).await;
-            // The second phase of `phased` rescores no more for a longer page.
-            for limit in [1, 10, 60] {
+            // Later phases rescore no more for a longer page, and what they leave keeps its place below.
+            for limit in [1, 10, 60, 230] {
                 assert_eq!(page(limit).await, all[..limit], "{ranking}, round {round}, the first {limit}");
             }
         }

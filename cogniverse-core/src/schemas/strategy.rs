@@ -246,7 +246,7 @@ pub enum Scale {
     Linear,
     /// `1 / (k + rank)`, where the greatest has rank 1 and equal ones keep the order of the phases before.
     ReciprocalRank {
-        /// What is added to the rank: the greater, the less the first ranks weigh.
+        /// The number added to the rank: the greater, the less the first ranks weigh.
         k: f64,
     },
 }
