@@ -12,7 +12,7 @@ cargo build --release --features local-models --example evaluate_retrieval
 # Memory: recall@5 of 100 facts and 50 questions, at least 0.9.
 cargo test --release --features local-models --test memory_quality -- --nocapture
 # float_float first: it encodes; the others find the segments stored.
-for bar in float_float:0.47 phased:0.46 bm25_only:0.43 binary_binary:0.44 hybrid_bm25_float:0.44; do
+for bar in float_float:0.47 phased:0.46 bm25_only:0.43 binary_binary:0.44 hybrid_bm25_float:0.44 hybrid_fused:0.46 hybrid_rrf:0.44; do
   strategy=${bar%:*}
   line=$($target/release/examples/evaluate_retrieval --segments $retrieval/segments.jsonl --queries $retrieval/queries.jsonl \
     --strategy "$strategy" --model "$model" --data-dir "$data" | tail -n 1)
