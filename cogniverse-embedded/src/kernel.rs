@@ -16,6 +16,8 @@
 //! compiler vectorizes them. A document without rows scores 0. Lengths that do not match are rounded down to whole rows or groups.
 
 #[cfg(target_arch = "x86_64")]
+mod ahead;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
