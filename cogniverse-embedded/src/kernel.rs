@@ -12,9 +12,11 @@
 //! Queries are prepared once per search: [`BitQuery`], [`BitFloatQuery`], [`FloatQuery`]. Sign bits are stored in groups
 //! of 32 rows ([`group_rows`]), as bytes without alignment, so that a document may lie in a mapped file.
 //!
-//! x86-64 has AVX-512 and AVX2 kernels. Other machines use portable ones, written so that the compiler vectorizes
-//! them. A document without rows scores 0. Lengths that do not match are rounded down to whole rows or groups.
+//! x86-64 has AVX-512 and AVX2 kernels, aarch64 has NEON ones. Other machines use portable ones, written so that the
+//! compiler vectorizes them. A document without rows scores 0. Lengths that do not match are rounded down to whole rows or groups.
 
+#[cfg(target_arch = "x86_64")]
+mod ahead;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -23,6 +25,8 @@ mod bit_float_query;
 mod bit_query;
 mod float_query;
 mod layout;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 mod set;
 #[cfg(test)]
@@ -52,6 +56,8 @@ impl Kernels {
             all.extend(avx2::kernels());
             all.extend(avx512::kernels());
         }
+        #[cfg(target_arch = "aarch64")]
+        all.extend(neon::kernels());
         all
     }
 }

@@ -87,7 +87,7 @@ impl BitFloatQuery {
             };
         }
         self.nibbles.push(nibbles);
-        if self.bytes <= WIDEST {
+        if cfg!(target_arch = "x86_64") && self.bytes <= WIDEST {
             self.triples.push(triples);
         }
     }
@@ -109,6 +109,7 @@ impl BitFloatQuery {
         &self.nibbles
     }
 
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for the kernels of x86-64"))]
     pub(super) fn triples(&self) -> &[TripleTable] {
         &self.triples
     }

@@ -10,8 +10,10 @@ pub struct BitQuery {
     bytes: usize,
     packed: Vec<u8>,
     /// For each byte: the bits by which its low nibble differs from each of 16 values, then the same for the high one.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for the kernels of x86-64"))]
     nibbles: Vec<[u8; 32]>,
     /// For each pair of bytes: the first 32 times, then the second 32 times; zeros in place of a missing second one.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for the kernels of x86-64"))]
     spread: Vec<[u8; 64]>,
 }
 
@@ -22,7 +24,7 @@ impl BitQuery {
         let whole = packed_rows.len() - packed_rows.len().checked_rem(bytes).unwrap_or(packed_rows.len());
         let packed = packed_rows.get(..whole).unwrap_or_default().to_vec();
         let (mut nibbles, mut spread) = (Vec::new(), Vec::new());
-        if bytes > 0 && bytes <= WIDEST {
+        if cfg!(target_arch = "x86_64") && bytes > 0 && bytes <= WIDEST {
             nibbles.extend(packed.iter().map(|byte| differing(*byte)));
             spread.extend(packed.chunks(bytes).flat_map(|row| row.chunks(2)).map(repeated));
         }
@@ -46,11 +48,13 @@ impl BitQuery {
     }
 
     /// Returns `bytes` tables for each row.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for the kernels of x86-64"))]
     pub(super) fn nibbles(&self) -> &[[u8; 32]] {
         &self.nibbles
     }
 
     /// Returns half as many repeated pairs, rounded up, for each row.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for the kernels of x86-64"))]
     pub(super) fn spread(&self) -> &[[u8; 64]] {
         &self.spread
     }

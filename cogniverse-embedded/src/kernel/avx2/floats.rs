@@ -1,6 +1,9 @@
 //! Products of float query rows with float rows.
 
-use crate::kernel::float_query::{FloatQuery, PANEL, Panel};
+use crate::kernel::{
+    ahead::{Ahead, STEP},
+    float_query::{FloatQuery, PANEL, Panel},
+};
 use std::arch::x86_64::*;
 
 /// Cells that widen to floats.
@@ -52,7 +55,7 @@ pub(crate) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32 {
     let mut total = 0.0;
     for panel in query.panels() {
         let mut best = [f32::NEG_INFINITY; PANEL];
-        raise_all(&panel, query.dims(), document, &mut best);
+        raise_all(&panel, query.dims(), document, Ahead::of_floats(document, query.dims()), &mut best);
         total += best.iter().take(panel.rows).sum::<f32>();
     }
     total
@@ -67,7 +70,8 @@ pub(crate) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
         let mut best = [f32::NEG_INFINITY; PANEL];
         for rows in document.chunks(WIDENED * query.dims()) {
             wide.iter_mut().zip(rows).for_each(|(wide, half)| *wide = half.widen());
-            raise_all(&panel, query.dims(), wide.get(..rows.len()).unwrap_or_default(), &mut best);
+            let ahead = Ahead::of_halves(rows, query.dims());
+            raise_all(&panel, query.dims(), wide.get(..rows.len()).unwrap_or_default(), ahead, &mut best);
         }
         total += best.iter().take(panel.rows).sum::<f32>();
     }
@@ -77,11 +81,11 @@ pub(crate) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
 /// Raises `best` to the products of the panel's query rows with all document rows.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn raise_all(panel: &Panel<'_>, dims: usize, document: &[f32], best: &mut [f32; PANEL]) {
+fn raise_all(panel: &Panel<'_>, dims: usize, document: &[f32], ahead: Ahead, best: &mut [f32; PANEL]) {
     let rows = document.len() / dims;
     let mut lane = 0;
     while rows > 0 && lane < panel.width {
-        let from = Rows { cells: panel.cells.as_ptr().wrapping_add(lane), stride: panel.width, dims };
+        let from = Rows { cells: panel.cells.as_ptr().wrapping_add(lane), stride: panel.width, dims, ahead };
         let best = best.as_mut_ptr().wrapping_add(lane);
         // SAFETY: `cells` holds `dims` rows of `width` floats, of which `width - lane` are left, a multiple of
         // eight; `width` is at most PANEL; `document` holds `rows` rows, at least one.
@@ -103,6 +107,7 @@ struct Rows {
     /// The number of floats from one dimension to the next.
     stride: usize,
     dims: usize,
+    ahead: Ahead,
 }
 
 /// Raises `best` to the products of `V` registers of query rows with all document rows, `R` at a time, and returns
@@ -127,21 +132,26 @@ unsafe fn raise<const V: usize, const R: usize>(
             *at = document.wrapping_add((first + row).min(rows - 1) * query.dims);
         }
         let mut own = query.cells;
-        for dim in 0..query.dims {
-            // SAFETY: `dim` is within each row, and within the query.
-            unsafe {
-                let mut cells = [_mm256_setzero_ps(); V];
-                for (register, cells) in cells.iter_mut().enumerate() {
-                    *cells = _mm256_loadu_ps(own.add(register * LANES));
-                }
-                for (at, sums) in at.iter().zip(&mut sums) {
-                    let cell = _mm256_broadcast_ss(&*at.add(dim));
-                    for (sum, own) in sums.iter_mut().zip(cells) {
-                        *sum = _mm256_fmadd_ps(own, cell, *sum);
+        for start in (0..query.dims).step_by(STEP) {
+            for row in 0..R {
+                query.ahead.fetch(first + row, start);
+            }
+            for dim in start..query.dims.min(start + STEP) {
+                // SAFETY: `dim` is within each row, and within the query.
+                unsafe {
+                    let mut cells = [_mm256_setzero_ps(); V];
+                    for (register, cells) in cells.iter_mut().enumerate() {
+                        *cells = _mm256_loadu_ps(own.add(register * LANES));
+                    }
+                    for (at, sums) in at.iter().zip(&mut sums) {
+                        let cell = _mm256_broadcast_ss(&*at.add(dim));
+                        for (sum, own) in sums.iter_mut().zip(cells) {
+                            *sum = _mm256_fmadd_ps(own, cell, *sum);
+                        }
                     }
                 }
+                own = own.wrapping_add(query.stride);
             }
-            own = own.wrapping_add(query.stride);
         }
         for register in 0..V {
             // SAFETY: the caller's promise.

@@ -1,6 +1,9 @@
 //! Products of float query rows with float rows: sixteen query rows in a register, and a last eight in half a one.
 
-use crate::kernel::float_query::{FloatQuery, PANEL, Panel};
+use crate::kernel::{
+    ahead::{Ahead, STEP},
+    float_query::{FloatQuery, PANEL, Panel},
+};
 use cogniverse_sdk::quantize::from_bf16;
 use std::arch::x86_64::*;
 
@@ -16,7 +19,7 @@ pub(crate) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32 {
     let mut total = 0.0;
     for panel in query.panels() {
         let mut best = [f32::NEG_INFINITY; PANEL];
-        raise_all(&panel, query.dims(), document, &mut best);
+        raise_all(&panel, query.dims(), document, Ahead::of_floats(document, query.dims()), &mut best);
         total += best.iter().take(panel.rows).sum::<f32>();
     }
     total
@@ -31,7 +34,8 @@ pub(crate) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
         let mut best = [f32::NEG_INFINITY; PANEL];
         for rows in document.chunks(WIDENED * query.dims()) {
             wide.iter_mut().zip(rows).for_each(|(wide, half)| *wide = from_bf16(*half));
-            raise_all(&panel, query.dims(), wide.get(..rows.len()).unwrap_or_default(), &mut best);
+            let ahead = Ahead::of_halves(rows, query.dims());
+            raise_all(&panel, query.dims(), wide.get(..rows.len()).unwrap_or_default(), ahead, &mut best);
         }
         total += best.iter().take(panel.rows).sum::<f32>();
     }
@@ -41,12 +45,12 @@ pub(crate) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
 /// Raises `best` to the products of the panel's query rows with all document rows.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,fma")]
-fn raise_all(panel: &Panel<'_>, dims: usize, document: &[f32], best: &mut [f32; PANEL]) {
+fn raise_all(panel: &Panel<'_>, dims: usize, document: &[f32], ahead: Ahead, best: &mut [f32; PANEL]) {
     let rows = document.len() / dims;
     if rows == 0 {
         return;
     }
-    let from = Rows { cells: panel.cells.as_ptr(), stride: panel.width, dims };
+    let from = Rows { cells: panel.cells.as_ptr(), stride: panel.width, dims, ahead };
     let (at, to) = (document.as_ptr(), best.as_mut_ptr());
     // SAFETY: `cells` holds `dims` rows of `width` floats, which is what each arm's registers hold and at most PANEL;
     // `document` holds `rows` rows, at least one.
@@ -70,6 +74,7 @@ struct Rows {
     /// The number of floats from one dimension to the next.
     stride: usize,
     dims: usize,
+    ahead: Ahead,
 }
 
 /// The products of one document row with all query rows: `V` registers and `H` halves.
@@ -95,15 +100,20 @@ unsafe fn raise<const V: usize, const H: usize>(query: Rows, document: *const f3
             *at = document.wrapping_add((first + row).min(rows - 1) * query.dims);
         }
         let mut own = query.cells;
-        for dim in 0..query.dims {
-            // SAFETY: `dim` is within each row, and within the query.
-            unsafe {
-                let cells = Sums::<V, H>::load(own);
-                for (at, sums) in at.iter().zip(&mut sums) {
-                    sums.add(&cells, _mm512_set1_ps(*at.add(dim)));
-                }
+        for start in (0..query.dims).step_by(STEP) {
+            for row in 0..TILE {
+                query.ahead.fetch(first + row, start);
             }
-            own = own.wrapping_add(query.stride);
+            for dim in start..query.dims.min(start + STEP) {
+                // SAFETY: `dim` is within each row, and within the query.
+                unsafe {
+                    let cells = Sums::<V, H>::load(own);
+                    for (at, sums) in at.iter().zip(&mut sums) {
+                        sums.add(&cells, _mm512_set1_ps(*at.add(dim)));
+                    }
+                }
+                own = own.wrapping_add(query.stride);
+            }
         }
         // SAFETY: the caller's promise.
         unsafe {
