@@ -20,7 +20,7 @@ pub struct BitFloatQuery {
     codes: Vec<NibbleTable<u8>>,
     /// The value of one step of the codes, for each row.
     scales: Vec<f64>,
-    /// What a sum of scaled codes lies below and above the exact kernel's result; `None` where no bound is known.
+    /// The distances of the lower and the upper bound from a sum of scaled codes; `None` where no bound is known.
     margins: Option<(f64, f64)>,
 }
 

@@ -154,7 +154,7 @@ impl Kernels {
     }
 
     /// Computes the dot products of a vector with consecutive rows of its length, as many as `rows` and `out` hold.
-    /// What is left of `out` stays as it is.
+    /// The rest of `out` is not written.
     pub fn dots_f32(&self, query: &[f32], rows: &[f32], out: &mut [f32]) {
         Self::dots(query, rows, out, self.dots_f32);
     }
