@@ -32,7 +32,7 @@ fn add(sums: &mut Sums, counts: [uint8x16_t; 2]) {
 }
 
 #[target_feature(enable = "neon")]
-pub(in crate::kernel) fn hamming_maxsim(query: &BitQuery, document: &[u8]) -> f32 {
+pub(crate) fn hamming_maxsim(query: &BitQuery, document: &[u8]) -> f32 {
     let bytes = query.bytes();
     let mut total = 0.0;
     for tile in query.packed().chunks(bytes * TILE) {
@@ -90,7 +90,7 @@ fn distances<const R: usize>(rows: &[u8], bytes: usize, group: &[[u8; GROUP]]) -
 }
 
 #[target_feature(enable = "neon")]
-pub(in crate::kernel) fn hamming_group(query: &BitQuery, row: usize, group: &[u8], out: &mut [u32; GROUP]) {
+pub(crate) fn hamming_group(query: &BitQuery, row: usize, group: &[u8], out: &mut [u32; GROUP]) {
     let rows = query.packed().get(row * query.bytes()..).unwrap_or_default();
     let [sums] = distances::<1>(rows, query.bytes(), group.as_chunks::<GROUP>().0);
     for (out, sum) in out.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
@@ -103,7 +103,7 @@ pub(in crate::kernel) fn hamming_group(query: &BitQuery, row: usize, group: &[u8
 
 /// Returns the sum over query rows of the greatest sum of codes, scaled.
 #[target_feature(enable = "neon")]
-pub(in crate::kernel) fn bit_codes(query: &BitFloatQuery, document: &[u8]) -> f64 {
+pub(crate) fn bit_codes(query: &BitFloatQuery, document: &[u8]) -> f64 {
     let bytes = query.bytes();
     let mut total = 0.0;
     for (tile, scales) in query.codes().chunks(bytes * TILE).zip(query.scales().chunks(TILE)) {

@@ -12,7 +12,7 @@ const TILE: usize = 4;
 const WIDENED: usize = 16;
 
 #[target_feature(enable = "neon")]
-pub(in crate::kernel) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32 {
+pub(crate) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32 {
     let mut total = 0.0;
     for panel in query.panels() {
         let mut best = [f32::NEG_INFINITY; PANEL];
@@ -24,7 +24,7 @@ pub(in crate::kernel) fn maxsim_f32(query: &FloatQuery, document: &[f32]) -> f32
 
 /// Widens a few document rows at a time, once for all query rows of a panel.
 #[target_feature(enable = "neon")]
-pub(in crate::kernel) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
+pub(crate) fn maxsim_bf16(query: &FloatQuery, document: &[u16]) -> f32 {
     let mut total = 0.0;
     let mut wide = vec![0.0f32; WIDENED * query.dims()];
     for panel in query.panels() {
