@@ -4,7 +4,7 @@
 mod bits;
 mod floats;
 
-use super::{scalar, set::Kernels};
+use super::set::Kernels;
 
 /// Returns the kernels if this machine supports them. Exact products with bits are the portable look-ups: there is no
 /// instruction that looks up floats.
@@ -17,6 +17,6 @@ pub(super) fn kernels() -> Option<Kernels> {
         bit_codes: |query, document| unsafe { bits::bit_codes(query, document) },
         maxsim_bf16: |query, document| unsafe { floats::maxsim_bf16(query, document) },
         maxsim_f32: |query, document| unsafe { floats::maxsim_f32(query, document) },
-        ..scalar::KERNELS
+        ..Kernels::scalar()
     })
 }
