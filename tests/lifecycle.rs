@@ -692,10 +692,12 @@ async fn random_moves_of_two_processes_follow_the_model() {
     }
 }
 
-/// A store whose n-th write fails, as on a full disk or by a conflict, or is written and not acknowledged.
-#[derive(Debug)]
+/// A store whose n-th write fails, as on a full disk or by a conflict, or is written and not acknowledged; and which may once
+/// answer as it stood before the record of a tenant was written.
+#[derive(Debug, Default)]
 struct Flaky {
     inner: InMemoryConfigStore,
+    hides_the_record: AtomicBool,
     left: AtomicI64,
     how: AtomicUsize,
 }
@@ -722,6 +724,9 @@ impl ConfigStore for Flaky {
         self.write(self.inner.put(put)).await
     }
     async fn get(&self, key: &ConfigKey, version: Option<u64>) -> Result<Option<ConfigEntry>> {
+        if key.service == "tenants" && self.hides_the_record.swap(false, Ordering::SeqCst) {
+            return Ok(None);
+        }
         self.inner.get(key, version).await
     }
     async fn history(&self, key: &ConfigKey, before: Option<u64>, limit: usize) -> Result<ConfigVersions> {
@@ -747,17 +752,27 @@ impl ConfigStore for Flaky {
     }
 }
 
+/// Another process with the same input has come far between this one's look for the record and its look for what is left over.
+#[tokio::test]
+async fn a_creation_that_another_one_overtook_is_the_same_creation() {
+    let store = Arc::new(Flaky { left: AtomicI64::new(-1), ..Flaky::default() });
+    let world = World::with(&[], |b| b.config_store(store.clone())).await;
+    let create = |template| world.cogniverse.create(NewTenant::new(tenant("acme"), template));
+    let first = create(Template::Trial).await.unwrap();
+    store.hides_the_record.store(true, Ordering::SeqCst);
+    assert_eq!(create(Template::Trial).await.unwrap(), first);
+    assert!(!store.hides_the_record.load(Ordering::SeqCst), "the record was looked for");
+    store.hides_the_record.store(true, Ordering::SeqCst);
+    assert_eq!(create(Template::Enterprise).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
 /// Whatever write of whatever move fails, in whatever way: the same calls again come to the same end.
 #[tokio::test]
 async fn a_write_that_fails_at_any_place_is_made_good_by_the_same_calls() {
     let mut failures = 0;
     for how in 0..3 {
         for place in 0..40 {
-            let store = Arc::new(Flaky {
-                inner: InMemoryConfigStore::new(),
-                left: AtomicI64::new(-1),
-                how: AtomicUsize::new(how),
-            });
+            let store = Arc::new(Flaky { left: AtomicI64::new(-1), how: AtomicUsize::new(how), ..Flaky::default() });
             let world = World::with(&[], |b| b.config_store(store.clone())).await;
             let (c, acme) = (&world.cogniverse, tenant("acme"));
             store.left.store(place, Ordering::SeqCst);
