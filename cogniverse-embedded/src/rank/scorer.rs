@@ -207,23 +207,23 @@ impl Scorer<'_> {
                 });
             }
             Self::Closeness { field, query, metric } => {
+                // The query's own product is the same for all, and the room of widened cells is made once.
+                let own = f64::from(kernels.dot_f32(query.cells(), query.cells()));
+                let mut widened = Vec::new();
                 return floats.for_each((view, places, scoring.meter), *field, |index, rows| {
-                    let widened;
                     let cells = match rows {
                         FloatRows::Full(cells) => cells,
                         FloatRows::Half(cells) => {
-                            widened = cells
-                                .iter()
-                                .map(|cell| cogniverse_sdk::quantize::from_bf16(*cell))
-                                .collect::<Vec<f32>>();
-                            &widened
+                            widened.clear();
+                            widened.extend(cells.iter().map(|cell| cogniverse_sdk::quantize::from_bf16(*cell)));
+                            &*widened
                         }
                     };
                     scoring.meter.spend(cells.len())?;
                     if let (Some(score), Some(found), false) =
                         (scores.get_mut(index), found.get_mut(index), cells.is_empty())
                     {
-                        *score += weight * closeness(&kernels, *metric, query.cells(), cells);
+                        *score += weight * closeness(&kernels, *metric, (query.cells(), own), cells);
                         *found = true;
                     }
                     Ok(())
@@ -234,12 +234,13 @@ impl Scorer<'_> {
     }
 }
 
-/// Returns `1 / (1 + distance)` in the metric, as defined by Vespa; for the dot product, the product itself.
-fn closeness(kernels: &Kernels, metric: Metric, query: &[f32], document: &[f32]) -> f64 {
+/// Returns `1 / (1 + distance)` in the metric, as defined by Vespa; for the dot product, the product itself. `own` is the
+/// product of the query with itself.
+fn closeness(kernels: &Kernels, metric: Metric, (query, own): (&[f32], f64), document: &[f32]) -> f64 {
     let dot = |a, b| f64::from(kernels.dot_f32(a, b));
     let product = dot(query, document);
     let cosine = || {
-        let norms = (dot(query, query) * dot(document, document)).sqrt();
+        let norms = (own * dot(document, document)).sqrt();
         if norms > 0.0 { (product / norms).clamp(-1.0, 1.0) } else { 0.0 }
     };
     let distance = match metric {
