@@ -11,6 +11,7 @@ given to Vespa's own check (../shared/vespa-model) too. Prints `N fields and M r
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -69,8 +70,9 @@ DIFFERENCES = {
         "functions are computed in place",
     ),
     "profile match-features": (
-        lambda ours, theirs, profile: profile["second"] is not None and ours == theirs | {"firstPhase"},
-        "both phases' scores come back",
+        lambda ours, theirs, profile: (profile["second"] or profile["global"]) is not None
+        and ours == theirs | {"firstPhase"} | {f"rankingExpression({name})" for name in signals(profile)},
+        "the scores of every phase come back, and the container is given the signals that it fuses in place of documents' tensors",
     ),
 }
 
@@ -116,6 +118,11 @@ def the(children, kind):
     return [(head[len(kind) + 1 :], inner) for head, inner in children if head.startswith(kind + " ")]
 
 
+def signals(profile):
+    """The functions whose values a global phase compares."""
+    return set(re.findall(r"(?:normalize_linear|reciprocal_rank)\((\w+)", (profile["global"] or ("",))[0]))
+
+
 def field_of(rest, inner):
     name, _, field_type = rest.partition(" type ")
     graph = {line: children for head, nested in inner if head == "index" for line, children in nested}
@@ -142,16 +149,20 @@ def profile_of(name, inner):
         functions[function] = plain(value(body, "expression"))
         inline |= {function} if is_inline else set()
     phase = {head: body for head, body in inner}
-    second = phase.get("second-phase")
+    second, fusion = phase.get("second-phase"), phase.get("global-phase")
+    # A function by itself, and as a feature that comes with the hit, have one value; 60 is what Vespa adds to a rank unasked.
+    fused = fusion and re.sub(r"rankingExpression\((\w+)\)", r"\1", plain(value(fusion, "expression")))
+    fused = fused and re.sub(r"(reciprocal_rank\(\w+),60\)", r"\1)", fused)
     return name, {
         "inputs": {line.split(" ", 1)[0]: plain(line.split(" ", 1)[1]) for line in lines(inner, "inputs")},
         "functions": functions,
         "inline": inline,
         "first": plain(value(phase["first-phase"], "expression")),
         "second": second and (plain(value(second, "expression")), value(second, "rerank-count")),
+        "global": fusion and (fused, value(fusion, "rerank-count")),
         "match-features": {plain(line) for line in lines(inner, "match-features")},
         "other": {head for head in phase if head.split(" ")[0] not in
-                  ("inputs", "function", "first-phase", "second-phase", "match-features")},
+                  ("inputs", "function", "first-phase", "second-phase", "global-phase", "match-features")},
     }
 
 
@@ -183,11 +194,12 @@ def by_pyvespa(base, name):
         return pyvespa.Field(of["name"], of["type"], indexing=of["indexing"], attribute=attribute or None, **options)
 
     def profile(of):
-        second = of.get("second_phase")
+        second, fusion = of.get("second_phase"), of.get("global_phase")
         return pyvespa.RankProfile(
             of["name"],
             first_phase=of["first_phase"]["expression"],
             second_phase=second and pyvespa.SecondPhaseRanking(second["expression"], second["rerank_count"]),
+            global_phase=fusion and pyvespa.GlobalPhaseRanking(fusion["expression"], fusion["rerank_count"]),
             functions=[pyvespa.Function(function["name"], function["expression"]) for function in of.get("functions", [])],
             inputs=[(given["name"], given["type"]) for given in of.get("inputs", [])],
             match_features=of.get("match_features"),
