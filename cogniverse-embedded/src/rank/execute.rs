@@ -93,7 +93,9 @@ impl<'s> Found<'s, '_> {
                 [*score] = own;
             }
             prepared.check_score(*score)?;
-            if let Some(id) = view.block.id(*place as usize) {
+            if *score >= top.bar()
+                && let Some(id) = view.block.id(*place as usize)
+            {
                 top.offer(Candidate { score: *score, id, block: stretch.block, place: *place });
             }
         }
