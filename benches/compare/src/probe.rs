@@ -1,5 +1,4 @@
 //! What both harness crates share: reading .npy, measuring, and one JSON line per figure.
-#![allow(dead_code)]
 use std::{
     fs,
     io::{Read, Write},

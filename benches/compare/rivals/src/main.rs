@@ -1,5 +1,6 @@
 //! Peers that are Rust crates: next-plaid 1.8.5 and tantivy 0.27.
 #[path = "../../src/probe.rs"]
+#[allow(dead_code, reason = "ours uses the rest of it")]
 mod probe;
 
 use ndarray::{Array2, ArrayView2};
