@@ -155,7 +155,7 @@ impl EmbeddedBackend {
         let opened = self.with_store("verify", schema.clone(), |store| {
             let moment = store.moment()?;
             let connection = moment.connection()?;
-            store.record().verify(&connection)
+            store.record().verify(&connection, &moment.files)
         });
         let error = match opened.await {
             Err(error) if error.kind() == ErrorKind::Corrupt => error,

@@ -28,18 +28,17 @@ impl DocumentStore for EmbeddedBackend {
     async fn get(&self, request: GetRequest) -> Result<Vec<Option<OwnedDocument>>> {
         let GetRequest { schema, ids, vectors, .. } = request;
         self.with_store("get", schema, move |store| {
-            store.read(|connection| {
-                let moment = connection.unchecked_transaction().map_err(store.record().sqlite())?;
-                let read = |id| {
-                    let document = match store.record().find(&moment, id)? {
-                        Some(stored) if vectors => store.record().complete(&moment, stored)?,
-                        Some(stored) => Document { id: stored.id, fields: stored.fields },
-                        None => return Ok(None),
-                    };
-                    Ok(Some(OwnedDocument::new(store.name().clone(), document)))
+            let moment = store.moment()?;
+            let (connection, record) = (moment.connection()?, store.record());
+            let read = |id| {
+                let document = match record.find(&connection, id)? {
+                    Some(stored) if vectors => record.complete(&moment.files, stored)?,
+                    Some(stored) => Document { id: stored.id, fields: stored.fields },
+                    None => return Ok(None),
                 };
-                ids.iter().map(read).collect()
-            })
+                Ok(Some(OwnedDocument::new(store.name().clone(), document)))
+            };
+            ids.iter().map(read).collect()
         })
         .await
     }
@@ -227,7 +226,7 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     };
     let read = |stored: StoredDocument| {
         let document = match request.vectors {
-            true => record.complete(&connection, stored)?,
+            true => record.complete(&moment.files, stored)?,
             false => Document { id: stored.id, fields: stored.fields },
         };
         Ok(OwnedDocument::new(store.name().clone(), document))

@@ -6,6 +6,7 @@
 
 mod bits;
 mod block;
+mod cells_at;
 mod columns;
 mod float_cache;
 mod floats;
@@ -14,6 +15,7 @@ mod terms;
 
 pub(crate) use bits::BitArena;
 pub(crate) use block::{Block, IndexedDocument};
+pub(crate) use cells_at::CellsAt;
 pub(crate) use columns::Columns;
 pub(crate) use float_cache::{FloatCache, FloatSlot, KeptFloats};
 pub(crate) use floats::{FloatArena, FloatRows};

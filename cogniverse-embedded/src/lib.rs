@@ -42,6 +42,7 @@ mod index;
 #[doc(hidden)]
 pub mod kernel;
 mod layout;
+mod mapped;
 mod open_stores;
 mod probe;
 mod rank;
@@ -51,6 +52,7 @@ mod search;
 mod snapshot;
 mod tenant_store;
 mod tensor_cells;
+mod vectors;
 
 pub use backend::{EmbeddedBackend, Resources};
 pub use config::{Durability, EmbeddedConfig};

@@ -1,10 +1,14 @@
 //! The system of record of one tenant schema: a SQLite file in which a feed batch is one transaction.
 //!
-//! Derived data (terms, packed bits) is stored with its document in one transaction, along with the version of the
-//! code that derived it. Nothing can be partially written, and an open re-derives only what is outdated.
+//! Vectors lie in files beside it ([`crate::vectors`]), and their document names them. Terms are stored with their document,
+//! along with the version of the code that derived them. Nothing can be partially written, and an open re-derives only
+//! what is outdated.
 
+mod earlier;
 mod format;
 mod sums;
+mod unsynced;
+mod vector_files;
 mod verify;
 mod writer;
 
@@ -14,17 +18,17 @@ pub(crate) use writer::Writer;
 use crate::{
     config::Durability,
     error,
-    index::{DocumentTerms, IndexedDocument, Snapshot},
+    index::{CellsAt, DocumentTerms, IndexedDocument, Snapshot},
     layout::{Layout, TensorField},
     tensor_cells,
+    vectors::VectorFiles,
 };
 use cogniverse_core::text::Analyzer;
 use cogniverse_sdk::{Document, DocumentId, Error, FieldName, KeptFile, Result, TenantSchema, document::Fields};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -41,6 +45,8 @@ pub(crate) struct Record {
     layout: Arc<Layout>,
     durability: Durability,
     kept: Option<KeptFile>,
+    /// The identity stored in the file.
+    store: OnceLock<String>,
 }
 
 /// A document as stored, without its tensors.
@@ -51,39 +57,48 @@ pub(crate) struct StoredDocument {
     pub(crate) tensors: Tensors,
 }
 
-impl StoredDocument {
-    pub(crate) fn place(&self) -> Place<'_> {
-        Place { row: self.row, id: &self.id, tensors: &self.tensors }
-    }
-}
-
-/// The tensor fields of which a document has vectors.
+/// The tensor fields of which a document has vectors, and where those lie.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Tensors(pub(crate) Vec<FieldName>);
+pub(crate) struct Tensors(pub(crate) Vec<(FieldName, CellsAt)>);
 
 impl Tensors {
-    /// Returns which of the layout's float fields are included.
-    pub(crate) fn floats(&self, layout: &Layout) -> Vec<bool> {
-        layout.floats.iter().map(|field| self.0.contains(&field.name)).collect()
+    pub(crate) fn get(&self, field: &FieldName) -> Option<CellsAt> {
+        self.0.iter().find(|(name, _)| name == field).map(|(_, at)| *at)
+    }
+
+    /// Returns where the vectors of each of the layout's float fields lie.
+    pub(crate) fn floats(&self, layout: &Layout) -> Vec<Option<CellsAt>> {
+        layout.floats.iter().map(|field| self.get(&field.name)).collect()
+    }
+
+    /// Reads what [`Tensors`] displays as; `None` for anything else.
+    fn parse(text: &str) -> Option<Self> {
+        let one = |part: &str| {
+            let mut parts = part.split(':');
+            let name = FieldName::parse(parts.next()?).ok()?;
+            let mut number = || parts.next()?.parse::<u64>().ok();
+            let (file, offset, bytes, sum) = (number()?, number()?, number()?, number()?);
+            let at = CellsAt {
+                file: file.try_into().ok()?,
+                offset,
+                bytes: bytes.try_into().ok()?,
+                sum: sum.try_into().ok()?,
+            };
+            parts.next().is_none().then_some((name, at))
+        };
+        text.split(',').filter(|part| !part.is_empty()).map(one).collect::<Option<_>>().map(Self)
     }
 }
 
 impl std::fmt::Display for Tensors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut separator = "";
-        for name in &self.0 {
-            write!(f, "{separator}{name}")?;
+        for (name, CellsAt { file, offset, bytes, sum }) in &self.0 {
+            write!(f, "{separator}{name}:{file}:{offset}:{bytes}:{sum}")?;
             separator = ",";
         }
         Ok(())
     }
-}
-
-/// The location of a document's vectors, with the expected owner and presence.
-pub(crate) struct Place<'a> {
-    pub(crate) row: i64,
-    pub(crate) id: &'a DocumentId,
-    pub(crate) tensors: &'a Tensors,
 }
 
 /// The changes of a transaction, for the index.
@@ -93,6 +108,8 @@ pub(crate) struct Change {
     pub(crate) added: Vec<IndexedDocument>,
     /// The number of the write that the commit creates.
     pub(crate) moment: i64,
+    /// The files of vectors, with the lengths that the commit gives them.
+    pub(crate) files: Vec<(u32, u64)>,
 }
 
 impl Change {
@@ -103,11 +120,16 @@ impl Change {
 
 impl Record {
     pub(crate) fn new(path: PathBuf, schema: TenantSchema, layout: Arc<Layout>, durability: Durability) -> Self {
-        Self { path, schema, layout, durability, kept: None }
+        Self { path, schema, layout, durability, kept: None, store: OnceLock::new() }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the folder of the deployment.
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     pub(crate) fn sqlite(&self) -> impl Fn(rusqlite::Error) -> Error + Copy + '_ {
@@ -199,8 +221,7 @@ impl Record {
         if i64::from(sums::document(&id, fields, terms, tensors)) != sum {
             return Err(cut());
         }
-        let names = tensors.split(',').filter(|name| !name.is_empty()).map(FieldName::parse);
-        let tensors = Tensors(names.collect::<Result<_, _>>().map_err(|_| cut())?);
+        let tensors = Tensors::parse(tensors).ok_or_else(cut)?;
         let fields = serde_json::from_str(fields).map_err(|_| cut())?;
         Ok(StoredDocument { row: number, id, fields, tensors })
     }
@@ -213,19 +234,12 @@ impl Record {
         Ok(select.query_row([], |row| row.get(0)).optional().map_err(self.sqlite())?.unwrap_or(0))
     }
 
-    /// Returns whether any document has a vector of a tensor field.
-    pub(crate) fn has_cells(&self, connection: &Connection, field: &FieldName) -> Result<bool> {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", table(field));
-        let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
-        select.query_row([], |row| row.get(0)).map_err(self.sqlite())
-    }
-
     /// Loads the whole index from stored terms and bits.
-    pub(crate) fn load(&self, connection: &Connection) -> Result<Snapshot> {
+    pub(crate) fn load(&self, connection: &Connection, files: &VectorFiles) -> Result<Snapshot> {
         let mut snapshot = Snapshot::empty(Arc::clone(&self.layout)).at(self.moment(connection)?);
         let mut after = 0;
         loop {
-            let batch = self.load_after(connection, after)?;
+            let batch = self.load_after(connection, files, after)?;
             let Some(last) = batch.last() else { break };
             after = last.row;
             snapshot = snapshot.next(&[], batch);
@@ -268,134 +282,43 @@ impl Record {
         }
     }
 
-    fn load_after(&self, connection: &Connection, after: i64) -> Result<Vec<IndexedDocument>> {
+    fn load_after(&self, connection: &Connection, files: &VectorFiles, after: i64) -> Result<Vec<IndexedDocument>> {
         let mut select = connection
             .prepare_cached(&format!("{DOCUMENT} WHERE row > ?1 ORDER BY row LIMIT ?2"))
             .map_err(self.sqlite())?;
         let mut rows = select.query(params![after, LOAD_BATCH]).map_err(self.sqlite())?;
-        let (mut documents, mut names) = (Vec::new(), Vec::new());
+        let mut documents = Vec::new();
         while let Some(row) = rows.next().map_err(self.sqlite())? {
             let stored = self.stored(row)?;
             let terms = row.get_ref(3).map_err(self.sqlite())?;
             let terms = terms.as_blob().ok().and_then(|terms| DocumentTerms::decode(terms, self.layout.texts.len()));
             let terms =
                 terms.ok_or_else(|| self.damaged(format!("the terms of document {} cannot be read", stored.id)))?;
-            let bits = vec![None; self.layout.bits.len()];
             let StoredDocument { row, id, fields, tensors } = stored;
-            let floats = tensors.floats(&self.layout);
-            names.push(tensors);
+            let bits = self.layout.bits.iter().map(|field| {
+                let cells = tensors.get(&field.name).map(|at| self.cells(files, field, id.as_str(), at));
+                cells.transpose().map(|cells| cells.map(<[u8]>::to_vec))
+            });
+            let (bits, floats) = (bits.collect::<Result<_>>()?, tensors.floats(&self.layout));
             documents.push(IndexedDocument { row, id, fields, terms, bits, floats });
-        }
-        let (Some(first), Some(last)) = (documents.first().map(|d| d.row), documents.last().map(|d| d.row)) else {
-            return Ok(documents);
-        };
-        for (index, field) in self.layout.bits.iter().enumerate() {
-            let mut cells = self.cells_between(connection, field, first, last)?;
-            for (document, tensors) in documents.iter_mut().zip(&names) {
-                let found = cells.remove(&document.row);
-                let place = Place { row: document.row, id: &document.id, tensors };
-                let found = self.checked(field, &place, found)?;
-                if let Some(slot) = document.bits.get_mut(index) {
-                    *slot = found;
-                }
-            }
         }
         Ok(documents)
     }
 
-    fn cells_between(
+    /// Returns the cells of a document's field as they were stored.
+    pub(crate) fn cells<'f>(
         &self,
-        connection: &Connection,
+        files: &'f VectorFiles,
         field: &TensorField,
-        first: i64,
-        last: i64,
-    ) -> Result<HashMap<i64, (Vec<u8>, i64)>> {
-        let sql = format!("SELECT row, cells, sum FROM {} WHERE row BETWEEN ?1 AND ?2", table(&field.name));
-        let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
-        let rows = select
-            .query_map([first, last], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))
-            .map_err(self.sqlite())?;
-        rows.collect::<rusqlite::Result<_>>().map_err(self.sqlite())
+        id: &str,
+        at: CellsAt,
+    ) -> Result<&'f [u8]> {
+        let cells = files.cells(at, |cells| sums::cells(id, &field.name, cells));
+        cells.filter(|cells| cells.len().is_multiple_of(field.row_bytes())).ok_or_else(|| self.not_as_written(field, id))
     }
 
-    /// Checks that the cells of a document's field are present as recorded and undamaged.
-    fn checked(
-        &self,
-        field: &TensorField,
-        place: &Place<'_>,
-        found: Option<(Vec<u8>, i64)>,
-    ) -> Result<Option<Vec<u8>>> {
-        match found {
-            Some((cells, sum)) if place.tensors.0.contains(&field.name) => {
-                self.check_cells(field, place.id, &cells, sum)?;
-                Ok(Some(cells))
-            }
-            None if place.tensors.0.contains(&field.name) => Err(self.missing(field, place.id)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Refuses cells whose checksum does not match.
-    pub(crate) fn check_cells(&self, field: &TensorField, id: &DocumentId, cells: &[u8], sum: i64) -> Result<()> {
-        let whole = cells.len().is_multiple_of(field.row_bytes());
-        if whole && i64::from(sums::cells(id, &field.name, cells)) == sum {
-            return Ok(());
-        }
-        Err(self.damaged(format!("the vectors \"{}\" of document {id} are not as they were written", field.name)))
-    }
-
-    /// Returns the error of cells that should exist.
-    pub(crate) fn missing(&self, field: &TensorField, id: &DocumentId) -> Error {
-        self.damaged(format!("the vectors \"{}\" of document {id} are missing", field.name))
-    }
-
-    /// Calls `each` with the row, cells and checksum of every vector between two rows, in row order.
-    pub(crate) fn for_cells(
-        &self,
-        connection: &Connection,
-        field: &TensorField,
-        (first, last): (i64, i64),
-        mut each: impl FnMut(i64, &[u8], i64) -> Result<()>,
-    ) -> Result<()> {
-        let sql =
-            format!("SELECT row, cells, sum FROM {} WHERE row BETWEEN ?1 AND ?2 ORDER BY row", table(&field.name));
-        let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
-        let mut rows = select.query([first, last]).map_err(self.sqlite())?;
-        while let Some(row) = rows.next().map_err(self.sqlite())? {
-            let number = row.get(0).map_err(self.sqlite())?;
-            let cells = row.get_ref(1).map_err(self.sqlite())?;
-            let cells =
-                cells.as_blob().map_err(|_| self.damaged(format!("row {number} of {} is not a blob", field.name)))?;
-            each(number, cells, row.get(2).map_err(self.sqlite())?)?;
-        }
-        Ok(())
-    }
-
-    /// Returns the number of bytes of the vectors between two rows.
-    pub(crate) fn cell_bytes(
-        &self,
-        connection: &Connection,
-        field: &TensorField,
-        (first, last): (i64, i64),
-    ) -> Result<usize> {
-        let sql =
-            format!("SELECT coalesce(sum(length(cells)), 0) FROM {} WHERE row BETWEEN ?1 AND ?2", table(&field.name));
-        let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
-        let bytes: i64 = select.query_row([first, last], |row| row.get(0)).map_err(self.sqlite())?;
-        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
-    }
-
-    /// Returns the stored cells of one document; `None` where it has none.
-    pub(crate) fn cells(
-        &self,
-        connection: &Connection,
-        field: &TensorField,
-        place: &Place<'_>,
-    ) -> Result<Option<Vec<u8>>> {
-        let sql = format!("SELECT cells, sum FROM {} WHERE row = ?1", table(&field.name));
-        let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
-        let found = select.query_row([place.row], |row| Ok((row.get(0)?, row.get(1)?))).optional();
-        self.checked(field, place, found.map_err(self.sqlite())?)
+    fn not_as_written(&self, field: &TensorField, id: &str) -> Error {
+        self.damaged(format!("the vectors \"{}\" of document {id} are not as they were written", field.name))
     }
 
     /// Returns the document of a row, if it still exists.
@@ -437,11 +360,14 @@ impl Record {
     }
 
     /// Returns a stored document with its tensors as put, except that bfloat16 is truncated.
-    pub(crate) fn complete(&self, connection: &Connection, stored: StoredDocument) -> Result<Document> {
+    pub(crate) fn complete(&self, files: &VectorFiles, stored: StoredDocument) -> Result<Document> {
         let mut tensors = Fields::new();
         for field in self.layout.tensors() {
-            if let Some(cells) = self.cells(connection, field, &stored.place())? {
-                let tensor = tensor_cells::decode(&cells, field).ok_or_else(|| self.missing(field, &stored.id))?;
+            if let Some(at) = stored.tensors.get(&field.name) {
+                let cells = self.cells(files, field, stored.id.as_str(), at)?;
+                let tensor = tensor_cells::decode(cells, field).ok_or_else(|| {
+                    self.damaged(format!("document {} has no whole vectors \"{}\"", stored.id, field.name))
+                })?;
                 tensors.insert(field.name.clone(), tensor.into());
             }
         }
@@ -450,39 +376,32 @@ impl Record {
         Ok(document)
     }
 
-    /// Runs `work` in a transaction that the caller commits: either all of its changes are stored or none.
+    /// Runs `work` in a transaction that the caller commits: either all of its changes are stored or none. `files` are those
+    /// before it.
     pub(crate) fn change(
         &self,
         transaction: &Transaction<'_>,
+        files: &VectorFiles,
         work: impl FnOnce(&mut Writer<'_>) -> Result<()>,
     ) -> Result<Change> {
-        let mut writer = Writer { record: self, transaction, analyzer: Analyzer::new(), change: Change::default() };
+        let mut writer = Writer {
+            record: self,
+            transaction,
+            files,
+            vectors: self.appender(transaction)?,
+            analyzer: Analyzer::new(),
+            change: Change::default(),
+        };
         work(&mut writer)?;
-        let mut change = writer.change;
+        let (mut change, vectors) = (writer.change, writer.vectors.finish()?);
+        self.change_files(transaction, &vectors)?;
         if !change.is_empty() {
             change.moment = self.moment(transaction)? + 1;
             transaction
                 .execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('moment', ?1)", [change.moment.to_string()])
                 .map_err(self.sqlite())?;
         }
+        change.files = self.lengths(transaction)?;
         Ok(change)
     }
-}
-
-/// Returns the quoted table name of a tensor field.
-fn table(field: &FieldName) -> String {
-    format!("\"{}\"", table_name(field))
-}
-
-/// Returns the table name of a field. Field names are `[A-Za-z0-9_]` and case-sensitive, table names are not: a
-/// capital becomes `^` and its small letter.
-fn table_name(field: &FieldName) -> String {
-    let mut name = String::from("vectors_");
-    for letter in field.as_str().chars() {
-        if letter.is_ascii_uppercase() {
-            name.push('^');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
 }

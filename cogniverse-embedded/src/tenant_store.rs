@@ -8,6 +8,7 @@ use crate::{
     layout::Layout,
     open_stores::OpenStores,
     record::{Change, Record, StoredDocument, Verification, Writer},
+    vectors::VectorFiles,
 };
 use cogniverse_core::schemas::Schema;
 use cogniverse_sdk::{Error, ErrorCode, KeptFile, Result, TenantSchema};
@@ -32,6 +33,13 @@ const MAX_LOG: u64 = 64 << 20;
 /// The name of the file of documents in a deployment's folder.
 pub(crate) const FILE: &str = "documents.sqlite";
 
+/// The index and the files of vectors after one write, which belong together.
+#[derive(Debug, Clone)]
+struct Published {
+    snapshot: Arc<Snapshot>,
+    files: Arc<VectorFiles>,
+}
+
 /// The open store of a tenant schema. It holds file handles and memory, but no thread.
 #[derive(Debug)]
 pub(crate) struct TenantStore {
@@ -42,7 +50,7 @@ pub(crate) struct TenantStore {
     layout: Arc<Layout>,
     record: Record,
     float_cache: FloatCache,
-    snapshot: RwLock<Arc<Snapshot>>,
+    published: RwLock<Published>,
     writer: Mutex<Connection>,
     /// Held from a commit until its snapshot is published.
     publishing: Mutex<()>,
@@ -78,7 +86,8 @@ impl TenantStore {
         let mut writer = if exists { record.connect()? } else { record.create()? };
         let store = record.prepare(&mut writer, exists, deployment)?;
         record.keep(KeptFile::opened(&path)?);
-        let snapshot = RwLock::new(Arc::new(record.load(&writer)?));
+        record.recover_unsynced(&mut writer)?;
+        let published = RwLock::new(load(&record, &writer, &VectorFiles::default())?);
         let (writer, readers) = (Mutex::new(writer), Mutex::default());
         Ok(Self {
             name,
@@ -87,7 +96,7 @@ impl TenantStore {
             layout,
             record,
             float_cache,
-            snapshot,
+            published,
             writer,
             publishing: Mutex::default(),
             readers,
@@ -103,7 +112,7 @@ impl TenantStore {
         let name = deployment.deployed.schema.clone();
         let layout = Layout::of(&Schema::compile(Arc::clone(&deployment.deployed.definition))?);
         let record = Record::new(folder.join(FILE), name, Arc::new(layout), Durability::default());
-        record.verify(&record.connect()?)
+        record.verify_alone(&record.connect()?)
     }
 
     pub(crate) fn name(&self) -> &TenantSchema {
@@ -137,15 +146,11 @@ impl TenantStore {
 
     /// Returns the current snapshot.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot.read())
+        Arc::clone(&self.published.read().snapshot)
     }
 
-    /// Runs `work` with a read connection. Blocking.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let connection = self.reader()?;
-        let result = work(&connection);
-        self.put_back(connection);
-        result
+    fn published(&self) -> Published {
+        self.published.read().clone()
     }
 
     fn reader(&self) -> Result<Connection> {
@@ -183,10 +188,10 @@ impl TenantStore {
         self.record.check_file()?;
         let connection = self.connect()?;
         connection.execute_batch("BEGIN").map_err(self.record.sqlite())?;
-        // The first read fixes the moment.
-        self.record.moment(&connection)?;
+        // The first read fixes the moment. No writer removes a file while the caller keeps writers out.
+        let files = self.record.vector_files(&connection, &self.published().files)?;
         self.frozen.fetch_add(1, Ordering::AcqRel);
-        Ok(Frozen { store: Arc::clone(self), connection })
+        Ok(Frozen { store: Arc::clone(self), connection, files })
     }
 
     /// Returns a consistent view of index and record. Blocking.
@@ -204,9 +209,9 @@ impl TenantStore {
         let mut moment = Moment::begin(self)?;
         if !moment.is_one() {
             // A commit that said it failed and did not.
-            let loaded = Arc::new(self.record.load(&*moment.connection()?)?);
-            moment.snapshot = loaded;
-            *self.snapshot.write() = Arc::clone(&moment.snapshot);
+            let loaded = load(&self.record, &*moment.connection()?, &moment.files)?;
+            (moment.snapshot, moment.files) = (Arc::clone(&loaded.snapshot), Arc::clone(&loaded.files));
+            *self.published.write() = loaded;
         }
         Ok(moment)
     }
@@ -215,29 +220,53 @@ impl TenantStore {
     pub(crate) fn write(&self, work: impl FnOnce(&Snapshot, &mut Writer<'_>) -> Result<()>) -> Result<()> {
         let mut connection = self.writer.lock();
         self.check_not_dropped()?;
-        let before = self.snapshot();
-        let transaction = self.record.begin(&mut connection)?;
-        // A commit that said it failed and did not is in the file and not yet in the index.
-        let before = match self.record.moment(&transaction)? == before.moment() {
-            true => before,
-            false => Arc::new(self.record.load(&transaction)?),
-        };
-        let change = self.record.change(&transaction, |writer| work(&before, writer))?;
-        if change.is_empty() {
-            // "Nothing to change" is an answer as well.
-            return self.record.check_file();
+        if self.commit(&mut connection, work)? {
+            self.bound_log(&connection);
+            // The write is stored, whatever becomes of what it left behind.
+            if let Err(error) = self.empty_a_file(&mut connection) {
+                tracing::warn!(schema = %self.name, "a file of vectors cannot be emptied: {}", error.chain());
+            }
         }
-        let Change { removed, added, moment } = change;
-        let next = Arc::new(before.next(&removed, added).at(moment));
+        // What was written to a file that is gone was not stored; and "nothing to change" is an answer as well.
+        self.record.check_file()
+    }
+
+    /// Returns whether anything was changed.
+    fn commit(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&Snapshot, &mut Writer<'_>) -> Result<()>,
+    ) -> Result<bool> {
+        let before = self.published();
+        let transaction = self.record.begin(connection)?;
+        // A commit that said it failed and did not is in the file and not yet in the index.
+        let before = match self.record.moment(&transaction)? == before.snapshot.moment() {
+            true => before,
+            false => load(&self.record, &transaction, &before.files)?,
+        };
+        let change = self.record.change(&transaction, &before.files, |writer| work(&before.snapshot, writer))?;
+        if change.is_empty() {
+            return Ok(false);
+        }
+        let Change { removed, added, moment, files } = change;
+        let next = Published {
+            snapshot: Arc::new(before.snapshot.next(&removed, added).at(moment)),
+            files: Arc::new(self.record.map_files(&before.files, &files)?),
+        };
         {
             let _publishing = self.publishing.lock();
             transaction.commit().map_err(self.record.sqlite())?;
-            *self.snapshot.write() = next;
+            *self.published.write() = next;
         }
-        self.bound_log(&connection);
-        // What was written to a file that is gone was not stored.
-        self.record.check_file()?;
-        Ok(())
+        Ok(true)
+    }
+
+    /// Empties and removes a file of vectors of which most belongs to no document, if there is one. The work is less than what
+    /// was done to store and delete what it held.
+    fn empty_a_file(&self, connection: &mut Connection) -> Result<()> {
+        let Some((number, vectors)) = self.record.file_to_empty(connection)? else { return Ok(()) };
+        self.commit(connection, |snapshot, writer| writer.empty_file(number, vectors, snapshot.rows_in_file(number)))?;
+        self.record.finish_removals(connection)
     }
 
     /// Bounds SQLite's log. SQLite restarts the log only at a moment without readers, which overlapping searches
@@ -273,7 +302,7 @@ impl TenantStore {
         let known = self.snapshot();
         let empty = match self.record.moment(&writer)? == known.moment() {
             true => known.len() == 0,
-            false => self.record.load(&writer)?.len() == 0,
+            false => load(&self.record, &writer, &VectorFiles::default())?.snapshot.len() == 0,
         };
         if empty {
             self.dropped.store(true, Ordering::Release);
@@ -298,11 +327,18 @@ impl TenantStore {
     }
 }
 
+/// Loads the index and maps the files as a connection sees them.
+fn load(record: &Record, connection: &Connection, known: &VectorFiles) -> Result<Published> {
+    let files = Arc::new(record.vector_files(connection, known)?);
+    Ok(Published { snapshot: Arc::new(record.load(connection, &files)?), files })
+}
+
 /// A connection that reads a store as it was at a moment.
 #[derive(Debug)]
 pub(crate) struct Frozen {
     store: Arc<TenantStore>,
     connection: Connection,
+    pub(crate) files: VectorFiles,
 }
 
 impl std::ops::Deref for Frozen {
@@ -323,6 +359,7 @@ impl Drop for Frozen {
 pub(crate) struct Moment<'s> {
     pub(crate) store: &'s TenantStore,
     pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) files: Arc<VectorFiles>,
     /// The number of the last write that the transaction sees.
     recorded: i64,
     /// The connection, which the cores of one search use by turns; `None` once the view is released.
@@ -335,7 +372,8 @@ impl<'s> Moment<'s> {
         connection.execute_batch("BEGIN").map_err(store.record.sqlite())?;
         // The first read fixes the record's moment; the index is taken after it.
         let recorded = store.record.moment(&connection)?;
-        Ok(Self { store, snapshot: store.snapshot(), recorded, connection: Mutex::new(Some(connection)) })
+        let Published { snapshot, files } = store.published();
+        Ok(Self { store, snapshot, files, recorded, connection: Mutex::new(Some(connection)) })
     }
 
     fn is_one(&self) -> bool {
@@ -428,9 +466,9 @@ mod tests {
             let store = open(&folder.path().join(then_write.to_string()));
             let put = |number| store.write(|_, writer| writer.put(document("v", number, "words", axis(0))));
             put(0).unwrap();
-            let before = store.snapshot();
+            let before = store.published();
             put(1).unwrap();
-            *store.snapshot.write() = before;
+            *store.published.write() = before;
             if then_write {
                 put(2).unwrap();
                 assert_eq!(store.snapshot().len(), 3);

@@ -12,6 +12,7 @@ use cogniverse_sdk::{
 };
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -49,7 +50,57 @@ fn half_made(path: &Path) {
     assert!(fs::metadata(path).unwrap().len() > 0);
 }
 
-/// Brings a data folder to the format before checksums, names of stores and records of drops, as version 0.1.0 wrote it.
+/// The vectors that a document names: field, bytes and checksum.
+fn vectors_of(store: &Path, tensors: &str) -> Vec<(String, Vec<u8>, i64)> {
+    let one = |part: &str| {
+        let parts: Vec<&str> = part.split(':').collect();
+        let number = |place: usize| parts[place].parse::<usize>().unwrap();
+        let file = fs::read(store.with_file_name(format!("vectors.{}", parts[1]))).unwrap();
+        (parts[0].to_owned(), file[number(2)..number(2) + number(3)].to_vec(), number(4) as i64)
+    };
+    tensors.split(',').filter(|part| !part.is_empty()).map(one).collect()
+}
+
+/// Brings a store to the format in which the SQLite file held the vectors.
+fn to_format_2(store: &Path) {
+    let connection = rusqlite::Connection::open(store).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE vectors_embedding (row INTEGER PRIMARY KEY, cells BLOB NOT NULL, sum INTEGER NOT NULL);
+             CREATE TABLE vectors_embedding_binary (row INTEGER PRIMARY KEY, cells BLOB NOT NULL, sum INTEGER NOT NULL);
+             DROP TABLE vector_files; UPDATE meta SET value = '2' WHERE key = 'format';",
+        )
+        .unwrap();
+    let mut select = connection.prepare("SELECT row, id, fields, terms, tensors FROM documents").unwrap();
+    let documents: Vec<(i64, String, String, Vec<u8>, String)> = select
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    for (row, id, fields, terms, tensors) in documents {
+        let vectors = vectors_of(store, &tensors);
+        for (field, cells, sum) in &vectors {
+            let insert = format!("INSERT INTO vectors_{field} VALUES (?1, ?2, ?3)");
+            connection.execute(&insert, rusqlite::params![row, cells, sum]).unwrap();
+        }
+        let names = vectors.iter().map(|(field, ..)| field.as_str()).collect::<Vec<_>>().join(",");
+        let mut sum = crc32fast::Hasher::new();
+        for part in [id.as_bytes(), fields.as_bytes(), &terms, names.as_bytes()] {
+            sum.update(&(part.len() as u64).to_le_bytes());
+            sum.update(part);
+        }
+        connection
+            .execute(
+                "UPDATE documents SET tensors = ?2, sum = ?3 WHERE row = ?1",
+                rusqlite::params![row, names, sum.finalize()],
+            )
+            .unwrap();
+    }
+    fs::remove_file(store.with_file_name("vectors.1")).unwrap();
+}
+
+/// Brings a data folder of format 2 to the format before checksums, names of stores and records of drops, as version 0.1.0
+/// wrote it.
 fn to_format_1(folder: &Path, store: &Path) {
     rusqlite::Connection::open(store)
         .unwrap()
@@ -67,7 +118,13 @@ fn to_format_1(folder: &Path, store: &Path) {
 }
 
 #[tokio::test]
-async fn a_folder_of_the_version_before_opens_with_all_that_is_in_it() {
+async fn folders_of_the_versions_before_open_with_all_that_is_in_them() {
+    for format in [1, 2] {
+        of_an_earlier_version(format).await;
+    }
+}
+
+async fn of_an_earlier_version(format: u32) {
     let folder = tempfile::tempdir().unwrap();
     let (get, near) = (
         || GetRequest::new(schema_of("acme"), (0..9).map(|n| id(&format!("v/{n}"))).collect()),
@@ -81,7 +138,11 @@ async fn a_folder_of_the_version_before_opens_with_all_that_is_in_it() {
         backend.put(PutRequest::new(schema_of("acme"), vec![bare])).await.unwrap();
         (backend.get(get()).await.unwrap(), backend.search(near()).await.unwrap())
     };
-    to_format_1(folder.path(), &store(folder.path(), "acme", 1));
+    let file = store(folder.path(), "acme", 1);
+    to_format_2(&file);
+    if format == 1 {
+        to_format_1(folder.path(), &file);
+    }
     // Twice: what was brought up to date is of this version now.
     for _ in 0..2 {
         let backend = open(folder.path()).await;
@@ -509,16 +570,27 @@ async fn verify_names_the_documents_that_are_damaged() {
     deploy(&backend, &["acme"]).await;
     put(&backend, "acme", 8).await;
     let damage = "UPDATE documents SET fields = replace(fields, 'words', 'swords') WHERE id = 'v/2';
-                  UPDATE vectors_embedding SET cells = zeroblob(length(cells)) WHERE row = (SELECT row FROM documents WHERE id = 'v/5');
-                  DELETE FROM vectors_embedding_binary WHERE row = (SELECT row FROM documents WHERE id = 'v/6')";
-    rusqlite::Connection::open(&file).unwrap().execute_batch(damage).unwrap();
+                  UPDATE documents SET tensors = replace(tensors, 'binary:1:', 'binary:2:') WHERE id = 'v/6'";
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.execute_batch(damage).unwrap();
+    let tensors: String =
+        connection.query_row("SELECT tensors FROM documents WHERE id = 'v/5'", [], |row| row.get(0)).unwrap();
+    let (field, cells, _) = vectors_of(&file, &tensors).pop().unwrap();
+    assert_eq!(field, "embedding");
+    let vectors = file.with_file_name("vectors.1");
+    let mut bytes = fs::read(&vectors).unwrap();
+    let place = tensors.rsplit(':').nth(2).unwrap().parse::<usize>().unwrap();
+    bytes[place..place + cells.len()].fill(0);
+    drop(connection);
+    // In place, as it is mapped.
+    fs::File::options().write(true).open(&vectors).unwrap().write_all(&bytes).unwrap();
     for round in 0..2 {
         let found = backend.verify(&schema_of("acme")).await.unwrap();
         let what: Vec<&str> = found.damages.iter().map(|damage| damage.what.as_str()).collect();
         assert_eq!((found.documents, found.damaged), (8, 3), "round {round}: {what:?}");
         assert!(what[0].contains("document v/2 is not as it was written"), "{what:?}");
         assert!(what[1].contains("\"embedding\" of document v/5 are not as they were written"), "{what:?}");
-        assert!(what[2].contains("\"embedding_binary\" of document v/6 are missing"), "{what:?}");
+        assert!(what[2].contains("document v/6 is not as it was written"), "{what:?}");
         // Then closed: it cannot be opened any more.
         assert_eq!(backend.close_tenant(&tenant("acme")), 0);
     }
@@ -573,7 +645,6 @@ async fn a_flipped_bit_is_never_other_content_in_silence() {
         deploy(&backend, &["acme"]).await;
         assert_eq!(backend.put(PutRequest::new(schema_of("acme"), documents)).await.unwrap().stored(), 40);
     }
-    let whole = fs::read(&file).unwrap();
     let get = || GetRequest::new(schema_of("acme"), ids.clone());
     let visit = || VisitRequest::new(schema_of("acme")).with_page_size(100);
     let near = || BackendQuery::new(schema_of("acme"), strategy("phased")).with_vectors(row(axis(3))).with_page(0, 50);
@@ -588,12 +659,19 @@ async fn a_flipped_bit_is_never_other_content_in_silence() {
             backend.search(near()).await.unwrap(),
         )
     };
+    let vectors = file.with_file_name("vectors.1");
+    let (whole, whole_vectors) = (fs::read(&file).unwrap(), fs::read(&vectors).unwrap());
     let (mut noticed, mut harmless) = (0, 0);
-    for flip in 0..300_usize {
-        let bit = flip.wrapping_mul(2_654_435_761) % (whole.len() * 8);
-        let mut damaged = whole.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
+    for flip in 0..400_usize {
+        // Every fourth in the file of vectors.
+        let (bits, vector_bits) = (whole.len() * 8, whole_vectors.len() * 8);
+        let of_vectors = flip % 4 == 0;
+        let bit = flip.wrapping_mul(2_654_435_761) % if of_vectors { vector_bits } else { bits };
+        let (mut damaged, mut damaged_vectors) = (whole.clone(), whole_vectors.clone());
+        let flipped = if of_vectors { &mut damaged_vectors } else { &mut damaged };
+        flipped[bit / 8] ^= 1 << (bit % 8);
         fs::write(&file, damaged).unwrap();
+        fs::write(&vectors, damaged_vectors).unwrap();
         for ending in ["-wal", "-shm"] {
             let _ = fs::remove_file(format!("{}{ending}", file.display()));
         }

@@ -1,9 +1,8 @@
 //! Blocks: immutable runs of documents.
 
-use super::{BitArena, Columns, DocumentTerms, FloatSlot, TermIndex};
+use super::{BitArena, CellsAt, Columns, DocumentTerms, TermIndex};
 use crate::layout::Layout;
 use cogniverse_sdk::{DocumentId, document::Fields};
-use std::sync::Arc;
 
 /// A document to be added to a block.
 #[derive(Debug, Clone)]
@@ -16,8 +15,8 @@ pub(crate) struct IndexedDocument {
     pub(crate) terms: DocumentTerms,
     /// The packed rows of each binary tensor of the layout.
     pub(crate) bits: Vec<Option<Vec<u8>>>,
-    /// Whether the document has vectors, for each float tensor of the layout.
-    pub(crate) floats: Vec<bool>,
+    /// Where the document's vectors lie, for each float tensor of the layout.
+    pub(crate) floats: Vec<Option<CellsAt>>,
 }
 
 /// An immutable run of documents in ascending order of row.
@@ -28,10 +27,8 @@ pub(crate) struct Block {
     columns: Columns,
     texts: Vec<TermIndex>,
     bits: Vec<BitArena>,
-    /// Whether there are vectors, by float tensor and document.
-    has_floats: Vec<Vec<bool>>,
-    /// The vectors of each float tensor, loaded when a search first needs all of them and the budget allows.
-    floats: Vec<Arc<FloatSlot>>,
+    /// Where the vectors lie, by float tensor and document.
+    cells_at: Vec<Vec<Option<CellsAt>>>,
 }
 
 impl Block {
@@ -42,8 +39,7 @@ impl Block {
             columns: Columns::new(layout),
             texts: layout.texts.iter().map(|_| TermIndex::default()).collect(),
             bits: layout.bits.iter().map(BitArena::new).collect(),
-            has_floats: layout.floats.iter().map(|_| Vec::new()).collect(),
-            floats: layout.floats.iter().map(|_| Arc::default()).collect(),
+            cells_at: layout.floats.iter().map(|_| Vec::new()).collect(),
         }
     }
 
@@ -59,8 +55,8 @@ impl Block {
             for (arena, rows) in block.bits.iter_mut().zip(&document.bits) {
                 arena.push(rows.as_deref());
             }
-            for (column, has) in block.has_floats.iter_mut().zip(&document.floats) {
-                column.push(*has);
+            for (column, at) in block.cells_at.iter_mut().zip(&document.floats) {
+                column.push(*at);
             }
         }
         block
@@ -86,8 +82,8 @@ impl Block {
             block.columns.append(&part.columns, &kept);
             block.texts.iter_mut().zip(&part.texts).for_each(|(to, from)| to.append(from, &kept));
             block.bits.iter_mut().zip(&part.bits).for_each(|(to, from)| to.append(from, &kept));
-            for (to, from) in block.has_floats.iter_mut().zip(&part.has_floats) {
-                to.extend(from.iter().enumerate().filter(|(place, _)| alive(place)).map(|(_, has)| *has));
+            for (to, from) in block.cells_at.iter_mut().zip(&part.cells_at) {
+                to.extend(from.iter().enumerate().filter(|(place, _)| alive(place)).map(|(_, at)| *at));
             }
         }
         block
@@ -125,12 +121,8 @@ impl Block {
         self.bits.get(field)
     }
 
-    /// Returns whether a document has vectors of a float field.
-    pub(crate) fn has_floats(&self, field: usize, place: usize) -> bool {
-        self.has_floats.get(field).and_then(|column| column.get(place)).copied().unwrap_or(false)
-    }
-
-    pub(crate) fn floats(&self, field: usize) -> Option<&Arc<FloatSlot>> {
-        self.floats.get(field)
+    /// Returns where a document's vectors of a float field lie; `None` where it has none.
+    pub(crate) fn cells_at(&self, field: usize, place: usize) -> Option<CellsAt> {
+        self.cells_at.get(field).and_then(|column| column.get(place)).copied().flatten()
     }
 }

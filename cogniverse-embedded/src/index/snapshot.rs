@@ -2,6 +2,7 @@
 
 use super::{Block, IndexedDocument};
 use crate::layout::Layout;
+use cogniverse_sdk::FieldName;
 use std::sync::Arc;
 
 /// The largest number of documents in a merged block.
@@ -118,6 +119,32 @@ impl Snapshot {
             self.blocks.truncate(self.blocks.len() - 2);
             self.blocks.push(merged);
         }
+    }
+
+    /// Returns the rows of living documents that have float vectors in a file, in order.
+    pub(crate) fn rows_in_file(&self, number: u32) -> Vec<i64> {
+        let fields = 0..self.layout.floats.len();
+        let mut rows = Vec::new();
+        for view in &self.blocks {
+            let in_file = |place: usize| {
+                fields.clone().any(|field| view.block.cells_at(field, place).is_some_and(|at| at.file == number))
+            };
+            let places = (0..view.block.len()).filter(|place| view.is_live(*place) && in_file(*place));
+            rows.extend(places.filter_map(|place| view.block.row(place)));
+        }
+        rows
+    }
+
+    /// Returns whether any document has vectors of a tensor field.
+    pub(crate) fn has_vectors(&self, field: &FieldName) -> bool {
+        let (bits, floats) = (self.layout.bit_field(field), self.layout.float_field(field));
+        self.blocks.iter().any(|view| {
+            let has = |place: usize| {
+                bits.and_then(|bits| view.block.bits(bits)).is_some_and(|arena| arena.has(place))
+                    || floats.is_some_and(|floats| view.block.cells_at(floats, place).is_some())
+            };
+            (0..view.block.len()).any(|place| view.is_live(place) && has(place))
+        })
     }
 
     pub(crate) fn layout(&self) -> &Layout {

@@ -40,8 +40,6 @@ const STRETCH_OF_WORDS: usize = 2048;
 struct Stretch<'p> {
     block: usize,
     places: &'p [u32],
-    /// The number of documents of the block that are scored, over all stretches.
-    of_block: usize,
 }
 
 /// What one core of a search found.
@@ -62,7 +60,7 @@ impl<'s> Found<'s, '_> {
         &mut self,
         prepared: &Prepared,
         scorer: &Scorer<'_>,
-        (stretch, view, floats): (&Stretch<'_>, &'s BlockView, &FloatAccess<'_>),
+        (stretch, view, floats): (&Stretch<'_>, &'s BlockView, FloatAccess<'_>),
         bar: f64,
     ) -> Result<()> {
         let Self { meter, top, matched, passed_over, below, scores, found } = self;
@@ -115,10 +113,10 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
         .iter()
         .enumerate()
         .flat_map(|(block, of_block)| {
-            of_block.chunks(stretch).map(move |places| Stretch { block, places, of_block: of_block.len() })
+            of_block.chunks(stretch).map(move |places| Stretch { block, places })
         })
         .collect();
-    let bar = Bar::new();
+    let (bar, floats) = (Bar::new(), FloatAccess::new(moment));
     let make = || Found {
         meter: prepared.meter(),
         top: Top::new(limit, &bar),
@@ -131,8 +129,7 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
     let parts = cores.share(stretches.len(), make, |part, number| {
         let Some(stretch) = stretches.get(number) else { return Ok(()) };
         let Some(view) = snapshot.blocks().get(stretch.block) else { return Ok(()) };
-        let floats = FloatAccess::new(moment, stretch.of_block);
-        part.score(prepared, &scorer, (stretch, view, &floats), bar.get())
+        part.score(prepared, &scorer, (stretch, view, floats), bar.get())
     })?;
     let matched = parts.iter().map(|part| part.matched).sum();
     let below: u64 = parts.iter().map(|part| part.below).sum();
@@ -175,10 +172,8 @@ fn all_matching(snapshot: &Snapshot, prepared: &Prepared, cores: &OwnCore) -> Re
 /// Fails where no document has a vector: an empty result would hide that nothing could match.
 fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
     let tensors = prepared.first_phase_tensors();
-    for tensor in &tensors {
-        if moment.store.record().has_cells(&*moment.connection()?, tensor)? {
-            return Ok(());
-        }
+    if tensors.iter().any(|tensor| moment.snapshot.has_vectors(tensor)) {
+        return Ok(());
     }
     let names: Vec<String> = tensors.iter().map(|name| format!("\"{name}\"")).collect();
     Err(Error::of(

@@ -82,20 +82,17 @@ fn scores_of(
 ) -> Result<Vec<f64>> {
     let mut order: Vec<(usize, &Candidate<'_>)> = candidates.iter().enumerate().collect();
     order.sort_unstable_by_key(|(_, candidate)| (candidate.block, candidate.place));
-    let stretches: Vec<(&[(usize, &Candidate<'_>)], usize)> = order
-        .chunk_by(|(_, a), (_, b)| a.block == b.block)
-        .flat_map(|of_block| of_block.chunks(STRETCH).map(|stretch| (stretch, of_block.len())))
-        .collect();
+    let of_blocks = order.chunk_by(|(_, a), (_, b)| a.block == b.block);
+    let stretches: Vec<&[(usize, &Candidate<'_>)]> = of_blocks.flat_map(|of_block| of_block.chunks(STRETCH)).collect();
     let make = || (prepared.meter(), Vec::new());
     let parts = cores.share(stretches.len(), make, |(meter, scored), number| {
         meter.check_time()?;
-        let Some((stretch, of_block)) = stretches.get(number) else { return Ok(()) };
+        let Some(stretch) = stretches.get(number) else { return Ok(()) };
         let blocks = moment.snapshot.blocks();
         let Some(view) = stretch.first().and_then(|(_, candidate)| blocks.get(candidate.block)) else { return Ok(()) };
         let places: Vec<u32> = stretch.iter().map(|(_, candidate)| candidate.place).collect();
         let mut scores = vec![0.0; places.len()];
-        let floats = FloatAccess::new(moment, *of_block);
-        let scoring = Scoring { view, places: &places, floats: &floats, meter };
+        let scoring = Scoring { view, places: &places, floats: FloatAccess::new(moment), meter };
         scorer.add(&scoring, 1.0, &mut scores, &mut vec![true; places.len()])?;
         for ((index, _), score) in stretch.iter().zip(scores) {
             prepared.check_score(score)?;

@@ -48,7 +48,7 @@ pub(crate) enum Scorer<'q> {
 pub(crate) struct Scoring<'a> {
     pub(crate) view: &'a BlockView,
     pub(crate) places: &'a [u32],
-    pub(crate) floats: &'a FloatAccess<'a>,
+    pub(crate) floats: FloatAccess<'a>,
     pub(crate) meter: &'a Meter<'a>,
 }
 
@@ -189,7 +189,7 @@ impl Scorer<'_> {
                 }
             }
             Self::MaxSim { field, query } => {
-                return floats.for_each((view, places, scoring.meter), *field, |index, rows| {
+                return floats.for_each(view, places, *field, |index, rows| {
                     let cells = match rows {
                         FloatRows::Half(cells) => cells.len(),
                         FloatRows::Full(cells) => cells.len(),
@@ -210,7 +210,7 @@ impl Scorer<'_> {
                 // The query's own product is the same for all, and the room of widened cells is made once.
                 let own = f64::from(kernels.dot_f32(query.cells(), query.cells()));
                 let mut widened = Vec::new();
-                return floats.for_each((view, places, scoring.meter), *field, |index, rows| {
+                return floats.for_each(view, places, *field, |index, rows| {
                     let cells = match rows {
                         FloatRows::Full(cells) => cells,
                         FloatRows::Half(cells) => {

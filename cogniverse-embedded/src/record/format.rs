@@ -1,13 +1,13 @@
 //! Creation and migration of the file.
 
-use super::{Record, Tensors, sums, table, table_name};
-use crate::{catalog::Deployment, error, index::DocumentTerms, layout::TensorField};
+use super::{Record, sums, vector_files};
+use crate::{catalog::Deployment, error, index::DocumentTerms};
 use cogniverse_core::text::{ANALYZER_VERSION, Analyzer};
-use cogniverse_sdk::{DocumentId, Error, ErrorCode, FieldName, Result};
+use cogniverse_sdk::{Error, ErrorCode, FieldName, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// The format version of the file; newer ones are refused.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 impl Record {
     /// Creates the tables of a new file, or checks the owner of an existing one and migrates it. Returns the identity
@@ -23,29 +23,44 @@ impl Record {
                 return Err(self.damaged("its tables are missing"));
             }
         }
-        let mut ddl = String::from(
-            "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        let ddl = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
              CREATE TABLE IF NOT EXISTS documents (
                row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, fields TEXT NOT NULL, terms BLOB NOT NULL,
-               tensors TEXT NOT NULL, sum INTEGER NOT NULL);",
-        );
-        self.rename_tables(&transaction)?;
-        for tensor in self.layout.tensors() {
-            ddl.push_str(&format!(
-                "CREATE TABLE IF NOT EXISTS {} (row INTEGER PRIMARY KEY, cells BLOB NOT NULL, sum INTEGER NOT NULL);",
-                table(&tensor.name)
-            ));
-        }
-        transaction.execute_batch(&ddl).map_err(self.sqlite())?;
-        self.check_owner(&transaction)?;
+               tensors TEXT NOT NULL, sum INTEGER NOT NULL);";
+        transaction.execute_batch(ddl).map_err(self.sqlite())?;
+        transaction.execute_batch(vector_files::TABLE).map_err(self.sqlite())?;
+        let format = self.check_owner(&transaction)?;
         let store = self.check_store(&transaction, known)?;
+        let _ = self.store.set(store.clone());
+        if format < FORMAT {
+            self.upgrade(&transaction, format)?;
+            let sql = "UPDATE meta SET value = ?1 WHERE key = 'format'";
+            transaction.execute(sql, [FORMAT.to_string()]).map_err(self.sqlite())?;
+        }
         self.derive_terms(&transaction)?;
         transaction.commit().map_err(self.sqlite())?;
+        if format < FORMAT {
+            self.give_back_pages(connection);
+        }
+        self.finish_removals(connection)?;
         if !exists {
             // The file itself holds the tables from here on, not its log alone.
             connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).map_err(self.sqlite())?;
         }
         Ok(store)
+    }
+
+    /// Refuses a file of another format, and learns its identity.
+    pub(super) fn require_format(&self, connection: &Connection) -> Result<()> {
+        let read = |key: &str| {
+            let sql = "SELECT value FROM meta WHERE key = ?1";
+            connection.query_row(sql, [key], |row| row.get::<_, String>(0)).map_err(self.sqlite())
+        };
+        let _ = self.store.set(read("store")?);
+        match read("format")? == FORMAT.to_string() {
+            true => Ok(()),
+            false => Err(self.damaged("it is of another version and cannot be upgraded")),
+        }
     }
 
     fn meta(&self, connection: &Connection, key: &str, wanted: &str) -> Result<Option<String>> {
@@ -61,13 +76,12 @@ impl Record {
         Ok(found)
     }
 
-    /// Refuses a file that was moved to another tenant's folder.
-    fn check_owner(&self, connection: &Connection) -> Result<()> {
+    /// Refuses a file that was moved to another tenant's folder, or was written by a later version. Returns its format.
+    fn check_owner(&self, connection: &Connection) -> Result<i64> {
+        let mut known = FORMAT;
         if let Some(format) = self.meta(connection, "format", &FORMAT.to_string())? {
             let format: i64 = format.parse().map_err(|_| error::corrupt(&self.path, "its format is not a number"))?;
-            if format == 1 {
-                self.add_sums(connection)?;
-            }
+            known = format;
             if format > FORMAT {
                 return Err(Error::of(
                     ErrorCode::StorageFormatNewer,
@@ -85,7 +99,7 @@ impl Record {
                 return Err(error::corrupt(&self.path, format!("it belongs to {key} {found}, not to {wanted}")));
             }
         }
-        Ok(())
+        Ok(known)
     }
 
     /// Checks the identity stored in the file: another store's file, or an earlier one of the same schema, is
@@ -105,89 +119,6 @@ impl Record {
             Some(found) => Ok(found),
             None => Ok(wanted),
         }
-    }
-
-    /// Renames tables of earlier releases, which were named like their fields: SQLite ignores case in names, and
-    /// field names do not.
-    fn rename_tables(&self, connection: &Connection) -> Result<()> {
-        let exists = |name: &str| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)";
-            connection.query_row(sql, [name], |row| row.get::<_, bool>(0)).map_err(self.sqlite())
-        };
-        for field in self.layout.tensors() {
-            let (before, now) = (format!("vectors_{}", field.name), table_name(&field.name));
-            if before == now || exists(&now)? || !exists(&before)? {
-                continue;
-            }
-            let same = |other: &&TensorField| other.name.as_str().eq_ignore_ascii_case(field.name.as_str());
-            if self.layout.tensors().filter(same).count() > 1 {
-                return Err(self.damaged(format!(
-                    "an earlier version kept the vectors of \"{}\" and of a field that differs by case in one table",
-                    field.name
-                )));
-            }
-            connection
-                .execute_batch(&format!("ALTER TABLE \"{before}\" RENAME TO \"{now}\""))
-                .map_err(self.sqlite())?;
-        }
-        Ok(())
-    }
-
-    /// Migrates a file of format 1, which had no checksums, to format 2. Existing content is trusted.
-    fn add_sums(&self, connection: &Connection) -> Result<()> {
-        tracing::info!(schema = %self.schema, "adding checksums to the documents of an earlier version");
-        let mut ddl = String::from(
-            "ALTER TABLE documents ADD COLUMN tensors TEXT NOT NULL DEFAULT '';
-             ALTER TABLE documents ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;",
-        );
-        let lacks = |name: &FieldName| {
-            let sql = "SELECT NOT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = 'sum')";
-            connection.query_row(sql, [table_name(name)], |row| row.get::<_, bool>(0)).map_err(self.sqlite())
-        };
-        for tensor in self.layout.tensors() {
-            if lacks(&tensor.name)? {
-                let table = table(&tensor.name);
-                ddl.push_str(&format!("ALTER TABLE {table} ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;"));
-            }
-        }
-        connection.execute_batch(&ddl).map_err(self.sqlite())?;
-        let mut after = 0;
-        loop {
-            let mut select = connection
-                .prepare_cached("SELECT row, id, fields, terms FROM documents WHERE row > ?1 ORDER BY row LIMIT 1000")
-                .map_err(self.sqlite())?;
-            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-            let rows: Vec<(i64, String, String, Vec<u8>)> = select
-                .query_map([after], read)
-                .and_then(Iterator::collect::<rusqlite::Result<_>>)
-                .map_err(self.sqlite())?;
-            let Some((last, ..)) = rows.last() else { break };
-            after = *last;
-            for (row, id, fields, terms) in rows {
-                let id = DocumentId::parse(&id).map_err(|_| self.damaged(format!("row {row} has no document id")))?;
-                let mut tensors = Tensors::default();
-                for field in self.layout.tensors() {
-                    let name = table(&field.name);
-                    let cells: Option<Vec<u8>> = connection
-                        .query_row(&format!("SELECT cells FROM {name} WHERE row = ?1"), [row], |row| row.get(0))
-                        .optional()
-                        .map_err(self.sqlite())?;
-                    let Some(cells) = cells else { continue };
-                    tensors.0.push(field.name.clone());
-                    let sum = sums::cells(&id, &field.name, &cells);
-                    let sql = format!("UPDATE {name} SET sum = ?2 WHERE row = ?1");
-                    connection.execute(&sql, params![row, sum]).map_err(self.sqlite())?;
-                }
-                let tensors = tensors.to_string();
-                let sum = sums::document(&id, &fields, &terms, &tensors);
-                let sql = "UPDATE documents SET tensors = ?2, sum = ?3 WHERE row = ?1";
-                connection.execute(sql, params![row, tensors, sum]).map_err(self.sqlite())?;
-            }
-        }
-        connection
-            .execute("UPDATE meta SET value = ?1 WHERE key = 'format'", [FORMAT.to_string()])
-            .map(|_| ())
-            .map_err(self.sqlite())
     }
 
     fn derive_terms(&self, transaction: &Transaction<'_>) -> Result<()> {

@@ -12,8 +12,8 @@ pub(super) fn document(id: &DocumentId, fields: &str, terms: &[u8], tensors: &st
 }
 
 /// Computes the checksum of one field's vectors; it covers the document id and the field.
-pub(super) fn cells(id: &DocumentId, field: &FieldName, cells: &[u8]) -> u32 {
-    of(&[id.as_str().as_bytes(), field.as_str().as_bytes(), cells])
+pub(super) fn cells(id: &str, field: &FieldName, cells: &[u8]) -> u32 {
+    of(&[id.as_bytes(), field.as_str().as_bytes(), cells])
 }
 
 fn of(parts: &[&[u8]]) -> u32 {

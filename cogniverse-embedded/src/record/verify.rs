@@ -1,6 +1,7 @@
 //! Verification of a whole store.
 
-use super::Record;
+use super::{Record, sums};
+use crate::vectors::VectorFiles;
 use cogniverse_sdk::{DocumentId, Error, ErrorKind, Result};
 use rusqlite::Connection;
 
@@ -56,7 +57,7 @@ impl Verification {
 
 impl Record {
     /// Reads every document and vector of a consistent view.
-    pub(crate) fn verify(&self, connection: &Connection) -> Result<Verification> {
+    pub(crate) fn verify(&self, connection: &Connection, files: &VectorFiles) -> Result<Verification> {
         let mut found = Verification::default();
         let checked = self.check_pages(connection, &mut found);
         found.note(None, checked)?;
@@ -74,23 +75,37 @@ impl Record {
             let Some(last) = rows.last() else { break };
             after = *last;
             for row in rows {
-                self.verify_one(connection, row, &mut found)?;
+                self.verify_one((connection, files), row, &mut found)?;
             }
         }
         Ok(found)
     }
 
-    fn verify_one(&self, connection: &Connection, row: i64, found: &mut Verification) -> Result<()> {
+    /// Verifies a file that is not opened as a store, as far as it is of this version's format.
+    pub(crate) fn verify_alone(&self, connection: &Connection) -> Result<Verification> {
+        self.require_format(connection)?;
+        let files = self.vector_files(connection, &VectorFiles::default())?;
+        self.verify(connection, &files)
+    }
+
+    fn verify_one(
+        &self,
+        (connection, files): (&Connection, &VectorFiles),
+        row: i64,
+        found: &mut Verification,
+    ) -> Result<()> {
         found.documents += 1;
         let stored = match self.document(connection, row) {
             Ok(Some(stored)) => stored,
             Ok(None) => return found.note(None, Err(self.damaged(format!("row {row} is listed and not there")))),
             Err(e) => return found.note(None, Err(e)),
         };
-        for field in self.layout.tensors().filter(|field| stored.tensors.0.contains(&field.name)) {
+        for field in self.layout.tensors() {
+            let Some(at) = stored.tensors.get(&field.name) else { continue };
             found.vectors += 1;
-            let read = self.cells(connection, field, &stored.place()).map(drop);
-            found.note(Some(&stored.id), read)?;
+            let id = stored.id.as_str();
+            let cells = files.verify(at, |cells| sums::cells(id, &field.name, cells));
+            found.note(Some(&stored.id), cells.map(drop).ok_or_else(|| self.not_as_written(field, id)))?;
         }
         Ok(())
     }

@@ -1,19 +1,23 @@
 //! The changes of a transaction.
 
-use super::{Change, Place, Record, StoredDocument, Tensors, sums, table};
+use super::{Change, Record, StoredDocument, Tensors, sums};
 use crate::{
-    index::{DocumentTerms, IndexedDocument},
+    index::{CellsAt, DocumentTerms, IndexedDocument},
+    layout::TensorField,
     tensor_cells,
+    vectors::{Appender, VectorFiles},
 };
 use cogniverse_core::text::Analyzer;
 use cogniverse_sdk::{Document, DocumentId, Error, FieldName, Result, Tensor, document::Fields};
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use std::{collections::HashMap, sync::Arc};
 
 /// An open transaction.
 pub(crate) struct Writer<'a> {
     pub(super) record: &'a Record,
     pub(super) transaction: &'a Transaction<'a>,
+    pub(super) files: &'a VectorFiles,
+    pub(super) vectors: Appender,
     pub(super) analyzer: Analyzer,
     pub(super) change: Change,
 }
@@ -21,28 +25,24 @@ pub(crate) struct Writer<'a> {
 impl Writer<'_> {
     /// Stores a document, replacing one of the same id. Its fields are already checked.
     pub(crate) fn put(&mut self, mut document: Document) -> Result<()> {
-        let mut cells = Vec::new();
-        for field in self.record.layout.tensors() {
+        let layout = Arc::clone(&self.record.layout);
+        if let Some(old) = self.row_of(&document.id)? {
+            self.delete(old)?;
+        }
+        let (mut tensors, mut bits) = (Tensors::default(), vec![None; layout.bits.len()]);
+        for field in layout.tensors() {
             if let Some(cogniverse_sdk::FieldValue::Tensor(tensor)) = document.fields.remove(&field.name) {
-                cells.push((field.name.clone(), tensor));
+                let at = self.append(&document.id, field, &tensor, &mut bits)?;
+                tensors.0.push((field.name.clone(), at));
             }
         }
-        if let Some(old) = self.record.find(self.transaction, &document.id)? {
-            self.delete(old.row)?;
-        }
-        let tensors = Tensors(cells.iter().map(|(name, _)| name.clone()).collect());
         let (row, terms) = self.insert(&document.id, &document.fields, &tensors)?;
-        let mut bits = vec![None; self.record.layout.bits.len()];
-        for (name, tensor) in cells {
-            self.put_cells((row, &document.id), &name, &tensor, &mut bits)?;
-        }
-        let floats = tensors.floats(&self.record.layout);
-        let fields = document.fields;
+        let (floats, fields) = (tensors.floats(&layout), document.fields);
         self.change.added.push(IndexedDocument { row, id: document.id, fields, terms, bits, floats });
         Ok(())
     }
 
-    /// Replaces fields of a stored document, moving its other tensors to the new row.
+    /// Replaces fields of a stored document. Its other vectors stay where they are, under the new row.
     pub(crate) fn replace(&mut self, old: StoredDocument, mut fields: Fields, tensors: &[FieldName]) -> Result<()> {
         let mut assigned = HashMap::new();
         for name in tensors {
@@ -51,40 +51,43 @@ impl Writer<'_> {
             }
         }
         self.execute("DELETE FROM documents WHERE row = ?1", params![old.row])?;
-        let kept = |name: &FieldName| match tensors.contains(name) {
-            true => assigned.contains_key(name),
-            false => old.tensors.0.contains(name),
-        };
         let layout = Arc::clone(&self.record.layout);
-        let now = Tensors(layout.tensors().map(|field| &field.name).filter(|name| kept(name)).cloned().collect());
-        let (row, terms) = self.insert(&old.id, &fields, &now)?;
-        let mut bits = vec![None; self.record.layout.bits.len()];
+        let (mut now, mut bits) = (Tensors::default(), vec![None; layout.bits.len()]);
+        // Vectors of a field that the schema no longer has go as well.
+        let is_kept = |name: &FieldName| !tensors.contains(name) && layout.tensors().any(|field| field.name == *name);
+        old.tensors.0.iter().filter(|(name, _)| !is_kept(name)).for_each(|(_, at)| self.vectors.forget(*at));
         for field in layout.tensors() {
-            let table = table(&field.name);
-            if tensors.contains(&field.name) {
-                self.execute(&format!("DELETE FROM {table} WHERE row = ?1"), params![old.row])?;
-                if let Some(tensor) = assigned.get(&field.name) {
-                    self.put_cells((row, &old.id), &field.name, tensor, &mut bits)?;
+            let at = match (assigned.get(&field.name), old.tensors.get(&field.name)) {
+                (Some(tensor), _) => self.append(&old.id, field, tensor, &mut bits)?,
+                (None, Some(at)) if !tensors.contains(&field.name) => {
+                    if let Some(slot) = layout.bit_field(&field.name).and_then(|index| bits.get_mut(index)) {
+                        *slot = Some(self.cells(field, &old.id, at)?);
+                    }
+                    at
                 }
-            } else {
-                self.execute(&format!("UPDATE {table} SET row = ?2 WHERE row = ?1"), params![old.row, row])?;
-                if let Some(slot) = self.record.layout.bit_field(&field.name).and_then(|index| bits.get_mut(index)) {
-                    let place = Place { row, id: &old.id, tensors: &now };
-                    *slot = self.record.cells(self.transaction, field, &place)?;
-                }
-            }
+                _ => continue,
+            };
+            now.0.push((field.name.clone(), at));
         }
+        let (row, terms) = self.insert(&old.id, &fields, &now)?;
         self.forget(old.row);
         let floats = now.floats(&layout);
         self.change.added.push(IndexedDocument { row, id: old.id, fields, terms, bits, floats });
         Ok(())
     }
 
-    /// Deletes a row and its tensors.
+    /// Deletes a row and forgets its vectors.
     pub(crate) fn delete(&mut self, row: i64) -> Result<()> {
-        self.execute("DELETE FROM documents WHERE row = ?1", params![row])?;
-        for field in self.record.layout.tensors() {
-            self.execute(&format!("DELETE FROM {} WHERE row = ?1", table(&field.name)), params![row])?;
+        let sql = "DELETE FROM documents WHERE row = ?1 RETURNING tensors";
+        let sqlite = self.record.sqlite();
+        let mut delete = self.transaction.prepare_cached(sql).map_err(sqlite)?;
+        let deleted: Option<String> = delete.query_row([row], |row| row.get(0)).optional().map_err(sqlite)?;
+        let tensors = deleted.as_deref().map(|tensors| {
+            let cut = || self.record.damaged(format!("row {row} is not as it was written"));
+            Tensors::parse(tensors).ok_or_else(cut)
+        });
+        for (_, at) in tensors.transpose()?.unwrap_or_default().0 {
+            self.vectors.forget(at);
         }
         self.forget(row);
         Ok(())
@@ -103,6 +106,14 @@ impl Writer<'_> {
         self.record.find(self.transaction, id)
     }
 
+    /// Returns the row of an id, as seen by this transaction.
+    fn row_of(&self, id: &DocumentId) -> Result<Option<i64>> {
+        let sqlite = self.record.sqlite();
+        let mut select =
+            self.transaction.prepare_cached("SELECT row FROM documents WHERE id = ?1").map_err(sqlite)?;
+        select.query_row([id.as_str()], |row| row.get(0)).optional().map_err(sqlite)
+    }
+
     fn insert(&mut self, id: &DocumentId, fields: &Fields, tensors: &Tensors) -> Result<(i64, DocumentTerms)> {
         let terms = DocumentTerms::of(fields, &self.record.layout, &self.analyzer);
         let json = serde_json::to_string(fields)
@@ -116,24 +127,66 @@ impl Writer<'_> {
         Ok((self.transaction.last_insert_rowid(), terms))
     }
 
-    fn put_cells(
+    fn append(
         &mut self,
-        (row, id): (i64, &DocumentId),
-        name: &FieldName,
+        id: &DocumentId,
+        field: &TensorField,
         tensor: &Tensor,
         bits: &mut [Option<Vec<u8>>],
-    ) -> Result<()> {
-        let half = self
-            .record
-            .layout
-            .tensors()
-            .any(|field| field.name == *name && field.row_bytes() == field.tensor.size() * 2);
-        let cells = tensor_cells::encode(tensor, half);
-        let sum = sums::cells(id, name, &cells);
-        let sql = format!("INSERT INTO {} (row, cells, sum) VALUES (?1, ?2, ?3)", table(name));
-        self.execute(&sql, params![row, cells, sum])?;
-        if let Some(slot) = self.record.layout.bit_field(name).and_then(|index| bits.get_mut(index)) {
+    ) -> Result<CellsAt> {
+        let cells = tensor_cells::encode(tensor, field.row_bytes() == field.tensor.size() * 2);
+        let at = self.vectors.append(&cells, sums::cells(id.as_str(), &field.name, &cells))?;
+        if let Some(slot) = self.record.layout.bit_field(&field.name).and_then(|index| bits.get_mut(index)) {
             *slot = Some(cells);
+        }
+        Ok(at)
+    }
+
+    /// Returns stored cells, which this transaction may have appended itself.
+    fn cells(&mut self, field: &TensorField, id: &DocumentId, at: CellsAt) -> Result<Vec<u8>> {
+        match self.record.cells(self.files, field, id.as_str(), at) {
+            Ok(cells) => Ok(cells.to_vec()),
+            Err(damaged) => {
+                let appended = self.vectors.read(at)?;
+                appended.filter(|cells| sums::cells(id.as_str(), &field.name, cells) == at.sum).ok_or(damaged)
+            }
+        }
+    }
+
+    /// Moves all vectors that lie in a file to the end of the last one, and records that the file is to be removed. `rows` are
+    /// documents that are known to have some there, and `vectors` is how many there are.
+    pub(crate) fn empty_file(&mut self, number: u32, vectors: u64, rows: Vec<i64>) -> Result<()> {
+        self.vectors.leave(number)?;
+        for row in rows {
+            self.move_out(row, number)?;
+        }
+        if self.vectors.forgotten(number) < vectors {
+            for row in self.record.rows_in_file(self.transaction, number)? {
+                self.move_out(row, number)?;
+            }
+        }
+        match self.vectors.forgotten(number) == vectors {
+            true => self.record.begin_removal(self.transaction, number),
+            false => Err(self.record.damaged(format!("not all documents with vectors in file {number} are found"))),
+        }
+    }
+
+    fn move_out(&mut self, row: i64, number: u32) -> Result<()> {
+        let Some(mut old) = self.record.document(self.transaction, row)? else { return Ok(()) };
+        let layout = Arc::clone(&self.record.layout);
+        let in_file: Vec<usize> = (0..).zip(&old.tensors.0).filter(|(_, (_, at))| at.file == number).map(|(n, _)| n).collect();
+        for tensor in &in_file {
+            let Some((name, at)) = old.tensors.0.get_mut(*tensor) else { continue };
+            // Those of a field that the schema no longer has are left out by `replace`.
+            if let Some(field) = layout.tensors().find(|field| field.name == *name) {
+                let cells = self.cells(field, &old.id, *at)?;
+                self.vectors.forget(*at);
+                *at = self.vectors.append(&cells, at.sum)?;
+            }
+        }
+        if !in_file.is_empty() {
+            let fields = std::mem::take(&mut old.fields);
+            self.replace(old, fields, &[])?;
         }
         Ok(())
     }
