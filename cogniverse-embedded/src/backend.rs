@@ -15,6 +15,7 @@ use crate::{
     record::Verification,
     snapshot::EmbeddedSnapshot,
     tenant_store::TenantStore,
+    upkeep::Upkeep,
 };
 use cogniverse_core::worker::blocking;
 use cogniverse_sdk::{
@@ -43,6 +44,7 @@ struct Inner {
     deploying: Mutex<()>,
     float_cache: FloatCache,
     cores: Cores,
+    upkeep: Arc<Upkeep>,
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -94,6 +96,7 @@ impl EmbeddedBackend {
                 deploying: Mutex::default(),
                 float_cache: FloatCache::new(config.float_cache_bytes),
                 cores: Cores::new(config::cores(), config.max_cores_per_search),
+                upkeep: Arc::default(),
                 running: Arc::new(Semaphore::new(config.max_running_searches.min(Semaphore::MAX_PERMITS))),
                 waiting: Arc::new(Semaphore::new(
                     config.max_running_searches.saturating_add(config.max_waiting_searches).min(Semaphore::MAX_PERMITS),
@@ -304,6 +307,9 @@ impl EmbeddedBackend {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
             let result = work(&store);
+            if store.wants_folding() {
+                inner.upkeep.request(&store);
+            }
             drop((store, inner));
             result
         })
@@ -324,6 +330,13 @@ impl EmbeddedBackend {
     }
 }
 
+/// Waits for the work on a block that is under way: the folder is another's once this is gone.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.upkeep.close();
+    }
+}
+
 impl Inner {
     async fn open(self: &Arc<Self>, schema: &TenantSchema, limit: Option<Duration>) -> Result<Arc<TenantStore>> {
         let patience = limit.map_or(self.config.open_timeout, |limit| limit.min(self.config.open_timeout));
@@ -335,7 +348,8 @@ impl Inner {
         let deployment = self.catalog.require(schema)?;
         let folder = self.folder.deployment(schema, deployment.generation);
         let (durability, cache) = (self.config.durability, self.float_cache.clone());
-        let store = TenantStore::open(&folder, &deployment, durability, cache, Arc::downgrade(&self.stores))?;
+        let (others, block_documents) = (Arc::downgrade(&self.stores), self.config.block_documents);
+        let store = TenantStore::open(&folder, &deployment, durability, cache, others, block_documents)?;
         if !deployment.initialized || deployment.store.is_none() {
             self.catalog.set_initialized(deployment.generation, store.store_name())?;
         }

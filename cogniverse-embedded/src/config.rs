@@ -36,6 +36,9 @@ pub struct EmbeddedConfig {
     /// The memory for float vectors over all schemas, in bytes, which tenants share fairly; vectors beyond it are read from disk
     /// (default 1 GiB).
     pub float_cache_bytes: usize,
+    /// The number of new documents of a schema from which they are written to an index file (default 1,024). Fewer are indexed
+    /// again when the schema is opened.
+    pub block_documents: usize,
     /// The longest that a call waits for a schema to open (default 60 s). The opening continues after that. A
     /// search's default timeout starts when the schema is open; an explicit one starts with the call.
     pub open_timeout: Duration,
@@ -55,6 +58,7 @@ impl EmbeddedConfig {
             max_waiting_searches: 4096,
             max_cores_per_search: cores,
             float_cache_bytes: 1 << 30,
+            block_documents: 1024,
             open_timeout: Duration::from_secs(60),
             durability: Durability::default(),
         }
@@ -89,6 +93,13 @@ impl EmbeddedConfig {
         self
     }
 
+    /// Sets [`Self::block_documents`].
+    #[must_use]
+    pub fn with_block_documents(mut self, documents: usize) -> Self {
+        self.block_documents = documents;
+        self
+    }
+
     /// Sets [`Self::open_timeout`].
     #[must_use]
     pub fn with_open_timeout(mut self, time: Duration) -> Self {
@@ -109,9 +120,10 @@ impl EmbeddedConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
-        if self.max_open_schemas == 0 || self.max_running_searches == 0 || self.max_cores_per_search == 0 {
+        let least = [self.max_open_schemas, self.max_running_searches, self.max_cores_per_search, self.block_documents];
+        if least.contains(&0) {
             return Err(Error::invalid(
-                "max_open_schemas, max_running_searches and max_cores_per_search must be at least 1",
+                "max_open_schemas, max_running_searches, max_cores_per_search and block_documents must be at least 1",
             ));
         }
         Ok(())

@@ -30,6 +30,7 @@ impl DocumentStore for EmbeddedBackend {
         self.with_store("get", schema, move |store| {
             let moment = store.moment()?;
             let (connection, record) = (moment.connection()?, store.record());
+            moment.check_order(&connection)?;
             let read = |id| {
                 let document = match record.find(&connection, id)? {
                     Some(stored) if vectors => record.complete(&moment.files, stored)?,
@@ -209,6 +210,7 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
     };
     let moment = store.moment()?;
     let (connection, record) = (moment.connection()?, store.record());
+    moment.check_order(&connection)?;
     // One more than asked for tells whether there is a next page.
     let wanted = request.page_size + 1;
     let mut page = match &request.filter {

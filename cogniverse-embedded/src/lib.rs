@@ -52,6 +52,7 @@ mod search;
 mod snapshot;
 mod tenant_store;
 mod tensor_cells;
+mod upkeep;
 mod vectors;
 
 pub use backend::{EmbeddedBackend, Resources};

@@ -1,11 +1,12 @@
 //! The system of record of one tenant schema: a SQLite file in which a feed batch is one transaction.
 //!
-//! Vectors lie in files beside it ([`crate::vectors`]), and their document names them. Terms are stored with their document,
-//! along with the version of the code that derived them. Nothing can be partially written, and an open re-derives only
-//! what is outdated.
+//! Vectors lie in files beside it ([`crate::vectors`]), and their document names them. What is derived lies in block files, which
+//! the database names too ([`blocks`]): what cannot be used of them is derived again. Nothing can be partially written.
 
+mod blocks;
 mod earlier;
 mod format;
+mod order;
 mod sums;
 mod unsynced;
 mod vector_files;
@@ -33,9 +34,9 @@ use std::{
 };
 
 /// The columns that [`Record::stored`] reads.
-const DOCUMENT: &str = "SELECT row, id, fields, terms, tensors, sum FROM documents";
+const DOCUMENT: &str = "SELECT row, id, fields, tensors, sum FROM documents";
 /// The number of documents read at once when the index is built.
-const LOAD_BATCH: i64 = 8192;
+const LOAD_BATCH: i64 = 4096;
 
 /// The file of one tenant schema.
 #[derive(Debug)]
@@ -192,11 +193,17 @@ impl Record {
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(self.sqlite())
     }
 
-    pub(super) fn documents_after(&self, connection: &Connection, after: i64) -> Result<Vec<StoredDocument>> {
+    /// Returns the first documents whose rows lie after one and before another.
+    pub(super) fn documents_between(
+        &self,
+        connection: &Connection,
+        after: i64,
+        before: i64,
+    ) -> Result<Vec<StoredDocument>> {
         let mut select = connection
-            .prepare_cached(&format!("{DOCUMENT} WHERE row > ?1 ORDER BY row LIMIT ?2"))
+            .prepare_cached(&format!("{DOCUMENT} WHERE row > ?1 AND row < ?2 ORDER BY row LIMIT ?3"))
             .map_err(self.sqlite())?;
-        let mut rows = select.query(params![after, LOAD_BATCH]).map_err(self.sqlite())?;
+        let mut rows = select.query(params![after, before, LOAD_BATCH]).map_err(self.sqlite())?;
         let mut documents = Vec::new();
         while let Some(row) = rows.next().map_err(self.sqlite())? {
             documents.push(self.stored(row)?);
@@ -211,14 +218,12 @@ impl Record {
         let id = id.as_str().ok().and_then(|id| DocumentId::parse(id).ok());
         let id = id.ok_or_else(|| self.damaged(format!("row {number} has no document id")))?;
         let cut = || self.damaged(format!("document {id} is not as it was written"));
-        let (fields, terms) = (row.get_ref(2).map_err(self.sqlite())?, row.get_ref(3).map_err(self.sqlite())?);
-        let (tensors, sum) = (row.get_ref(4).map_err(self.sqlite())?, row.get_ref(5).map_err(self.sqlite())?);
-        let (Ok(fields), Ok(terms), Ok(tensors), Ok(sum)) =
-            (fields.as_str(), terms.as_blob(), tensors.as_str(), sum.as_i64())
-        else {
+        let of = |column: usize| row.get_ref(column).map_err(self.sqlite());
+        let (fields, tensors, sum) = (of(2)?, of(3)?, of(4)?);
+        let (Ok(fields), Ok(tensors), Ok(sum)) = (fields.as_str(), tensors.as_str(), sum.as_i64()) else {
             return Err(cut());
         };
-        if i64::from(sums::document(&id, fields, terms, tensors)) != sum {
+        if i64::from(sums::document(id.as_str(), fields, tensors)) != sum {
             return Err(cut());
         }
         let tensors = Tensors::parse(tensors).ok_or_else(cut)?;
@@ -234,75 +239,49 @@ impl Record {
         Ok(select.query_row([], |row| row.get(0)).optional().map_err(self.sqlite())?.unwrap_or(0))
     }
 
-    /// Loads the whole index from stored terms and bits.
+    /// Records the number of a write and returns it.
+    pub(crate) fn set_moment(&self, transaction: &Connection, moment: i64) -> Result<i64> {
+        let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('moment', ?1)";
+        transaction.execute(sql, [moment.to_string()]).map(|_| moment).map_err(self.sqlite())
+    }
+
+    /// Loads the index: block files as they are, and documents that are in none of them from the record.
     pub(crate) fn load(&self, connection: &Connection, files: &VectorFiles) -> Result<Snapshot> {
         let mut snapshot = Snapshot::empty(Arc::clone(&self.layout)).at(self.moment(connection)?);
         let mut after = 0;
+        for stored in self.stored_blocks(connection)? {
+            let (own, block, live) = stored;
+            snapshot = self.load_between(connection, files, snapshot, (after, own.first))?;
+            snapshot = snapshot.with_stored(own, block, live);
+            after = own.last;
+        }
+        self.load_between(connection, files, snapshot, (after, i64::MAX))
+    }
+
+    /// Appends the documents whose rows lie after the first and before the second.
+    fn load_between(
+        &self,
+        connection: &Connection,
+        files: &VectorFiles,
+        mut snapshot: Snapshot,
+        (mut after, before): (i64, i64),
+    ) -> Result<Snapshot> {
+        let analyzer = Analyzer::new();
         loop {
-            let batch = self.load_after(connection, files, after)?;
-            let Some(last) = batch.last() else { break };
+            let documents = self.documents_between(connection, after, before)?;
+            let Some(last) = documents.last() else { return Ok(snapshot) };
             after = last.row;
-            snapshot = snapshot.next(&[], batch);
+            let index = |StoredDocument { row, id, fields, tensors }| {
+                let bits = self.layout.bits.iter().map(|field| {
+                    let cells = tensors.get(&field.name).map(|at| self.cells(files, field, id.as_str(), at));
+                    cells.transpose().map(|cells| cells.map(<[u8]>::to_vec))
+                });
+                let (bits, floats) = (bits.collect::<Result<_>>()?, tensors.floats(&self.layout));
+                let terms = DocumentTerms::of(&fields, &self.layout, &analyzer);
+                Ok(IndexedDocument { row, id, fields, terms, bits, floats })
+            };
+            snapshot = snapshot.next(&[], documents.into_iter().map(index).collect::<Result<_>>()?);
         }
-        self.check_order(connection)?;
-        Ok(snapshot)
-    }
-
-    /// Checks that SQLite's index by id lists every document of the table once, in order.
-    fn check_order(&self, connection: &Connection) -> Result<()> {
-        let fold = |sql: &str, ordered: bool| -> Result<(u64, u64)> {
-            let mut select = connection.prepare(sql).map_err(self.sqlite())?;
-            let mut rows = select.query([]).map_err(self.sqlite())?;
-            let (mut count, mut sum, mut before) = (0_u64, 0_u64, String::new());
-            while let Some(row) = rows.next().map_err(self.sqlite())? {
-                let id = row.get_ref(0).map_err(self.sqlite())?;
-                let id = id.as_str().map_err(|_| self.damaged("a document has no id"))?;
-                let number: i64 = row.get(1).map_err(self.sqlite())?;
-                if ordered && count > 0 && before.as_str() >= id {
-                    return Err(self.damaged("the index of documents is out of order"));
-                }
-                if ordered {
-                    id.clone_into(&mut before);
-                }
-                let mut hasher = crc32fast::Hasher::new();
-                hasher.update(id.as_bytes());
-                hasher.update(&number.to_le_bytes());
-                // Squared, so that two changes do not cancel each other out.
-                let one = u64::from(hasher.finalize()) + 1;
-                sum = sum.wrapping_add(one.wrapping_mul(one));
-                count += 1;
-            }
-            Ok((count, sum))
-        };
-        let table = fold("SELECT id, row FROM documents NOT INDEXED", false)?;
-        let index = fold("SELECT id, row FROM documents INDEXED BY sqlite_autoindex_documents_1 ORDER BY id", true)?;
-        match table == index {
-            true => Ok(()),
-            false => Err(self.damaged("the index of documents does not agree with the documents")),
-        }
-    }
-
-    fn load_after(&self, connection: &Connection, files: &VectorFiles, after: i64) -> Result<Vec<IndexedDocument>> {
-        let mut select = connection
-            .prepare_cached(&format!("{DOCUMENT} WHERE row > ?1 ORDER BY row LIMIT ?2"))
-            .map_err(self.sqlite())?;
-        let mut rows = select.query(params![after, LOAD_BATCH]).map_err(self.sqlite())?;
-        let mut documents = Vec::new();
-        while let Some(row) = rows.next().map_err(self.sqlite())? {
-            let stored = self.stored(row)?;
-            let terms = row.get_ref(3).map_err(self.sqlite())?;
-            let terms = terms.as_blob().ok().and_then(|terms| DocumentTerms::decode(terms, self.layout.texts.len()));
-            let terms =
-                terms.ok_or_else(|| self.damaged(format!("the terms of document {} cannot be read", stored.id)))?;
-            let StoredDocument { row, id, fields, tensors } = stored;
-            let bits = self.layout.bits.iter().map(|field| {
-                let cells = tensors.get(&field.name).map(|at| self.cells(files, field, id.as_str(), at));
-                cells.transpose().map(|cells| cells.map(<[u8]>::to_vec))
-            });
-            let (bits, floats) = (bits.collect::<Result<_>>()?, tensors.floats(&self.layout));
-            documents.push(IndexedDocument { row, id, fields, terms, bits, floats });
-        }
-        Ok(documents)
     }
 
     /// Returns the cells of a document's field as they were stored.
@@ -328,7 +307,10 @@ impl Record {
 
     /// Returns the document of an id.
     pub(crate) fn find(&self, connection: &Connection, id: &DocumentId) -> Result<Option<StoredDocument>> {
-        self.select_one(connection, "WHERE id = ?1", params![id.as_str()])
+        match self.select_one(connection, "WHERE id = ?1", params![id.as_str()])? {
+            Some(stored) if stored.id != *id => Err(self.damaged(format!("the index of documents takes {} for {id}", stored.id))),
+            found => Ok(found),
+        }
     }
 
     fn select_one(
@@ -396,10 +378,7 @@ impl Record {
         let (mut change, vectors) = (writer.change, writer.vectors.finish()?);
         self.change_files(transaction, &vectors)?;
         if !change.is_empty() {
-            change.moment = self.moment(transaction)? + 1;
-            transaction
-                .execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('moment', ?1)", [change.moment.to_string()])
-                .map_err(self.sqlite())?;
+            change.moment = self.set_moment(transaction, self.moment(transaction)? + 1)?;
         }
         change.files = self.lengths(transaction)?;
         Ok(change)

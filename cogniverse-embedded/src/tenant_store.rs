@@ -4,18 +4,19 @@ use crate::{
     catalog::Deployment,
     config::Durability,
     error,
-    index::{FloatCache, Snapshot},
+    index::{Block, FloatCache, Snapshot, StoredChange},
     layout::Layout,
     open_stores::OpenStores,
     record::{Change, Record, StoredDocument, Verification, Writer},
     vectors::VectorFiles,
 };
-use cogniverse_core::schemas::Schema;
-use cogniverse_sdk::{Error, ErrorCode, KeptFile, Result, TenantSchema};
+use cogniverse_core::{failpoint, schemas::Schema};
+use cogniverse_sdk::{Error, ErrorCode, ErrorKind, KeptFile, Result, TenantSchema};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard, RwLock};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use std::{
     fs,
+    ops::Range,
     path::Path,
     sync::{
         Arc, Weak,
@@ -30,6 +31,8 @@ const IDLE_READERS: usize = 2;
 /// The size of SQLite's log, in bytes, beyond which it is truncated after a write: well above SQLite's own limit, as
 /// the truncation waits for running searches.
 const MAX_LOG: u64 = 64 << 20;
+/// The number of block files' worth of documents in memory beyond which a writer writes them out itself.
+const BACKLOG: usize = 8;
 /// The name of the file of documents in a deployment's folder.
 pub(crate) const FILE: &str = "documents.sqlite";
 
@@ -60,6 +63,12 @@ pub(crate) struct TenantStore {
     /// The log size at which it is truncated next.
     log_limit: AtomicU64,
     dropped: AtomicBool,
+    /// The number of documents from which they are written to a block file.
+    block_documents: usize,
+    /// Held while blocks are written out or merged.
+    folding: Mutex<()>,
+    /// Whether SQLite's index of documents was compared with the documents.
+    order_checked: AtomicBool,
     /// The number of snapshots that are open, during which the log cannot be emptied.
     frozen: AtomicUsize,
 }
@@ -72,6 +81,7 @@ impl TenantStore {
         durability: Durability,
         float_cache: FloatCache,
         others: Weak<OpenStores>,
+        block_documents: usize,
     ) -> Result<Self> {
         let name = deployment.deployed.schema.clone();
         let schema = Arc::new(Schema::compile(Arc::clone(&deployment.deployed.definition))?);
@@ -103,6 +113,9 @@ impl TenantStore {
             others,
             log_limit: AtomicU64::new(MAX_LOG),
             dropped: AtomicBool::new(false),
+            block_documents,
+            folding: Mutex::default(),
+            order_checked: AtomicBool::new(false),
             frozen: AtomicUsize::new(0),
         })
     }
@@ -190,6 +203,7 @@ impl TenantStore {
         connection.execute_batch("BEGIN").map_err(self.record.sqlite())?;
         // The first read fixes the moment. No writer removes a file while the caller keeps writers out.
         let files = self.record.vector_files(&connection, &self.published().files)?;
+        self.check_order(&connection, &self.snapshot())?;
         self.frozen.fetch_add(1, Ordering::AcqRel);
         Ok(Frozen { store: Arc::clone(self), connection, files })
     }
@@ -227,6 +241,13 @@ impl TenantStore {
                 tracing::warn!(schema = %self.name, "a file of vectors cannot be emptied: {}", error.chain());
             }
         }
+        drop(connection);
+        // A writer that is faster than the background thread does the work itself.
+        if self.snapshot().unstored() > self.block_documents.saturating_mul(BACKLOG)
+            && let Err(error) = self.fold(&|| true)
+        {
+            tracing::warn!(schema = %self.name, "blocks cannot be written: {}", error.chain());
+        }
         // What was written to a file that is gone was not stored; and "nothing to change" is an answer as well.
         self.record.check_file()
     }
@@ -244,21 +265,105 @@ impl TenantStore {
             true => before,
             false => load(&self.record, &transaction, &before.files)?,
         };
+        self.check_order(&transaction, &before.snapshot)?;
         let change = self.record.change(&transaction, &before.files, |writer| work(&before.snapshot, writer))?;
         if change.is_empty() {
             return Ok(false);
         }
         let Change { removed, added, moment, files } = change;
-        let next = Published {
-            snapshot: Arc::new(before.snapshot.next(&removed, added).at(moment)),
-            files: Arc::new(self.record.map_files(&before.files, &files)?),
-        };
-        {
-            let _publishing = self.publishing.lock();
-            transaction.commit().map_err(self.record.sqlite())?;
-            *self.published.write() = next;
+        let next = before.snapshot.next(&removed, added).at(moment);
+        let mut emptied = false;
+        for change in next.changes_of_stored(&before.snapshot) {
+            match change {
+                StoredChange::Live(stored, live) => self.record.set_live(&transaction, stored, live)?,
+                StoredChange::Gone(stored) => {
+                    self.record.unname_block(&transaction, stored.number)?;
+                    emptied = true;
+                }
+            }
+        }
+        let files = Arc::new(self.record.map_files(&before.files, &files)?);
+        self.publish(transaction, Published { snapshot: Arc::new(next), files })?;
+        if emptied && let Err(error) = self.record.remove_blocks(connection) {
+            tracing::warn!(schema = %self.name, "an empty block cannot be removed: {}", error.chain());
         }
         Ok(true)
+    }
+
+    /// Commits a transaction and publishes what it leads to.
+    fn publish(&self, transaction: Transaction<'_>, next: Published) -> Result<()> {
+        let _publishing = self.publishing.lock();
+        transaction.commit().map_err(self.record.sqlite())?;
+        *self.published.write() = next;
+        Ok(())
+    }
+
+    /// Checks once that SQLite's index of documents lists what the snapshot of the same moment holds: where it does not, a
+    /// document would be taken for absent. Searches do not use it.
+    fn check_order(&self, connection: &Connection, snapshot: &Snapshot) -> Result<()> {
+        if !self.order_checked.load(Ordering::Acquire) {
+            self.record.check_order(connection, snapshot)?;
+            self.order_checked.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Returns whether there are documents to write to a block file, or blocks to merge.
+    pub(crate) fn wants_folding(&self) -> bool {
+        self.snapshot().to_fold(self.block_documents).is_some()
+    }
+
+    /// Writes documents to block files and merges those, until nothing is left to do or `goes_on` says no. Blocking.
+    pub(crate) fn fold(&self, goes_on: &dyn Fn() -> bool) -> Result<()> {
+        let _folding = self.folding.lock();
+        while goes_on() && self.fold_once()? {}
+        Ok(())
+    }
+
+    /// Returns whether anything was done.
+    fn fold_once(&self) -> Result<bool> {
+        let (held, views, number) = {
+            let connection = self.writer.lock();
+            self.check_not_dropped()?;
+            let Some((held, views)) = self.snapshot().hold_to_fold(self.block_documents) else { return Ok(false) };
+            let held = Arc::new(held);
+            self.published.write().snapshot = Arc::clone(&held);
+            (held, views, self.record.next_block(&connection)?)
+        };
+        failpoint::reach("block.begun");
+        let written = self.record.write_block(number, &held.merged(views.clone()));
+        let folded = written.and_then(|block| {
+            failpoint::reach("block.written");
+            self.name_folded(&held, views, (number, block))
+        });
+        if folded.is_err() {
+            self.record.discard_block(number);
+            let _connection = self.writer.lock();
+            let mut published = self.published.write();
+            published.snapshot = Arc::new(published.snapshot.as_ref().clone().released());
+        }
+        folded.map(|()| true)
+    }
+
+    /// Puts a block in place of those of which it was made.
+    fn name_folded(&self, held: &Snapshot, views: Range<usize>, (number, block): (i64, Block)) -> Result<()> {
+        let mut connection = self.writer.lock();
+        self.check_not_dropped()?;
+        let before = self.published();
+        let transaction = self.record.begin(&mut connection)?;
+        let moment = self.record.moment(&transaction)?;
+        let folded = before.snapshot.folded(held, views, number, block).filter(|_| moment == before.snapshot.moment());
+        let Some((next, stored, live)) = folded else {
+            return Err(Error::new(ErrorKind::Conflict, "the documents were loaded anew while they were written out"));
+        };
+        self.record.name_block(&transaction, stored, &live)?;
+        // No document changes, but who looks at the record sees that the index is of another state of it.
+        let moment = self.record.set_moment(&transaction, moment + 1)?;
+        failpoint::reach("block.named");
+        let next = Published { snapshot: Arc::new(next.at(moment)), files: before.files };
+        self.publish(transaction, next)?;
+        failpoint::reach("block.published");
+        self.record.remove_blocks(&connection)
     }
 
     /// Empties and removes a file of vectors of which most belongs to no document, if there is one. The work is less than what
@@ -266,7 +371,8 @@ impl TenantStore {
     fn empty_a_file(&self, connection: &mut Connection) -> Result<()> {
         let Some((number, vectors)) = self.record.file_to_empty(connection)? else { return Ok(()) };
         self.commit(connection, |snapshot, writer| writer.empty_file(number, vectors, snapshot.rows_in_file(number)))?;
-        self.record.finish_removals(connection)
+        failpoint::reach("vectors.moved");
+        self.record.remove_vector_files(connection)
     }
 
     /// Bounds SQLite's log. SQLite restarts the log only at a moment without readers, which overlapping searches
@@ -289,10 +395,12 @@ impl TenantStore {
         self.log_limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Waits for the active writer and refuses all later ones.
+    /// Waits for the active writer and for work on blocks, and refuses all later ones.
     pub(crate) fn set_dropped(&self) {
-        let _writer = self.writer.lock();
+        let writer = self.writer.lock();
         self.dropped.store(true, Ordering::Release);
+        drop(writer);
+        drop(self.folding.lock());
     }
 
     /// Behaves as [`TenantStore::set_dropped`] if the store is empty, and returns whether it is.
@@ -306,6 +414,8 @@ impl TenantStore {
         };
         if empty {
             self.dropped.store(true, Ordering::Release);
+            drop(writer);
+            drop(self.folding.lock());
         }
         Ok(empty)
     }
@@ -386,6 +496,11 @@ impl<'s> Moment<'s> {
             .map_err(|_| Error::unexpected("a moment of a store is read after its end"))
     }
 
+    /// Checks that documents are found by their ids, once a store.
+    pub(crate) fn check_order(&self, connection: &Connection) -> Result<()> {
+        self.store.check_order(connection, &self.snapshot)
+    }
+
     /// Returns the document of a row that the index names, read by this view's connection.
     pub(crate) fn document(&self, connection: &Connection, row: i64) -> Result<StoredDocument> {
         let record = &self.store.record;
@@ -422,7 +537,7 @@ mod tests {
             initialized: false,
             store: None,
         };
-        TenantStore::open(folder, &deployment, Durability::ProcessCrash, FloatCache::new(1 << 30), Weak::new()).unwrap()
+        TenantStore::open(folder, &deployment, Durability::ProcessCrash, FloatCache::new(1 << 30), Weak::new(), 1024).unwrap()
     }
 
     /// Vectors that a later search cached lack documents that an earlier search still sees.

@@ -1,6 +1,7 @@
 //! Files of earlier formats.
 //!
-//! Formats 1 and 2 kept vectors in the SQLite file, in a table for each tensor field; format 1 had no checksums.
+//! Formats 1 and 2 kept vectors in the SQLite file, in a table for each tensor field, and terms with their document; format 1 had
+//! no checksums.
 
 use super::{Record, Tensors, sums};
 use crate::layout::TensorField;
@@ -46,7 +47,8 @@ impl Record {
                 let id = DocumentId::parse(&document.id)
                     .map_err(|_| self.damaged(format!("row {} has no document id", document.row)))?;
                 let cut = || self.damaged(format!("document {id} is not as it was written"));
-                if i64::from(sums::document(&id, &document.fields, &document.terms, &document.tensors)) != document.sum {
+                let Earlier { fields, terms, tensors, .. } = &document;
+                if i64::from(sums::document_with_terms(id.as_str(), fields, terms, tensors)) != document.sum {
                     return Err(cut());
                 }
                 let mut tensors = Tensors::default();
@@ -57,7 +59,7 @@ impl Record {
                     tensors.0.push((name, at));
                 }
                 let tensors = tensors.to_string();
-                let sum = sums::document(&id, &document.fields, &document.terms, &tensors);
+                let sum = sums::document(id.as_str(), &document.fields, &tensors);
                 let sql = "UPDATE documents SET tensors = ?2, sum = ?3 WHERE row = ?1";
                 let mut update = transaction.prepare_cached(sql).map_err(self.sqlite())?;
                 update.execute(params![document.row, tensors, sum]).map_err(self.sqlite())?;
@@ -70,7 +72,7 @@ impl Record {
         for table in tables.collect::<rusqlite::Result<Vec<_>>>().map_err(self.sqlite())? {
             transaction.execute_batch(&format!("DROP TABLE \"{table}\"")).map_err(self.sqlite())?;
         }
-        Ok(())
+        transaction.execute_batch("ALTER TABLE documents DROP COLUMN terms").map_err(self.sqlite())
     }
 
     fn earlier_after(&self, connection: &Connection, after: i64) -> Result<Vec<Earlier>> {
@@ -185,7 +187,7 @@ impl Record {
                     connection.execute(&sql, params![row, sum]).map_err(self.sqlite())?;
                 }
                 let tensors = tensors.join(",");
-                let sum = sums::document(&id, &fields, &terms, &tensors);
+                let sum = sums::document_with_terms(id.as_str(), &fields, &terms, &tensors);
                 let sql = "UPDATE documents SET tensors = ?2, sum = ?3 WHERE row = ?1";
                 connection.execute(sql, params![row, tensors, sum]).map_err(self.sqlite())?;
             }

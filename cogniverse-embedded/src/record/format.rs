@@ -1,10 +1,9 @@
 //! Creation and migration of the file.
 
-use super::{Record, sums, vector_files};
-use crate::{catalog::Deployment, error, index::DocumentTerms};
-use cogniverse_core::text::{ANALYZER_VERSION, Analyzer};
-use cogniverse_sdk::{Error, ErrorCode, FieldName, Result};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use super::{Record, blocks, vector_files};
+use crate::{catalog::Deployment, error};
+use cogniverse_sdk::{Error, ErrorCode, Result};
+use rusqlite::{Connection, OptionalExtension};
 
 /// The format version of the file; newer ones are refused.
 const FORMAT: i64 = 3;
@@ -25,10 +24,11 @@ impl Record {
         }
         let ddl = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
              CREATE TABLE IF NOT EXISTS documents (
-               row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, fields TEXT NOT NULL, terms BLOB NOT NULL,
+               row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, fields TEXT NOT NULL,
                tensors TEXT NOT NULL, sum INTEGER NOT NULL);";
-        transaction.execute_batch(ddl).map_err(self.sqlite())?;
-        transaction.execute_batch(vector_files::TABLE).map_err(self.sqlite())?;
+        for ddl in [ddl, vector_files::TABLE, blocks::TABLE] {
+            transaction.execute_batch(ddl).map_err(self.sqlite())?;
+        }
         let format = self.check_owner(&transaction)?;
         let store = self.check_store(&transaction, known)?;
         let _ = self.store.set(store.clone());
@@ -37,12 +37,12 @@ impl Record {
             let sql = "UPDATE meta SET value = ?1 WHERE key = 'format'";
             transaction.execute(sql, [FORMAT.to_string()]).map_err(self.sqlite())?;
         }
-        self.derive_terms(&transaction)?;
         transaction.commit().map_err(self.sqlite())?;
         if format < FORMAT {
             self.give_back_pages(connection);
         }
-        self.finish_removals(connection)?;
+        self.remove_vector_files(connection)?;
+        self.remove_blocks(connection)?;
         if !exists {
             // The file itself holds the tables from here on, not its log alone.
             connection.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).map_err(self.sqlite())?;
@@ -119,39 +119,5 @@ impl Record {
             Some(found) => Ok(found),
             None => Ok(wanted),
         }
-    }
-
-    fn derive_terms(&self, transaction: &Transaction<'_>) -> Result<()> {
-        let names: Vec<&str> = self.layout.texts.iter().map(FieldName::as_str).collect();
-        let wanted = format!("{ANALYZER_VERSION}:{}", names.join(","));
-        match self.meta(transaction, "terms", &wanted)? {
-            Some(found) if found != wanted => {}
-            _ => return Ok(()),
-        }
-        tracing::info!(schema = %self.schema, "deriving terms again");
-        let analyzer = Analyzer::new();
-        let mut after = 0;
-        loop {
-            let stored = self.documents_after(transaction, after)?;
-            let Some(last) = stored.last() else { break };
-            after = last.row;
-            let mut update = transaction
-                .prepare_cached("UPDATE documents SET terms = ?2, sum = ?3 WHERE row = ?1")
-                .map_err(self.sqlite())?;
-            for document in &stored {
-                let terms = DocumentTerms::of(&document.fields, &self.layout, &analyzer).encode();
-                let json = transaction
-                    .query_row("SELECT fields FROM documents WHERE row = ?1", [document.row], |row| {
-                        row.get::<_, String>(0)
-                    })
-                    .map_err(self.sqlite())?;
-                let sum = sums::document(&document.id, &json, &terms, &document.tensors.to_string());
-                update.execute(params![document.row, terms, sum]).map_err(self.sqlite())?;
-            }
-        }
-        transaction
-            .execute("UPDATE meta SET value = ?1 WHERE key = 'terms'", [wanted])
-            .map(|_| ())
-            .map_err(self.sqlite())
     }
 }

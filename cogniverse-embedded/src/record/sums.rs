@@ -3,17 +3,28 @@
 //! A CRC-32 detects every change within 32 adjacent bits, and all but one in four billion others, at memory speed. It
 //! does not protect against deliberate changes.
 
-use cogniverse_sdk::{DocumentId, FieldName};
+use crate::index::StoredAs;
+use cogniverse_sdk::FieldName;
 use crc32fast::Hasher;
 
 /// Computes the checksum of a document without its vectors; it covers which vectors exist.
-pub(super) fn document(id: &DocumentId, fields: &str, terms: &[u8], tensors: &str) -> u32 {
-    of(&[id.as_str().as_bytes(), fields.as_bytes(), terms, tensors.as_bytes()])
+pub(super) fn document(id: &str, fields: &str, tensors: &str) -> u32 {
+    of(&[id.as_bytes(), fields.as_bytes(), tensors.as_bytes()])
+}
+
+/// Computes the checksum that [`document`] had while terms were stored with the document.
+pub(super) fn document_with_terms(id: &str, fields: &str, terms: &[u8], tensors: &str) -> u32 {
+    of(&[id.as_bytes(), fields.as_bytes(), terms, tensors.as_bytes()])
 }
 
 /// Computes the checksum of one field's vectors; it covers the document id and the field.
 pub(super) fn cells(id: &str, field: &FieldName, cells: &[u8]) -> u32 {
     of(&[id.as_bytes(), field.as_str().as_bytes(), cells])
+}
+
+/// Computes the checksum of a block's number and range of rows, and of which of its documents are alive.
+pub(super) fn block(StoredAs { number, first, last }: StoredAs, live: &[u8]) -> u32 {
+    of(&[&number.to_le_bytes(), &first.to_le_bytes(), &last.to_le_bytes(), live])
 }
 
 fn of(parts: &[&[u8]]) -> u32 {

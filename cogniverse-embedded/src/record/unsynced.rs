@@ -30,7 +30,7 @@ impl Record {
         let mapped = self.vector_files(&transaction, &VectorFiles::default())?;
         let (mut lost, mut after) = (Vec::new(), 0);
         loop {
-            let documents = self.documents_after(&transaction, after)?;
+            let documents = self.documents_between(&transaction, after, i64::MAX)?;
             let Some(last) = documents.last() else { break };
             after = last.row;
             lost.extend(documents.iter().filter(|document| is_lost(document, &files, &mapped)).map(|one| one.row));

@@ -6,9 +6,10 @@ use crate::{
     error,
     vectors::{Appender, FileChange, Tail, VectorFiles, path},
 };
+use cogniverse_core::failpoint;
 use cogniverse_sdk::Result;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::{collections::BTreeMap, fs, io};
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
 /// The number of bytes that must belong to no document before a file is emptied.
 const WORTH_MOVING: i64 = 1 << 20;
@@ -105,23 +106,37 @@ impl Record {
     }
 
     /// Removes the files whose removal was recorded. Where one cannot be removed now, the next call tries again.
-    pub(crate) fn finish_removals(&self, connection: &Connection) -> Result<()> {
-        let mut select =
-            connection.prepare("SELECT number FROM vector_files WHERE removed = 1").map_err(self.sqlite())?;
+    pub(crate) fn remove_vector_files(&self, connection: &Connection) -> Result<()> {
+        // The greatest number stays, so that no other file gets it while anybody may still read this one.
+        let delete = "DELETE FROM vector_files WHERE number = ?1 AND number < (SELECT max(number) FROM vector_files)";
+        self.remove_files(connection, ("vector_files", delete), |number| {
+            path(self.folder(), u32::try_from(number).unwrap_or(u32::MAX))
+        })
+    }
+
+    /// Removes the files that a table names as removed, and then their rows.
+    pub(super) fn remove_files(
+        &self,
+        connection: &Connection,
+        (table, delete): (&str, &str),
+        path_of: impl Fn(i64) -> PathBuf,
+    ) -> Result<()> {
+        let query = format!("SELECT number FROM {table} WHERE removed = 1");
+        let mut select = connection.prepare_cached(&query).map_err(self.sqlite())?;
         let numbers = select.query_map([], |row| row.get(0)).map_err(self.sqlite())?;
-        for number in numbers.collect::<rusqlite::Result<Vec<u32>>>().map_err(self.sqlite())? {
-            let path = path(self.folder(), number);
+        for number in numbers.collect::<rusqlite::Result<Vec<i64>>>().map_err(self.sqlite())? {
+            let path = path_of(number);
+            failpoint::reach("files.removing");
             match fs::remove_file(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     let error = error::io(&path, e);
-                    tracing::warn!(schema = %self.schema, "a file of vectors cannot be removed: {}", error.chain());
-                    continue;
+                    tracing::warn!(schema = %self.schema, "an unused file cannot be removed: {}", error.chain());
                 }
-                _ => {}
+                _ => {
+                    failpoint::reach("files.removed");
+                    connection.execute(delete, [number]).map_err(self.sqlite())?;
+                }
             }
-            // The greatest number stays, so that no other file gets it while anybody may still read this one.
-            let sql = "DELETE FROM vector_files WHERE number = ?1 AND number < (SELECT max(number) FROM vector_files)";
-            connection.execute(sql, [number]).map_err(self.sqlite())?;
         }
         Ok(())
     }

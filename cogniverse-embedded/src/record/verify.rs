@@ -61,7 +61,7 @@ impl Record {
         let mut found = Verification::default();
         let checked = self.check_pages(connection, &mut found);
         found.note(None, checked)?;
-        let order = self.check_order(connection);
+        let order = self.check_table_order(connection);
         found.note(None, order)?;
         let mut after = 0;
         loop {

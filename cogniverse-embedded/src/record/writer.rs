@@ -118,11 +118,11 @@ impl Writer<'_> {
         let terms = DocumentTerms::of(fields, &self.record.layout, &self.analyzer);
         let json = serde_json::to_string(fields)
             .map_err(|e| Error::unexpected("fields cannot be written as JSON").with_source(e))?;
-        let (encoded, tensors) = (terms.encode(), tensors.to_string());
-        let sum = sums::document(id, &json, &encoded, &tensors);
+        let tensors = tensors.to_string();
+        let sum = sums::document(id.as_str(), &json, &tensors);
         self.execute(
-            "INSERT INTO documents (id, fields, terms, tensors, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id.as_str(), json, encoded, tensors, sum],
+            "INSERT INTO documents (id, fields, tensors, sum) VALUES (?1, ?2, ?3, ?4)",
+            params![id.as_str(), json, tensors, sum],
         )?;
         Ok((self.transaction.last_insert_rowid(), terms))
     }
