@@ -14,7 +14,7 @@ pub(crate) use writer::Writer;
 use crate::{
     config::Durability,
     error,
-    index::{DocumentTerms, IndexedDocument, Snapshot},
+    index::{CellsAt, DocumentTerms, IndexedDocument, Snapshot},
     layout::{Layout, TensorField},
     tensor_cells,
 };
@@ -63,8 +63,9 @@ pub(crate) struct Tensors(pub(crate) Vec<FieldName>);
 
 impl Tensors {
     /// Returns which of the layout's float fields are included.
-    pub(crate) fn floats(&self, layout: &Layout) -> Vec<bool> {
-        layout.floats.iter().map(|field| self.0.contains(&field.name)).collect()
+    pub(crate) fn floats(&self, layout: &Layout) -> Vec<Option<CellsAt>> {
+        let at = CellsAt { file: 0, offset: 0, bytes: 1, sum: 0 };
+        layout.floats.iter().map(|field| self.0.contains(&field.name).then_some(at)).collect()
     }
 }
 

@@ -394,7 +394,7 @@ mod tests {
         let store = open(folder.path());
         store.write(|_, writer| (0..10).try_for_each(|n| writer.put(document("v", n, "words", axis(0))))).unwrap();
         let before = store.moment().unwrap();
-        let row = before.snapshot.blocks()[0].block.rows()[3];
+        let row = before.snapshot.blocks()[0].block.row(3).unwrap();
         store.write(|_, writer| writer.delete(row)).unwrap();
         let found = |moment: &Moment<'_>| {
             let query = BackendQuery::new(schema_of("acme"), strategy("float_float"))

@@ -1,11 +1,14 @@
 //! Snapshots of all documents of a tenant schema.
 
-use super::{Block, IndexedDocument};
+use super::{Block, IndexedDocument, Places};
 use crate::layout::Layout;
+use cogniverse_sdk::FieldValue;
 use std::sync::Arc;
 
 /// The largest number of documents in a merged block.
-pub(crate) const MAX_BLOCK: usize = 8192;
+const MAX_BLOCK: usize = 8192;
+/// The bound of the bytes of a block whose sections are addressed by 32 bits.
+const MAX_BYTES: usize = u32::MAX as usize;
 
 /// An immutable view of all documents after one write. Cheap to clone; a search keeps the one it started with.
 #[derive(Debug, Clone)]
@@ -24,14 +27,14 @@ pub(crate) struct Snapshot {
 #[derive(Debug, Clone)]
 pub(crate) struct BlockView {
     pub(crate) block: Arc<Block>,
-    pub(crate) live: Arc<Vec<bool>>,
+    pub(crate) live: Places,
     live_count: usize,
 }
 
 impl BlockView {
     fn new(block: Block) -> Self {
         let live_count = block.len();
-        Self { live: Arc::new(vec![true; live_count]), block: Arc::new(block), live_count }
+        Self { live: Places::all(live_count), block: Arc::new(block), live_count }
     }
 
     pub(crate) fn is_whole(&self) -> bool {
@@ -39,7 +42,7 @@ impl BlockView {
     }
 
     pub(crate) fn is_live(&self, place: usize) -> bool {
-        self.live.get(place).copied().unwrap_or(false)
+        self.live.contains(place)
     }
 }
 
@@ -56,7 +59,7 @@ impl Snapshot {
         for row in removed {
             next.remove(*row);
         }
-        next.append(added);
+        next.append(&added);
         next.settle();
         next
     }
@@ -73,30 +76,31 @@ impl Snapshot {
     }
 
     fn remove(&mut self, row: i64) {
-        let after = self.blocks.partition_point(|view| view.block.rows().first().is_some_and(|first| *first <= row));
+        let after = self.blocks.partition_point(|view| view.block.rows().first().is_some_and(|first| first <= row));
         let Some(view) = after.checked_sub(1).and_then(|index| self.blocks.get_mut(index)) else { return };
-        let Ok(place) = view.block.rows().binary_search(&row) else { return };
-        let Some(live) = Arc::make_mut(&mut view.live).get_mut(place) else { return };
-        if std::mem::replace(live, false) {
+        let Some(place) = view.block.rows().find(row) else { return };
+        if view.live.unset(place) {
             view.live_count -= 1;
             self.live -= 1;
-            for (words, text) in self.words.iter_mut().zip(view.block.texts()) {
-                *words -= u64::from(text.length(place));
+            for (text, words) in self.words.iter_mut().enumerate() {
+                let length = view.block.text(text).and_then(|index| index.lengths().get(place));
+                *words -= u64::from(length.unwrap_or(0));
             }
         }
     }
 
-    fn append(&mut self, mut added: Vec<IndexedDocument>) {
+    fn append(&mut self, added: &[IndexedDocument]) {
         self.live += added.len();
-        for document in &added {
+        for document in added {
             for (words, field) in self.words.iter_mut().zip(&document.terms.fields) {
                 *words += u64::from(field.length);
             }
         }
-        while !added.is_empty() {
-            let rest = added.split_off(added.len().min(MAX_BLOCK));
-            self.blocks.push(BlockView::new(Block::build(&self.layout, added)));
-            added = rest;
+        let mut rest = added;
+        while !rest.is_empty() {
+            let (piece, others) = rest.split_at(piece(rest));
+            self.blocks.push(BlockView::new(Block::build(&self.layout, piece)));
+            rest = others;
         }
     }
 
@@ -106,14 +110,16 @@ impl Snapshot {
         self.blocks.retain(|view| view.live_count > 0);
         for view in &mut self.blocks {
             if view.live_count * 2 < view.block.len() {
-                *view = BlockView::new(Block::merge(&self.layout, &[(&*view.block, view.live.as_slice())]));
+                *view = BlockView::new(Block::merge(&self.layout, &[(&*view.block, &view.live)]));
             }
         }
         while let [.., older, newer] = self.blocks.as_slice() {
-            if older.live_count > newer.live_count * 2 || older.live_count + newer.live_count > MAX_BLOCK {
+            let documents = older.live_count + newer.live_count;
+            let bytes = older.block.bytes().get().len().saturating_add(newer.block.bytes().get().len());
+            if older.live_count > newer.live_count * 2 || documents > MAX_BLOCK || bytes > MAX_BYTES {
                 break;
             }
-            let parts = [(&*older.block, older.live.as_slice()), (&*newer.block, newer.live.as_slice())];
+            let parts = [(&*older.block, &older.live), (&*newer.block, &newer.live)];
             let merged = BlockView::new(Block::merge(&self.layout, &parts));
             self.blocks.truncate(self.blocks.len() - 2);
             self.blocks.push(merged);
@@ -137,4 +143,23 @@ impl Snapshot {
     pub(crate) fn len(&self) -> usize {
         self.live
     }
+}
+
+/// Returns the number of leading documents that fit in a block: at least one.
+fn piece(documents: &[IndexedDocument]) -> usize {
+    let texts = |document: &IndexedDocument| {
+        let terms = document.terms.fields.iter().flat_map(|field| &field.counts).map(|(term, _)| term.len() + 16);
+        let fields = document.fields.values().map(|value| match value {
+            FieldValue::String(text) => text.len(),
+            FieldValue::Strings(texts) => texts.iter().map(|text| text.len() + 8).sum(),
+            _ => 16,
+        });
+        document.id.as_str().len() + terms.sum::<usize>() + fields.sum::<usize>()
+    };
+    let sizes = documents.iter().take(MAX_BLOCK).map(texts);
+    let fit = sizes.scan(0_usize, |sum, size| {
+        *sum = sum.saturating_add(size);
+        Some(*sum)
+    });
+    fit.take_while(|sum| *sum < MAX_BYTES / 2).count().max(1)
 }

@@ -123,27 +123,27 @@ impl<'s> FloatAccess<'s> {
         let (view, _, meter) = scoring;
         let tensor = self.tensor(field)?;
         let mut arena = FloatArena::new(tensor, self.moment.snapshot.moment());
-        let rows = view.block.rows().get(places.clone()).unwrap_or_default();
+        let rows = view.block.rows().part(places.clone());
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(arena) };
-        let mut expected = places.zip(rows).peekable();
+        let mut expected = places.zip(rows.iter()).peekable();
         let record = self.moment.store.record();
         // A document that lives and has vectors has them in the record: their absence is damage.
-        let absent = |arena: &mut FloatArena, place: usize| match view.block.id(place) {
-            Some(id) if view.is_live(place) && view.block.has_floats(field, place) => Err(record.missing(tensor, id)),
+        let absent = |arena: &mut FloatArena, place: usize| match view.block.document_id(place) {
+            Some(id) if view.is_live(place) && view.block.has_floats(field, place) => Err(record.missing(tensor, &id)),
             _ => {
                 arena.push(None);
                 Ok(())
             }
         };
-        record.for_cells(connection, tensor, (*first, *last), |row, cells, sum| {
+        record.for_cells(connection, tensor, (first, last), |row, cells, sum| {
             meter.spend(cells.len())?;
-            while let Some((place, _)) = expected.next_if(|(_, expected)| **expected < row) {
+            while let Some((place, _)) = expected.next_if(|(_, expected)| *expected < row) {
                 absent(&mut arena, place)?;
             }
-            if let Some((place, _)) = expected.next_if(|(_, expected)| **expected == row) {
-                match view.block.id(place) {
+            if let Some((place, _)) = expected.next_if(|(_, expected)| *expected == row) {
+                match view.block.document_id(place) {
                     Some(id) if view.block.has_floats(field, place) => {
-                        record.check_cells(tensor, id, cells, sum)?;
+                        record.check_cells(tensor, &id, cells, sum)?;
                         arena.push(Some(cells));
                     }
                     _ => arena.push(None),
@@ -157,5 +157,5 @@ impl<'s> FloatAccess<'s> {
 }
 
 fn row_range(view: &BlockView) -> Option<(i64, i64)> {
-    Some((*view.block.rows().first()?, *view.block.rows().last()?))
+    Some((view.block.rows().first()?, view.block.rows().last()?))
 }
