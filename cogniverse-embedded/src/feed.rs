@@ -170,9 +170,9 @@ fn delete(store: &TenantStore, target: &DeleteTarget) -> Result<u64> {
 fn matching_rows(snapshot: &Snapshot, filter: &Filter) -> Result<Vec<i64>> {
     let mut rows = Vec::new();
     for view in snapshot.blocks() {
-        let met = view.block.columns().matching(filter, &|_| Ok(()))?;
-        let kept = view.block.rows().iter().zip(view.live.iter()).zip(met).filter(|((_, live), met)| **live && *met);
-        rows.extend(kept.map(|((row, _), _)| *row));
+        let mut met = view.block.columns().matching(filter, &|_| Ok(()))?;
+        met.and(&view.live);
+        rows.extend(met.iter().filter_map(|place| view.block.row(place as usize)));
     }
     Ok(rows)
 }
@@ -239,15 +239,13 @@ fn visit(store: &TenantStore, request: &VisitRequest) -> Result<VisitPage> {
 /// Returns the rows of the first documents after an id that match a filter, in id order. The in-memory index decides,
 /// so documents that do not match are not read.
 fn first_matching(snapshot: &Snapshot, filter: &Filter, after: &str, wanted: usize) -> Result<Vec<i64>> {
-    let mut first: BinaryHeap<(&str, i64)> = BinaryHeap::new();
+    let mut first: BinaryHeap<(&[u8], i64)> = BinaryHeap::new();
     for view in snapshot.blocks() {
-        for (place, met) in view.block.columns().matching(filter, &|_| Ok(()))?.into_iter().enumerate() {
-            let (true, Some(id), Some(row)) = (met && view.is_live(place), view.block.id(place), view.block.row(place))
-            else {
-                continue;
-            };
-            let id = id.as_str();
-            if id <= after || (first.len() == wanted && first.peek().is_some_and(|(last, _)| id >= *last)) {
+        let mut met = view.block.columns().matching(filter, &|_| Ok(()))?;
+        met.and(&view.live);
+        for place in met.iter().map(|place| place as usize) {
+            let (Some(id), Some(row)) = (view.block.id(place), view.block.row(place)) else { continue };
+            if id <= after.as_bytes() || (first.len() == wanted && first.peek().is_some_and(|(last, _)| id >= *last)) {
                 continue;
             }
             first.push((id, row));

@@ -35,6 +35,12 @@ impl Mapped {
     }
 }
 
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Reads bytes as little-endian 16-bit numbers in place; `None` where they are not aligned or not whole.
 pub(crate) fn halves(bytes: &[u8]) -> Option<&[u16]> {
     // SAFETY: every pattern of bits is a number, and what is not aligned is refused below.

@@ -273,7 +273,7 @@ impl Record {
             after = last.row;
             let index = |StoredDocument { row, id, fields, tensors }| {
                 let bits = self.layout.bits.iter().map(|field| {
-                    let cells = tensors.get(&field.name).map(|at| self.cells(files, field, id.as_str(), at));
+                    let cells = tensors.get(&field.name).map(|at| self.cells(files, field, id.as_str().as_bytes(), at));
                     cells.transpose().map(|cells| cells.map(<[u8]>::to_vec))
                 });
                 let (bits, floats) = (bits.collect::<Result<_>>()?, tensors.floats(&self.layout));
@@ -289,14 +289,15 @@ impl Record {
         &self,
         files: &'f VectorFiles,
         field: &TensorField,
-        id: &str,
+        id: &[u8],
         at: CellsAt,
     ) -> Result<&'f [u8]> {
         let cells = files.cells(at, |cells| sums::cells(id, &field.name, cells));
         cells.filter(|cells| cells.len().is_multiple_of(field.row_bytes())).ok_or_else(|| self.not_as_written(field, id))
     }
 
-    fn not_as_written(&self, field: &TensorField, id: &str) -> Error {
+    fn not_as_written(&self, field: &TensorField, id: &[u8]) -> Error {
+        let id = String::from_utf8_lossy(id);
         self.damaged(format!("the vectors \"{}\" of document {id} are not as they were written", field.name))
     }
 
@@ -346,7 +347,7 @@ impl Record {
         let mut tensors = Fields::new();
         for field in self.layout.tensors() {
             if let Some(at) = stored.tensors.get(&field.name) {
-                let cells = self.cells(files, field, stored.id.as_str(), at)?;
+                let cells = self.cells(files, field, stored.id.as_str().as_bytes(), at)?;
                 let tensor = tensor_cells::decode(cells, field).ok_or_else(|| {
                     self.damaged(format!("document {} has no whole vectors \"{}\"", stored.id, field.name))
                 })?;

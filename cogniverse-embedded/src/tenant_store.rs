@@ -361,6 +361,11 @@ impl TenantStore {
         let moment = self.record.set_moment(&transaction, moment + 1)?;
         failpoint::reach("block.named");
         let next = Published { snapshot: Arc::new(next.at(moment)), files: before.files };
+        for change in next.snapshot.changes_of_stored(&before.snapshot) {
+            if let StoredChange::Gone(stored) = change {
+                self.record.unname_block(&transaction, stored.number)?;
+            }
+        }
         self.publish(transaction, next)?;
         failpoint::reach("block.published");
         self.record.remove_blocks(&connection)
@@ -547,7 +552,7 @@ mod tests {
         let store = open(folder.path());
         store.write(|_, writer| (0..10).try_for_each(|n| writer.put(document("v", n, "words", axis(0))))).unwrap();
         let before = store.moment().unwrap();
-        let row = before.snapshot.blocks()[0].block.rows()[3];
+        let row = before.snapshot.blocks()[0].block.row(3).unwrap();
         store.write(|_, writer| writer.delete(row)).unwrap();
         let found = |moment: &Moment<'_>| {
             let query = BackendQuery::new(schema_of("acme"), strategy("float_float"))

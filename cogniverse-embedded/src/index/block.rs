@@ -1,8 +1,20 @@
-//! Blocks: immutable runs of documents.
+//! Blocks: immutable runs of documents in one flat sequence of bytes.
 
-use super::{BitArena, CellsAt, Columns, DocumentTerms, TermIndex};
+#[cfg(test)]
+mod tests;
+
+use super::{
+    BitArena, CellsAt, Columns, DocumentTerms, Places, TermIndex,
+    bytes::{BlockBytes, I64s},
+    cells_at::CELLS_AT,
+    columns,
+    format::{self, BlockWriter, ID_BYTES, ID_STARTS, Plan, ROWS},
+    merge::Part,
+    strings::{Strings, StringsBuilder},
+};
 use crate::layout::Layout;
 use cogniverse_sdk::{DocumentId, document::Fields};
+use std::{ops::Range, sync::Arc};
 
 /// A document to be added to a block.
 #[derive(Debug, Clone)]
@@ -15,114 +27,167 @@ pub(crate) struct IndexedDocument {
     pub(crate) terms: DocumentTerms,
     /// The packed rows of each binary tensor of the layout.
     pub(crate) bits: Vec<Option<Vec<u8>>>,
-    /// Where the document's vectors lie, for each float tensor of the layout.
+    /// Where the document's vectors are, for each float tensor of the layout.
     pub(crate) floats: Vec<Option<CellsAt>>,
 }
 
-/// An immutable run of documents in ascending order of row.
+/// An immutable run of documents in ascending order of row. All of it is one sequence of bytes (see
+/// [`super::format`]), read in place.
 #[derive(Debug)]
 pub(crate) struct Block {
-    rows: Vec<i64>,
-    ids: Vec<DocumentId>,
-    columns: Columns,
-    texts: Vec<TermIndex>,
-    bits: Vec<BitArena>,
-    /// Where the vectors lie, by float tensor and document.
-    cells_at: Vec<Vec<Option<CellsAt>>>,
+    layout: Arc<Layout>,
+    bytes: BlockBytes,
+    sections: Vec<Range<usize>>,
+    len: usize,
 }
 
 impl Block {
-    fn empty(layout: &Layout) -> Self {
-        Self {
-            rows: Vec::new(),
-            ids: Vec::new(),
-            columns: Columns::new(layout),
-            texts: layout.texts.iter().map(|_| TermIndex::default()).collect(),
-            bits: layout.bits.iter().map(BitArena::new).collect(),
-            cells_at: layout.floats.iter().map(|_| Vec::new()).collect(),
-        }
+    fn new(layout: &Arc<Layout>, bytes: BlockBytes, sections: Vec<Range<usize>>, len: usize) -> Self {
+        Self { layout: Arc::clone(layout), bytes, sections, len }
     }
 
-    pub(crate) fn build(layout: &Layout, documents: Vec<IndexedDocument>) -> Self {
-        let mut block = Self::empty(layout);
-        for document in documents {
-            block.rows.push(document.row);
-            block.ids.push(document.id);
-            block.columns.push(&document.fields);
-            for (index, terms) in block.texts.iter_mut().zip(document.terms.fields) {
-                index.push(terms);
-            }
-            for (arena, rows) in block.bits.iter_mut().zip(&document.bits) {
-                arena.push(rows.as_deref());
-            }
-            for (column, at) in block.cells_at.iter_mut().zip(&document.floats) {
-                column.push(*at);
-            }
-        }
-        block
+    /// Opens a block's bytes; `None` where they are damaged, or were derived by another layout or version.
+    pub(crate) fn open(bytes: BlockBytes, layout: &Arc<Layout>) -> Option<Self> {
+        let header = format::open(bytes.get(), layout)?;
+        let block = Self::new(layout, bytes, header.table, header.documents);
+        block.is_whole().then_some(block)
     }
 
-    /// Merges the living documents of several blocks, in order.
-    pub(crate) fn merge(layout: &Layout, parts: &[(&Self, &[bool])]) -> Self {
-        let mut block = Self::empty(layout);
-        for (part, live) in parts {
-            let mut next = u32::try_from(block.rows.len()).unwrap_or(u32::MAX);
-            let kept: Vec<Option<u32>> = live
-                .iter()
-                .map(|live| {
-                    live.then(|| {
-                        next += 1;
-                        next - 1
-                    })
-                })
-                .collect();
-            let alive = |place: &usize| live.get(*place).copied().unwrap_or(false);
-            block.rows.extend(part.rows.iter().enumerate().filter(|(place, _)| alive(place)).map(|(_, row)| *row));
-            block.ids.extend(part.ids.iter().enumerate().filter(|(place, _)| alive(place)).map(|(_, id)| id.clone()));
-            block.columns.append(&part.columns, &kept);
-            block.texts.iter_mut().zip(&part.texts).for_each(|(to, from)| to.append(from, &kept));
-            block.bits.iter_mut().zip(&part.bits).for_each(|(to, from)| to.append(from, &kept));
-            for (to, from) in block.cells_at.iter_mut().zip(&part.cells_at) {
-                to.extend(from.iter().enumerate().filter(|(place, _)| alive(place)).map(|(_, at)| *at));
-            }
+    /// Encodes documents in ascending order of row.
+    pub(crate) fn build(layout: &Arc<Layout>, documents: &[IndexedDocument]) -> Self {
+        let mut writer = BlockWriter::new(layout, 0);
+        writer.list(documents.iter().map(|document| document.row.to_le_bytes()));
+        let mut ids = StringsBuilder::new();
+        documents.iter().for_each(|document| ids.push(document.id.as_str().as_bytes()));
+        ids.write(&mut writer);
+        layout.attributes.iter().for_each(|attribute| columns::build(&mut writer, documents, attribute));
+        for field in 0..layout.texts.len() {
+            TermIndex::build(&mut writer, documents.iter().map(|document| document.terms.fields.get(field)));
         }
-        block
+        for (index, field) in layout.bits.iter().enumerate() {
+            let rows = documents.iter().map(|document| document.bits.get(index).and_then(Option::as_deref));
+            BitArena::build(&mut writer, field, rows);
+        }
+        for field in 0..layout.floats.len() {
+            let at = |document: &IndexedDocument| CellsAt::encode(document.floats.get(field).copied().flatten());
+            writer.list(documents.iter().map(at));
+        }
+        let (bytes, sections) = writer.finish(layout, documents.len());
+        Self::new(layout, BlockBytes::new(bytes), sections, documents.len())
+    }
+
+    /// Merges the living documents of several blocks, in order. The result is as if built anew.
+    pub(crate) fn merge(layout: &Arc<Layout>, parts: &[(&Self, &Places)]) -> Self {
+        let mut writer = BlockWriter::new(layout, parts.iter().map(|(block, _)| block.bytes.get().len()).sum());
+        let parts = Part::all(parts);
+        let len = parts.iter().map(|part| part.living().count()).sum();
+        let rows = |part: &Part<'_>| {
+            let rows = part.block.rows();
+            part.living().map(move |place| rows.get(place).unwrap_or(0).to_le_bytes()).collect::<Vec<_>>()
+        };
+        writer.list(parts.iter().flat_map(rows));
+        let mut ids = StringsBuilder::new();
+        for part in &parts {
+            let of_part = part.block.ids();
+            part.living().for_each(|place| ids.push(of_part.get(place).unwrap_or_default()));
+        }
+        ids.write(&mut writer);
+        (0..layout.attributes.len()).for_each(|attribute| columns::merge(&mut writer, &parts, attribute));
+        (0..layout.texts.len()).for_each(|field| TermIndex::merge(&mut writer, &parts, field));
+        for (index, field) in layout.bits.iter().enumerate() {
+            BitArena::merge(&mut writer, field, &parts, index);
+        }
+        for field in 0..layout.floats.len() {
+            let living = parts.iter().flat_map(|part| part.living().map(move |place| (part.block, place)));
+            writer.list(living.map(|(block, place)| CellsAt::encode(block.cells_at(field, place))));
+        }
+        let (bytes, sections) = writer.finish(layout, len);
+        Self::new(layout, BlockBytes::new(bytes), sections, len)
+    }
+
+    /// Returns the block over a copy of its bytes.
+    pub(crate) fn over(&self, copy: BlockBytes) -> Self {
+        Self { layout: Arc::clone(&self.layout), bytes: copy, sections: self.sections.clone(), len: self.len }
+    }
+
+    /// Returns the bytes, as [`Block::open`] reads them.
+    pub(crate) fn bytes(&self) -> &BlockBytes {
+        &self.bytes
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.rows.len()
+        self.len
     }
 
-    pub(crate) fn rows(&self) -> &[i64] {
-        &self.rows
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        Plan::of(&self.layout)
+    }
+
+    /// Returns the bytes of a section; empty where there is none.
+    pub(super) fn section(&self, number: usize) -> &[u8] {
+        let range = self.sections.get(number).cloned();
+        range.and_then(|range| self.bytes.get().get(range)).unwrap_or_default()
+    }
+
+    /// Returns the rows of the documents, in ascending order.
+    pub(crate) fn rows(&self) -> I64s<'_> {
+        I64s::new(self.section(ROWS))
     }
 
     pub(crate) fn row(&self, place: usize) -> Option<i64> {
-        self.rows.get(place).copied()
+        self.rows().get(place)
     }
 
-    pub(crate) fn id(&self, place: usize) -> Option<&DocumentId> {
-        self.ids.get(place)
+    fn ids(&self) -> Strings<'_> {
+        Strings::new(self.section(ID_STARTS), self.section(ID_BYTES))
     }
 
-    pub(crate) fn columns(&self) -> &Columns {
-        &self.columns
+    /// Returns the id of a document as UTF-8, whose order is that of the ids.
+    pub(crate) fn id(&self, place: usize) -> Option<&[u8]> {
+        self.ids().get(place)
     }
 
-    pub(crate) fn text(&self, field: usize) -> Option<&TermIndex> {
-        self.texts.get(field)
+    /// Returns the id of a document.
+    pub(crate) fn document_id(&self, place: usize) -> Option<DocumentId> {
+        DocumentId::parse(str::from_utf8(self.id(place)?).ok()?).ok()
     }
 
-    pub(crate) fn texts(&self) -> &[TermIndex] {
-        &self.texts
+    pub(crate) fn columns(&self) -> Columns<'_> {
+        Columns { block: self }
     }
 
-    pub(crate) fn bits(&self, field: usize) -> Option<&BitArena> {
-        self.bits.get(field)
+    pub(crate) fn text(&self, field: usize) -> Option<TermIndex<'_>> {
+        let first = self.plan().text(field);
+        (field < self.layout.texts.len()).then(|| TermIndex::new((first..).map(|number| self.section(number))))
     }
 
-    /// Returns where a document's vectors of a float field lie; `None` where it has none.
+    pub(crate) fn bits(&self, field: usize) -> Option<BitArena<'_>> {
+        let first = self.plan().bits(field);
+        let tensor = self.layout.bits.get(field)?;
+        Some(BitArena::new(tensor, self.section(first), self.section(first + 1)))
+    }
+
+    /// Returns where a document's vectors of a float field are; `None` where it has none.
     pub(crate) fn cells_at(&self, field: usize, place: usize) -> Option<CellsAt> {
-        self.cells_at.get(field).and_then(|column| column.get(place)).copied().flatten()
+        self.layout.floats.get(field)?;
+        CellsAt::decode(self.section(self.plan().cells_at(field)).as_chunks::<CELLS_AT>().0.get(place)?)
+    }
+
+    /// Returns whether all sections are as written, so that each access finds what it asks for.
+    fn is_whole(&self) -> bool {
+        let (layout, len) = (self.layout(), self.len);
+        let cells = |field| self.section(self.plan().cells_at(field)).len() == len * CELLS_AT;
+        self.rows().len() == len
+            && self.rows().cells().is_sorted_by(|a, b| i64::from_le_bytes(*a) < i64::from_le_bytes(*b))
+            && self.ids().len() == len
+            && self.ids().is_whole()
+            && self.columns().is_whole()
+            && (0..layout.texts.len()).all(|field| self.text(field).is_some_and(|text| text.is_whole(len)))
+            && (0..layout.bits.len()).all(|field| self.bits(field).is_some_and(|bits| bits.is_whole(len)))
+            && (0..layout.floats.len()).all(cells)
     }
 }

@@ -1,244 +1,260 @@
 //! Columns of attribute values, and filters on them.
 
-use crate::layout::Layout;
+mod write;
+
+use super::{
+    Block, Places,
+    bits::has_bit,
+    bytes::{F64s, I64s, Number as OfBytes, Numbers, U32s, U64s},
+    strings::Strings,
+};
 use cogniverse_sdk::{
     FieldName, FieldValue, Filter, Result,
-    document::Fields,
     filter::{Number, Range},
     schema::FieldType,
 };
-use std::{
-    cmp::Ordering,
-    collections::{HashMap, HashSet},
-};
+use std::cmp::Ordering;
+pub(super) use write::{build, merge};
 
-/// The attribute fields of a run of documents.
-#[derive(Debug, Clone)]
-pub(crate) struct Columns {
-    names: Vec<FieldName>,
-    columns: Vec<Column>,
-    len: usize,
+/// The attribute fields of a block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns<'a> {
+    pub(super) block: &'a Block,
 }
 
-#[derive(Debug, Clone)]
-enum Column {
-    Text(TextColumn),
-    Integer(Vec<Option<i64>>),
-    Float(Vec<Option<f64>>),
-    Bool(Vec<Option<bool>>),
-    Texts(Vec<Box<[Box<str>]>>),
+/// The values of one attribute.
+#[derive(Debug, Clone, Copy)]
+enum Column<'a> {
+    Text(TextColumn<'a>),
+    /// The values, and a bit for each document that has one.
+    Integer(I64s<'a>, U64s<'a>),
+    Float(F64s<'a>, U64s<'a>),
+    /// 0, 1, or [`NO_BOOL`].
+    Bool(&'a [u8]),
+    Texts(TextsColumn<'a>),
 }
 
 /// A dictionary-encoded text column: a video id is stored once, not once per segment.
-#[derive(Debug, Clone, Default)]
-struct TextColumn {
-    codes: Vec<u32>,
-    numbers: HashMap<Box<str>, u32>,
-    texts: Vec<Box<str>>,
-    /// Whether any document lacks the field.
-    absent: bool,
+#[derive(Debug, Clone, Copy)]
+struct TextColumn<'a> {
+    codes: U32s<'a>,
+    texts: Strings<'a>,
+}
+
+/// Lists of dictionary-encoded texts.
+#[derive(Debug, Clone, Copy)]
+struct TextsColumn<'a> {
+    /// The start of each document's codes, and the end of the last.
+    starts: U32s<'a>,
+    codes: U32s<'a>,
+    texts: Strings<'a>,
 }
 
 const NO_TEXT: u32 = u32::MAX;
+const NO_BOOL: u8 = 2;
 
-impl TextColumn {
-    fn push(&mut self, text: Option<&str>) {
-        let code = match text {
-            None => NO_TEXT,
-            Some(text) => self.numbers.get(text).copied().unwrap_or_else(|| {
-                let code = u32::try_from(self.texts.len()).unwrap_or(NO_TEXT);
-                self.texts.push(text.into());
-                self.numbers.insert(text.into(), code);
-                code
-            }),
-        };
-        self.absent |= code == NO_TEXT;
-        self.codes.push(code);
+impl<'a> TextColumn<'a> {
+    /// Selects the documents with one of these texts.
+    fn among<'t>(self, texts: impl Iterator<Item = &'t str>) -> Places {
+        let wanted = wanted(self.texts, texts);
+        let mut codes = wanted.iter();
+        match (codes.next(), codes.next()) {
+            (None, _) => Places::none(self.codes.len()),
+            (Some(only), None) => self.codes.places(|code| code == only),
+            _ => self.codes.places(|code| wanted.contains(code as usize)),
+        }
     }
 
-    /// Selects the documents with one of these texts. A column with a single value for all documents is decided
-    /// without a scan.
-    fn among<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Vec<bool> {
-        let mut wanted = vec![false; self.texts.len()];
-        for code in texts.filter_map(|text| self.numbers.get(text)) {
-            if let Some(slot) = wanted.get_mut(*code as usize) {
-                *slot = true;
-            }
-        }
-        if !wanted.contains(&true) {
-            return vec![false; self.codes.len()];
-        }
-        if !self.absent && !wanted.contains(&false) {
-            return vec![true; self.codes.len()];
-        }
-        self.codes.iter().map(|code| wanted.get(*code as usize).is_some_and(|wanted| *wanted)).collect()
-    }
-
-    fn get(&self, place: usize) -> Option<&str> {
-        self.codes.get(place).and_then(|code| self.texts.get(*code as usize)).map(|text| &**text)
+    fn get(self, place: usize) -> Option<u32> {
+        self.codes.get(place).filter(|code| *code != NO_TEXT)
     }
 }
 
-impl Columns {
-    pub(crate) fn new(layout: &Layout) -> Self {
-        let column = |field_type: &FieldType| match field_type {
-            FieldType::Int | FieldType::Long => Column::Integer(Vec::new()),
-            FieldType::Float | FieldType::Double => Column::Float(Vec::new()),
-            FieldType::Bool => Column::Bool(Vec::new()),
-            FieldType::StringArray => Column::Texts(Vec::new()),
-            FieldType::String | FieldType::Tensor(_) => Column::Text(TextColumn::default()),
-        };
-        let (names, columns) = layout.attributes.iter().map(|(name, kind)| (name.clone(), column(kind))).unzip();
-        Self { names, columns, len: 0 }
+impl<'a> TextsColumn<'a> {
+    /// Selects the documents that have one of these texts.
+    fn among<'t>(self, len: usize, texts: impl Iterator<Item = &'t str>) -> Places {
+        let wanted = wanted(self.texts, texts);
+        let mut found = Places::none(len);
+        if wanted.count() > 0 {
+            let has = |place: &u32| self.get(*place as usize).iter().any(|code| wanted.contains(code as usize));
+            let mut marks = found.marks();
+            (0..).take(len).filter(has).for_each(|place| marks.set(place));
+        }
+        found
     }
 
-    /// Appends the next document, whose field kinds are already checked.
-    pub(crate) fn push(&mut self, fields: &Fields) {
-        self.len += 1;
-        for (name, column) in self.names.iter().zip(&mut self.columns) {
-            let value = fields.get(name);
-            match column {
-                Column::Text(column) => column.push(value.and_then(FieldValue::as_str)),
-                Column::Integer(column) => column.push(value.and_then(FieldValue::as_i64)),
-                Column::Float(column) => column.push(value.and_then(FieldValue::as_f64)),
-                Column::Bool(column) => column.push(match value {
-                    Some(FieldValue::Bool(flag)) => Some(*flag),
-                    _ => None,
-                }),
-                Column::Texts(column) => column.push(match value {
-                    Some(FieldValue::Strings(texts)) => texts.iter().map(|text| text.as_str().into()).collect(),
-                    _ => Box::default(),
-                }),
-            }
-        }
+    fn get(self, place: usize) -> U32s<'a> {
+        let range = self.starts.get(place).zip(self.starts.get(place + 1));
+        range.map_or(U32s::new(&[]), |(start, end)| self.codes.part(start as usize..end as usize))
     }
+}
 
-    /// Appends the kept documents of another run.
-    pub(crate) fn append(&mut self, other: &Self, kept: &[Option<u32>]) {
-        fn copy<T: Clone>(to: &mut Vec<T>, from: &[T], kept: &[Option<u32>]) {
-            to.extend(from.iter().zip(kept).filter(|(_, kept)| kept.is_some()).map(|(value, _)| value.clone()));
-        }
-        self.len += kept.iter().flatten().count();
-        for (to, from) in self.columns.iter_mut().zip(&other.columns) {
-            match (to, from) {
-                (Column::Text(to), Column::Text(from)) => {
-                    for place in kept.iter().enumerate().filter(|(_, kept)| kept.is_some()).map(|(place, _)| place) {
-                        to.push(from.get(place));
-                    }
-                }
-                (Column::Integer(to), Column::Integer(from)) => copy(to, from, kept),
-                (Column::Float(to), Column::Float(from)) => copy(to, from, kept),
-                (Column::Bool(to), Column::Bool(from)) => copy(to, from, kept),
-                (Column::Texts(to), Column::Texts(from)) => copy(to, from, kept),
-                _ => {}
-            }
-        }
+/// Returns the codes of the texts that a dictionary has.
+fn wanted<'t>(dictionary: Strings<'_>, texts: impl Iterator<Item = &'t str>) -> Places {
+    let mut wanted = Places::none(dictionary.len());
+    let codes = texts.filter_map(|text| dictionary.find(text.as_bytes()));
+    let mut marks = wanted.marks();
+    codes.filter_map(|code| u32::try_from(code).ok()).for_each(|code| marks.set(code));
+    wanted
+}
+
+impl<T: OfBytes<N>, const N: usize> Numbers<'_, T, N> {
+    /// Selects the documents whose number meets a condition.
+    fn places(self, met: impl Fn(T) -> bool) -> Places {
+        Places::of(self.cells(), |cell| met(T::read(*cell)))
     }
+}
 
+/// Returns the set that a bitmap describes.
+fn places_of(len: usize, bitmap: U64s<'_>) -> Places {
+    Places::of_words(len, bitmap.iter().collect())
+}
+
+impl<'a> Columns<'a> {
     /// Selects the documents that match a filter, whose fields are already checked.
     ///
     /// `spend` is charged before each pass over the documents, and aborts the scan with an error.
-    pub(crate) fn matching(&self, filter: &Filter, spend: &dyn Fn(usize) -> Result<()>) -> Result<Vec<bool>> {
+    pub(crate) fn matching(&self, filter: &Filter, spend: &dyn Fn(usize) -> Result<()>) -> Result<Places> {
+        let len = self.block.len();
         // A pass compares each document once and writes the answer: a few multiply-adds.
-        spend(self.len * 4)?;
+        spend(len * 4)?;
         Ok(match filter {
-            Filter::Equals(field, value) => self.test(field, |column| column.equal_to(value)),
+            Filter::Equals(field, value) => self.test(field, |column| column.equal_to(value, len)),
             Filter::In(field, values) => match self.column(field) {
-                Some(column) => column.among(values, self.len, spend)?,
-                None => vec![false; self.len],
+                Some(column) => column.among(values, len, spend)?,
+                None => Places::none(len),
             },
-            Filter::Range(field, range) => self.test(field, |column| column.within(range)),
+            Filter::Range(field, range) => self.test(field, |column| column.within(range, len)),
             Filter::All(parts) => {
-                let mut all = vec![true; self.len];
+                let mut all = Places::all(len);
                 for part in parts {
-                    join(&mut all, &self.matching(part, spend)?, |a, b| a & b);
+                    all.and(&self.matching(part, spend)?);
                 }
                 all
             }
             Filter::Any(parts) => {
-                let mut any = vec![false; self.len];
+                let mut any = Places::none(len);
                 for part in parts {
-                    join(&mut any, &self.matching(part, spend)?, |a, b| a | b);
+                    any.or(&self.matching(part, spend)?);
                 }
                 any
             }
-            Filter::Not(part) => self.matching(part, spend)?.into_iter().map(|met| !met).collect(),
+            Filter::Not(part) => self.matching(part, spend)?.not(),
             // A condition that this version does not know must not let anything through.
-            _ => vec![false; self.len],
+            _ => Places::none(len),
         })
     }
 
-    fn column(&self, field: &FieldName) -> Option<&Column> {
-        self.names.iter().zip(&self.columns).find(|(name, _)| *name == field).map(|(_, column)| column)
+    fn column(&self, field: &FieldName) -> Option<Column<'a>> {
+        let index = self.block.layout().attributes.iter().position(|(name, _)| name == field)?;
+        self.nth(index)
     }
 
-    fn test(&self, field: &FieldName, test: impl FnOnce(&Column) -> Vec<bool>) -> Vec<bool> {
-        self.column(field).map_or_else(|| vec![false; self.len], test)
+    fn nth(&self, index: usize) -> Option<Column<'a>> {
+        let (_, of_type) = self.block.layout().attributes.get(index)?;
+        let at = self.block.plan().column(index);
+        let section = |number| self.block.section(at + number);
+        Some(match of_type {
+            FieldType::Int | FieldType::Long => Column::Integer(I64s::new(section(0)), U64s::new(section(1))),
+            FieldType::Float | FieldType::Double => Column::Float(F64s::new(section(0)), U64s::new(section(1))),
+            FieldType::Bool => Column::Bool(section(0)),
+            FieldType::StringArray => Column::Texts(TextsColumn {
+                starts: U32s::new(section(0)),
+                codes: U32s::new(section(1)),
+                texts: Strings::new(section(2), section(3)),
+            }),
+            FieldType::String | FieldType::Tensor(_) => {
+                Column::Text(TextColumn { codes: U32s::new(section(0)), texts: Strings::new(section(1), section(2)) })
+            }
+        })
+    }
+
+    /// Returns whether all columns are as written.
+    pub(super) fn is_whole(&self) -> bool {
+        let len = self.block.len();
+        (0..self.block.layout().attributes.len())
+            .all(|index| self.nth(index).is_some_and(|column| column.is_whole(len)))
+    }
+
+    fn test(&self, field: &FieldName, test: impl FnOnce(&Column<'a>) -> Places) -> Places {
+        self.column(field).map_or_else(|| Places::none(self.block.len()), |column| test(&column))
     }
 }
 
-fn join(to: &mut [bool], from: &[bool], with: impl Fn(bool, bool) -> bool) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to = with(*to, *from));
-}
-
-impl Column {
+impl Column<'_> {
     /// Selects the values in a list. Texts are looked up together, as a list of ids is the usual case.
-    fn among(&self, values: &[FieldValue], len: usize, spend: &dyn Fn(usize) -> Result<()>) -> Result<Vec<bool>> {
+    fn among(&self, values: &[FieldValue], len: usize, spend: &dyn Fn(usize) -> Result<()>) -> Result<Places> {
         spend((values.len() + len) * 8)?;
         match self {
             Self::Text(column) => Ok(column.among(values.iter().filter_map(FieldValue::as_str))),
-            Self::Texts(column) => {
-                let wanted: HashSet<&str> = values.iter().filter_map(FieldValue::as_str).collect();
-                Ok(column.iter().map(|found| found.iter().any(|text| wanted.contains(&**text))).collect())
-            }
-            Self::Integer(_) | Self::Float(_) | Self::Bool(_) => {
-                let mut any = vec![false; len];
+            Self::Texts(column) => Ok(column.among(len, values.iter().filter_map(FieldValue::as_str))),
+            Self::Integer(..) | Self::Float(..) | Self::Bool(_) => {
+                let mut any = Places::none(len);
                 for value in values {
                     spend(len * 4)?;
-                    join(&mut any, &self.equal_to(value), |a, b| a | b);
+                    any.or(&self.equal_to(value, len));
                 }
                 Ok(any)
             }
         }
     }
 
-    fn equal_to(&self, value: &FieldValue) -> Vec<bool> {
+    fn equal_to(&self, value: &FieldValue, len: usize) -> Places {
         let number = match value {
             FieldValue::Integer(value) => Some(Number::Integer(*value)),
             FieldValue::Float(value) => Some(Number::Float(*value)),
             _ => None,
         };
-        let equal =
-            |found: Option<Number>| matches!((found, number), (Some(a), Some(b)) if compare(a, b) == Ordering::Equal);
+        let equal = |found: Number| number.is_some_and(|number| compare(found, number) == Ordering::Equal);
         match self {
             Self::Text(column) => column.among(value.as_str().into_iter()),
-            Self::Integer(column) => column.iter().map(|found| equal(found.map(Number::Integer))).collect(),
-            Self::Float(column) => column.iter().map(|found| equal(found.map(Number::Float))).collect(),
-            Self::Bool(column) => {
-                column.iter().map(|found| matches!((found, value), (Some(a), FieldValue::Bool(b)) if a == b)).collect()
-            }
-            Self::Texts(column) => {
-                let wanted = value.as_str();
-                column.iter().map(|found| found.iter().any(|text| Some(&**text) == wanted)).collect()
-            }
+            Self::Bool(column) => match value {
+                FieldValue::Bool(flag) => Places::of(column, |found| *found == u8::from(*flag)),
+                _ => Places::none(len),
+            },
+            Self::Texts(column) => column.among(len, value.as_str().into_iter()),
+            Self::Integer(..) | Self::Float(..) => self.numbers(len, equal),
         }
     }
 
-    fn within(&self, range: &Range) -> Vec<bool> {
-        let inside = |found: Option<Number>| {
-            found.is_some_and(|found| {
-                range.gte.is_none_or(|bound| compare(found, bound).is_ge())
-                    && range.gt.is_none_or(|bound| compare(found, bound).is_gt())
-                    && range.lte.is_none_or(|bound| compare(found, bound).is_le())
-                    && range.lt.is_none_or(|bound| compare(found, bound).is_lt())
-            })
+    fn within(&self, range: &Range, len: usize) -> Places {
+        self.numbers(len, |found| {
+            range.gte.is_none_or(|bound| compare(found, bound).is_ge())
+                && range.gt.is_none_or(|bound| compare(found, bound).is_gt())
+                && range.lte.is_none_or(|bound| compare(found, bound).is_le())
+                && range.lt.is_none_or(|bound| compare(found, bound).is_lt())
+        })
+    }
+
+    /// Selects the numbers that meet a condition.
+    fn numbers(&self, len: usize, met: impl Fn(Number) -> bool) -> Places {
+        let (mut places, present) = match self {
+            Self::Integer(values, present) => (values.places(|value| met(Number::Integer(value))), present),
+            Self::Float(values, present) => (values.places(|value| met(Number::Float(value))), present),
+            Self::Text(_) | Self::Bool(_) | Self::Texts(_) => return Places::none(len),
         };
+        places.and(&places_of(len, *present));
+        places
+    }
+
+    fn is_whole(&self, len: usize) -> bool {
+        let words = len.div_ceil(64);
         match self {
-            Self::Integer(column) => column.iter().map(|found| inside(found.map(Number::Integer))).collect(),
-            Self::Float(column) => column.iter().map(|found| inside(found.map(Number::Float))).collect(),
-            Self::Text(column) => vec![false; column.codes.len()],
-            Self::Bool(column) => vec![false; column.len()],
-            Self::Texts(column) => vec![false; column.len()],
+            Self::Text(TextColumn { codes, texts }) => {
+                let known = |code| code == NO_TEXT || (code as usize) < texts.len();
+                codes.len() == len && codes.iter().all(known) && texts.is_dictionary()
+            }
+            Self::Integer(values, present) => values.len() == len && present.len() == words,
+            Self::Float(values, present) => values.len() == len && present.len() == words,
+            Self::Bool(values) => values.len() == len && values.iter().all(|value| *value <= NO_BOOL),
+            Self::Texts(TextsColumn { starts, codes, texts }) => {
+                starts.len() == len + 1
+                    && starts.first() == Some(0)
+                    && starts.is_ascending()
+                    && starts.last().map(|end| end as usize) == Some(codes.len())
+                    && codes.iter().all(|code| (code as usize) < texts.len())
+                    && texts.is_dictionary()
+            }
         }
     }
 }
@@ -254,34 +270,5 @@ fn compare(a: Number, b: Number) -> Ordering {
         (Number::Float(a), Number::Integer(b)) => a.total_cmp(&(b as f64)),
         // -0.0 and 0.0 are one number to whoever filters.
         (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b).unwrap_or_else(|| a.total_cmp(&b)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_met_whether_all_have_one_some_have_none_or_many() {
-        let met = |column: &[Option<&str>], wanted: &[&str]| {
-            let mut texts = TextColumn::default();
-            column.iter().for_each(|text| texts.push(*text));
-            let found = texts.among(wanted.iter().copied());
-            let expected: Vec<bool> =
-                column.iter().map(|text| text.is_some_and(|text| wanted.contains(&text))).collect();
-            assert_eq!(found, expected, "{wanted:?} of {column:?}");
-        };
-        for column in [
-            &[][..],
-            &[None],
-            &[Some("a"), Some("a")],
-            &[Some("a"), None],
-            &[Some("a"), Some("b"), Some("a")],
-            &[None, Some("b"), Some("c")],
-        ] {
-            for wanted in [&[][..], &["a"], &["x"], &["a", "b"], &["a", "b", "c", "x"]] {
-                met(column, wanted);
-            }
-        }
     }
 }

@@ -1,9 +1,9 @@
-//! Terms of documents: the stored forward form and a block's inverted form.
+//! Terms of documents: the stored forward form.
 
 use crate::layout::Layout;
 use cogniverse_core::text::Analyzer;
 use cogniverse_sdk::document::Fields;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The terms of one document, by text field of the layout. Stored with the document in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,64 +74,6 @@ impl DocumentTerms {
             terms.fields.push(FieldTerms { length, counts });
         }
         bytes.is_empty().then_some(terms)
-    }
-}
-
-/// A document that contains a term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Posting {
-    /// The document's place in its block.
-    pub(crate) place: u32,
-    /// The number of occurrences in the field.
-    pub(crate) count: u32,
-}
-
-/// The inverted index of one text field of a block.
-#[derive(Debug, Default)]
-pub(crate) struct TermIndex {
-    postings: HashMap<Box<str>, Vec<Posting>>,
-    /// The number of words of each document.
-    lengths: Vec<u32>,
-}
-
-impl TermIndex {
-    /// Appends the next document.
-    pub(crate) fn push(&mut self, terms: FieldTerms) {
-        let place = u32::try_from(self.lengths.len()).unwrap_or(u32::MAX);
-        self.lengths.push(terms.length);
-        for (term, count) in terms.counts {
-            self.postings.entry(term).or_default().push(Posting { place, count });
-        }
-    }
-
-    /// Appends another index's documents; `kept` maps their places to new ones, `None` for those left out.
-    pub(crate) fn append(&mut self, other: &Self, kept: &[Option<u32>]) {
-        self.lengths
-            .extend(other.lengths.iter().zip(kept).filter(|(_, kept)| kept.is_some()).map(|(length, _)| *length));
-        for (term, postings) in &other.postings {
-            let mut moved = postings
-                .iter()
-                .filter_map(|p| {
-                    kept.get(p.place as usize).copied().flatten().map(|place| Posting { place, count: p.count })
-                })
-                .peekable();
-            if moved.peek().is_some() {
-                match self.postings.get_mut(term) {
-                    Some(list) => list.extend(moved),
-                    None => drop(self.postings.insert(term.clone(), moved.collect())),
-                }
-            }
-        }
-    }
-
-    /// Returns the documents that contain a term, ordered by place.
-    pub(crate) fn postings(&self, term: &str) -> &[Posting] {
-        self.postings.get(term).map_or(&[], Vec::as_slice)
-    }
-
-    /// Returns the number of words of a document.
-    pub(crate) fn length(&self, place: usize) -> u32 {
-        self.lengths.get(place).copied().unwrap_or(0)
     }
 }
 

@@ -37,13 +37,14 @@ impl Bm25 {
         for (word, times) in query {
             let mut having = 0;
             for view in snapshot.blocks() {
-                let postings = view.block.text(text).map_or(&[][..], |index| index.postings(word));
-                meter.spend(LOOKUP + postings.len())?;
-                having += if view.is_whole() {
-                    postings.len()
+                meter.spend(LOOKUP)?;
+                let Some(postings) = view.block.text(text).and_then(|index| index.find(word)) else { continue };
+                meter.spend(postings.len())?;
+                if view.is_whole() {
+                    having += postings.len();
                 } else {
-                    postings.iter().filter(|p| view.is_live(p.place as usize)).count()
-                };
+                    postings.for_each_place(|place| having += usize::from(view.is_live(place as usize)));
+                }
             }
             let having = having as f64;
             let idf = (1.0 + (total - having + 0.5) / (having + 0.5)).ln();
@@ -62,20 +63,19 @@ impl Bm25 {
     ) -> Result<()> {
         let Some(index) = view.block.text(self.text) else { return Ok(()) };
         let end = first.saturating_add(u32::try_from(scores.len()).unwrap_or(u32::MAX));
+        let lengths = index.lengths();
         for (word, idf) in &self.words {
-            let postings = index.postings(word);
-            let from = postings.partition_point(|posting| posting.place < first);
-            let until = postings.partition_point(|posting| posting.place < end);
-            let postings = postings.get(from..until).unwrap_or_default();
-            meter.spend(LOOKUP + postings.len() * POSTING)?;
-            for posting in postings {
-                let count = f64::from(posting.count);
-                let length = f64::from(index.length(posting.place as usize));
+            meter.spend(LOOKUP)?;
+            let Some(postings) = index.find(word) else { continue };
+            meter.spend(postings.len_in(&(first..end)) * POSTING)?;
+            postings.for_each_in(first..end, |place, count| {
+                let count = f64::from(count);
+                let length = f64::from(lengths.get(place as usize).unwrap_or(0));
                 let norm = K1 * (1.0 - B + B * length / self.average);
-                if let Some(score) = scores.get_mut((posting.place - first) as usize) {
+                if let Some(score) = scores.get_mut((place - first) as usize) {
                     *score += weight * (idf * count * (K1 + 1.0) / (count + norm));
                 }
-            }
+            });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cores::OwnCore,
-    index::{BlockView, Snapshot},
+    index::{BlockView, Places, Snapshot},
     tenant_store::Moment,
 };
 use cogniverse_core::schemas::MatchSet;
@@ -191,26 +191,24 @@ fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
 /// Selects the documents of a block that are alive, match the words where the strategy needs it, and pass the filter.
 fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize], meter: &Meter<'_>) -> Result<Vec<u32>> {
     let mut wanted = match prepared.matches() {
-        MatchSet::All => view.live.as_ref().clone(),
+        MatchSet::All => view.live.clone(),
         _ => {
-            let mut having = vec![false; view.block.len()];
+            let mut having = Places::none(view.block.len());
             for index in match_fields.iter().filter_map(|field| view.block.text(*field)) {
                 for (word, _) in &prepared.words {
-                    let postings = index.postings(word);
-                    meter.spend(LOOKUP + postings.len() * POSTING)?;
-                    for place in postings.iter().map(|posting| posting.place as usize) {
-                        if let Some(slot) = having.get_mut(place) {
-                            *slot = view.is_live(place);
-                        }
-                    }
+                    meter.spend(LOOKUP)?;
+                    let Some(postings) = index.find(word) else { continue };
+                    meter.spend(postings.len() * POSTING)?;
+                    let mut marks = having.marks();
+                    postings.for_each_place(|place| marks.set(place));
                 }
             }
+            having.and(&view.live);
             having
         }
     };
     if let Some(filter) = prepared.filter() {
-        let met = view.block.columns().matching(filter, &|work| meter.spend(work))?;
-        wanted.iter_mut().zip(met).for_each(|(wanted, met)| *wanted &= met);
+        wanted.and(&view.block.columns().matching(filter, &|work| meter.spend(work))?);
     }
-    Ok((0..).zip(wanted).filter_map(|(place, wanted)| wanted.then_some(place)).collect())
+    Ok(wanted.iter().collect())
 }

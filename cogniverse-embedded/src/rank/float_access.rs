@@ -43,7 +43,7 @@ impl<'s> FloatAccess<'s> {
         let (Some(at), Some(id)) = (view.block.cells_at(field, place), view.block.id(place)) else {
             return Ok(FloatRows::Full(&[]));
         };
-        let cells = self.record.cells(self.files, tensor, id.as_str(), at)?;
+        let cells = self.record.cells(self.files, tensor, id, at)?;
         let rows = match tensor.tensor.cell() {
             CellType::BFloat16 => halves(cells).map(FloatRows::Half),
             CellType::Float | CellType::Int8 => singles(cells).map(FloatRows::Full),

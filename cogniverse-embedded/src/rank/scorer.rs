@@ -69,7 +69,7 @@ impl Scoring<'_> {
     /// marks those that have a vector.
     fn in_groups(
         &self,
-        arena: &BitArena,
+        arena: BitArena<'_>,
         weight: f64,
         (scores, found): (&mut [f64], &mut [bool]),
         kernel: impl Fn(&[u8], &mut [f64; GROUP]),

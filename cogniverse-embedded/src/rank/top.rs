@@ -1,6 +1,5 @@
 //! Selection of the best hits without a full sort.
 
-use cogniverse_sdk::DocumentId;
 use std::{
     cmp::Ordering,
     collections::BinaryHeap,
@@ -11,7 +10,8 @@ use std::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'s> {
     pub(crate) score: f64,
-    pub(crate) id: &'s DocumentId,
+    /// The id as UTF-8, whose order is that of the ids.
+    pub(crate) id: &'s [u8],
     /// The index of the block in the snapshot, and of the document in the block.
     pub(crate) block: usize,
     pub(crate) place: u32,
@@ -127,15 +127,15 @@ mod tests {
     proptest! {
         #[test]
         fn keeps_what_a_full_sort_would(scores in prop::collection::vec(0u8..6, 0..40), limit in 0usize..12, cores in 1usize..4) {
-            let ids: Vec<DocumentId> = (0..scores.len()).map(|i| DocumentId::parse(format!("{:02}", 99 - i)).unwrap()).collect();
-            let all: Vec<Candidate<'_>> = scores.iter().zip(&ids).map(|(score, id)| Candidate { score: f64::from(*score) - 3.0, id, block: 0, place: 0 }).collect();
+            let ids: Vec<String> = (0..scores.len()).map(|i| format!("{:02}", 99 - i)).collect();
+            let all: Vec<Candidate<'_>> = scores.iter().zip(&ids).map(|(score, id)| Candidate { score: f64::from(*score) - 3.0, id: id.as_bytes(), block: 0, place: 0 }).collect();
             let bar = Bar::new();
             let mut tops: Vec<Top<'_>> = (0..cores).map(|_| Top::new(limit, &bar)).collect();
             all.iter().enumerate().for_each(|(at, candidate)| tops[at * 7 % cores].offer(*candidate));
             let mut sorted = all;
             sorted.sort();
             sorted.truncate(limit);
-            let names = |list: &[Candidate<'_>]| list.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+            let names = |list: &[Candidate<'_>]| list.iter().map(|c| c.id.to_vec()).collect::<Vec<_>>();
             prop_assert_eq!(names(&Top::merge(tops)), names(&sorted));
         }
 

@@ -70,10 +70,8 @@ impl Record {
         if rows.first().is_none_or(|row| row < stored.first) || rows.last().is_none_or(|row| row > stored.last) {
             return Err(other("holds other documents"));
         }
-        let live = match live.is_empty() {
-            true => Places::all(block.len()),
-            false => Places::from_bytes(block.len(), live).ok_or_else(|| other("has another number of documents"))?,
-        };
+        let live =
+            Places::from_bytes(block.len(), live).ok_or_else(|| other("has another number of documents"))?;
         Ok((block, live))
     }
 

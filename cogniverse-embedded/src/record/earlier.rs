@@ -55,7 +55,7 @@ impl Record {
                 for name in document.tensors.split(',').filter(|name| !name.is_empty()) {
                     let name = FieldName::parse(name).map_err(|_| cut())?;
                     let cells = self.earlier_cells(transaction, (document.row, &id), &name)?;
-                    let at = vectors.append(&cells, sums::cells(id.as_str(), &name, &cells))?;
+                    let at = vectors.append(&cells, sums::cells(id.as_str().as_bytes(), &name, &cells))?;
                     tensors.0.push((name, at));
                 }
                 let tensors = tensors.to_string();
@@ -97,7 +97,7 @@ impl Record {
         let mut select = connection.prepare_cached(&sql).map_err(self.sqlite())?;
         let found = select.query_row([row], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?))).optional();
         match found.map_err(self.sqlite())? {
-            Some((cells, sum)) if i64::from(sums::cells(id.as_str(), name, &cells)) == sum => Ok(cells),
+            Some((cells, sum)) if i64::from(sums::cells(id.as_str().as_bytes(), name, &cells)) == sum => Ok(cells),
             Some(_) => {
                 Err(self.damaged(format!("the vectors \"{name}\" of document {id} are not as they were written")))
             }
@@ -182,7 +182,7 @@ impl Record {
                         .map_err(self.sqlite())?;
                     let Some(cells) = cells else { continue };
                     tensors.push(field.name.as_str());
-                    let sum = sums::cells(id.as_str(), &field.name, &cells);
+                    let sum = sums::cells(id.as_str().as_bytes(), &field.name, &cells);
                     let sql = format!("UPDATE {name} SET sum = ?2 WHERE row = ?1");
                     connection.execute(&sql, params![row, sum]).map_err(self.sqlite())?;
                 }

@@ -18,8 +18,8 @@ pub(super) fn document_with_terms(id: &str, fields: &str, terms: &[u8], tensors:
 }
 
 /// Computes the checksum of one field's vectors; it covers the document id and the field.
-pub(super) fn cells(id: &str, field: &FieldName, cells: &[u8]) -> u32 {
-    of(&[id.as_bytes(), field.as_str().as_bytes(), cells])
+pub(super) fn cells(id: &[u8], field: &FieldName, cells: &[u8]) -> u32 {
+    of(&[id, field.as_str().as_bytes(), cells])
 }
 
 /// Computes the checksum of a block's number and range of rows, and of which of its documents are alive.

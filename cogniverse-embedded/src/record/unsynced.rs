@@ -70,6 +70,6 @@ impl Record {
 fn is_lost(document: &StoredDocument, files: &[Unsynced], mapped: &VectorFiles) -> bool {
     document.tensors.0.iter().any(|(name, at)| {
         let unsynced = files.iter().any(|file| file.number == at.file && at.offset + u64::from(at.bytes) > file.synced);
-        unsynced && mapped.cells(*at, |cells| sums::cells(document.id.as_str(), name, cells)).is_none()
+        unsynced && mapped.cells(*at, |cells| sums::cells(document.id.as_str().as_bytes(), name, cells)).is_none()
     })
 }

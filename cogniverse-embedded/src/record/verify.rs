@@ -103,7 +103,7 @@ impl Record {
         for field in self.layout.tensors() {
             let Some(at) = stored.tensors.get(&field.name) else { continue };
             found.vectors += 1;
-            let id = stored.id.as_str();
+            let id = stored.id.as_str().as_bytes();
             let cells = files.verify(at, |cells| sums::cells(id, &field.name, cells));
             found.note(Some(&stored.id), cells.map(drop).ok_or_else(|| self.not_as_written(field, id)))?;
         }

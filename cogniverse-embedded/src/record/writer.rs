@@ -135,7 +135,7 @@ impl Writer<'_> {
         bits: &mut [Option<Vec<u8>>],
     ) -> Result<CellsAt> {
         let cells = tensor_cells::encode(tensor, field.row_bytes() == field.tensor.size() * 2);
-        let at = self.vectors.append(&cells, sums::cells(id.as_str(), &field.name, &cells))?;
+        let at = self.vectors.append(&cells, sums::cells(id.as_str().as_bytes(), &field.name, &cells))?;
         if let Some(slot) = self.record.layout.bit_field(&field.name).and_then(|index| bits.get_mut(index)) {
             *slot = Some(cells);
         }
@@ -144,11 +144,11 @@ impl Writer<'_> {
 
     /// Returns stored cells, which this transaction may have appended itself.
     fn cells(&mut self, field: &TensorField, id: &DocumentId, at: CellsAt) -> Result<Vec<u8>> {
-        match self.record.cells(self.files, field, id.as_str(), at) {
+        match self.record.cells(self.files, field, id.as_str().as_bytes(), at) {
             Ok(cells) => Ok(cells.to_vec()),
             Err(damaged) => {
                 let appended = self.vectors.read(at)?;
-                appended.filter(|cells| sums::cells(id.as_str(), &field.name, cells) == at.sum).ok_or(damaged)
+                appended.filter(|cells| sums::cells(id.as_str().as_bytes(), &field.name, cells) == at.sum).ok_or(damaged)
             }
         }
     }
