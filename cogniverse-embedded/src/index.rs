@@ -6,6 +6,8 @@
 
 mod bits;
 mod block;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the scan of codes"))]
+mod codes;
 mod columns;
 mod float_cache;
 mod floats;
@@ -14,6 +16,8 @@ mod terms;
 
 pub(crate) use bits::BitArena;
 pub(crate) use block::{Block, IndexedDocument};
+#[expect(unused_imports, reason = "for the scan of codes")]
+pub(crate) use codes::CodeArena;
 pub(crate) use columns::Columns;
 pub(crate) use float_cache::{FloatCache, FloatSlot, KeptFloats};
 pub(crate) use floats::{FloatArena, FloatRows};
