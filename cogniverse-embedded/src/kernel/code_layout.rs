@@ -138,16 +138,33 @@ fn raised(value: f64) -> u16 {
     ((single.to_bits() + 0xffff) >> 16) as u16
 }
 
-/// Returns the scale, the norm of the residual and the norm of the codes of each row of a group.
-pub(super) fn header(group: &[u8]) -> [(f32, f32, f32); CODE_GROUP] {
-    let mut rows = [(0.0, 0.0, 0.0); CODE_GROUP];
-    if let [scales, errors, ..] = group.as_chunks::<LINE>().0 {
-        for ((row, scale), error) in rows.iter_mut().zip(scales.as_chunks::<4>().0).zip(errors.as_chunks::<4>().0) {
-            let error = u32::from_le_bytes(*error);
-            *row = (f32::from_le_bytes(*scale), f32::from_bits(error & 0xffff_0000), f32::from_bits(error << 16));
+/// What a group holds beside codes, for each row.
+#[derive(Default)]
+pub(super) struct Header {
+    pub(super) scales: [f32; CODE_GROUP],
+    /// Norms of what the codes leave.
+    pub(super) residuals: [f32; CODE_GROUP],
+    /// Norms of the codes.
+    pub(super) norms: [f32; CODE_GROUP],
+}
+
+impl Header {
+    pub(super) fn of(group: &[u8]) -> Self {
+        let mut header = Self::default();
+        if let [scales, errors, ..] = group.as_chunks::<LINE>().0 {
+            header
+                .scales
+                .iter_mut()
+                .zip(scales.as_chunks().0)
+                .for_each(|(scale, own)| *scale = f32::from_le_bytes(*own));
+            let norms = header.residuals.iter_mut().zip(&mut header.norms);
+            for ((residual, norm), error) in norms.zip(errors.as_chunks().0) {
+                let error = u32::from_le_bytes(*error);
+                (*residual, *norm) = (f32::from_bits(error & 0xffff_0000), f32::from_bits(error << 16));
+            }
         }
+        header
     }
-    rows
 }
 
 /// Returns the lines of codes of a group.

@@ -1,6 +1,6 @@
 //! Float query rows, prepared for bounds of products with codes.
 
-use super::code_layout::{BLOCK, CODE_GROUP, GREATEST, HUGE, SLACK, TINY, code_group_len};
+use super::code_layout::{BLOCK, CODE_GROUP, GREATEST, HUGE, Header, SLACK, TINY, code_group_len};
 
 /// The greatest number of dimensions whose sums of codes are known to fit into 32 bits with room to spare.
 const WIDEST: usize = 16_384;
@@ -204,6 +204,54 @@ impl CodeQuery {
         let rounding = sum.magnitude * (1.02 * steps * UNIT + 1e-12) + least;
         // Rounded to nearest by the conversion, so one step outward is enough.
         (((sum.lower - rounding) as f32).next_down(), ((sum.upper + rounding) as f32).next_up())
+    }
+}
+
+/// Sums of bounds over query rows, for each row of a group: in single precision, which is vectorized better.
+#[derive(Default)]
+pub(super) struct GroupSum {
+    lower: [f32; CODE_GROUP],
+    upper: [f32; CODE_GROUP],
+    magnitude: [f32; CODE_GROUP],
+}
+
+impl CodeQuery {
+    /// Adds the bounds for a query row: `best` is the upper bound for each row of the group, relative to the query row's
+    /// length and without its error.
+    pub(super) fn add_lanes(
+        &self,
+        stage: CodeStage,
+        row: usize,
+        best: &[f32; CODE_GROUP],
+        header: &Header,
+        sum: &mut GroupSum,
+    ) {
+        let Some(scale) = self.scales.get(row) else { return };
+        let [coarse, fine] = scale.errors;
+        let error = if stage == CodeStage::Coarse { coarse } else { fine } as f32;
+        let (length, stretch) = (scale.length as f32, 2.0 * self.stretch);
+        let parts = sum.lower.iter_mut().zip(&mut sum.upper).zip(&mut sum.magnitude);
+        let lanes = best.iter().zip(&header.residuals).zip(&header.norms);
+        for (((lower, upper), magnitude), ((best, residual), norm)) in parts.zip(lanes) {
+            let (width, own) = (residual * stretch, norm * error);
+            *upper += length * (best + own);
+            *lower += length * (best - (width + own));
+            *magnitude += length * (best.abs() + (width + own));
+        }
+    }
+
+    /// Writes bounds of the exact kernels' results from the sums over all rows.
+    pub(super) fn lane_bounds(&self, sum: &GroupSum, out: &mut [(f32, f32); CODE_GROUP]) {
+        // As for a document, and the operations here, of which each row has at most eight before it is added.
+        let relative = ((4.0 * self.rows as f64 + 32.0) * UNIT) as f32;
+        let least = (f64::from(f32::from_bits(1)) * (self.dims as f64 + 60.0) * (self.rows as f64 + 1.0)) as f32;
+        let lanes = sum.lower.iter().zip(&sum.upper).zip(&sum.magnitude);
+        for (out, ((lower, upper), magnitude)) in out.iter_mut().zip(lanes) {
+            let rounding = magnitude * relative + least;
+            let known = *magnitude < f32::INFINITY;
+            out.0 = if known { lower - rounding } else { f32::NEG_INFINITY };
+            out.1 = if known { upper + rounding } else { f32::INFINITY };
+        }
     }
 }
 

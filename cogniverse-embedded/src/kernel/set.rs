@@ -3,8 +3,8 @@
 use super::{
     bit_float_query::BitFloatQuery,
     bit_query::{BitQuery, WIDEST},
-    code_layout::{CODE_GROUP, header},
-    code_query::{BoundSum, CodeQuery, CodeStage, Extremes},
+    code_layout::{CODE_GROUP, Header},
+    code_query::{BoundSum, CodeQuery, CodeStage, Extremes, GroupSum},
     float_query::FloatQuery,
     layout::GROUP,
     scalar,
@@ -154,6 +154,13 @@ impl Kernels {
         best
     }
 
+    /// Returns whether bounds from codes take less time than exact products: the portable kernels' take more for several
+    /// query rows.
+    #[must_use]
+    pub fn has_fast_codes(&self) -> bool {
+        self.name != SCALAR.name
+    }
+
     /// Computes a lower and an upper bound of [`Kernels::maxsim_bf16`] and [`Kernels::maxsim_f32`] for a document grouped
     /// by [`super::group_codes`], in less time. They are infinite for rows of a norm above 10^15 and above 16,384
     /// dimensions.
@@ -191,16 +198,13 @@ impl Kernels {
             out.fill((f32::NEG_INFINITY, f32::INFINITY));
             return true;
         }
-        let errors = header(group).map(|(_, residual, norm)| Extremes { residual: residual * query.stretch(), norm });
-        let mut sums = [BoundSum::default(); CODE_GROUP];
+        let (header, mut sum) = (Header::of(group), GroupSum::default());
         let mut lanes = [0.0; CODE_GROUP];
         for row in 0..query.rows() {
             (self.code_lanes)(query, stage, row, group, &mut lanes);
-            for ((sum, lane), errors) in sums.iter_mut().zip(lanes).zip(errors) {
-                query.add(stage, row, &[lane], errors, sum);
-            }
+            query.add_lanes(stage, row, &lanes, &header, &mut sum);
         }
-        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = query.bounds(sum));
+        query.lane_bounds(&sum, out);
         true
     }
 

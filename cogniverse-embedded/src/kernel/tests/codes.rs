@@ -99,8 +99,8 @@ fn the_widest_rows_do_not_overflow() {
     }
 }
 
-#[test]
 /// Of 3,000, at most 4 % by the coarse bounds and 1.4 % by the fine ones; ten are a third of a percent.
+#[test]
 fn few_of_random_documents_reach_the_tenth_best_score() {
     let (documents, rows, dims) = (3_000, 8, 128);
     let cells: Vec<f32> =
@@ -164,8 +164,10 @@ proptest! {
                     let bounds = kernels.maxsim_codes_bounds(&prepared, stage, codes);
                     prop_assert!(contains(bounds, exact), "{name} {stage:?}: {bounds:?} {exact}");
                     if tame {
+                        // Twice the residuals, each at most half a step of a 127th in every dimension.
+                        let share = if stage == CodeStage::Coarse { 0.016 } else { 0.009 };
                         let width = f64::from(bounds.1 - bounds.0);
-                        prop_assert!(width <= scale * 0.006 * (dims as f64).sqrt() + 1e-6, "{name} {stage:?}: {bounds:?}");
+                        prop_assert!(width <= scale * share * (dims as f64).sqrt() + 1e-6, "{name} {stage:?}: {bounds:?}");
                     }
                 }
                 for (group, own) in full.chunks(code_group_len(dims)).zip(document.chunks(dims * CODE_GROUP)) {
@@ -235,7 +237,8 @@ proptest! {
             if count % 3 == 1 {
                 prop_assert!(own.0 < 0.0 && own.1 > 0.0 && own.1 < 1e-30, "{own:?}");
             } else {
-                prop_assert_eq!(own, alone);
+                let close = (own.0 - alone.0).abs().max((own.1 - alone.1).abs()) <= 1e-5 * alone.0.abs().max(alone.1.abs());
+                prop_assert!(close, "{own:?} {alone:?}");
             }
         }
     }
