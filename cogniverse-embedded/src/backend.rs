@@ -10,7 +10,7 @@ use crate::{
     cores::Cores,
     error,
     folder::{DataFolder, is_folder},
-    index::FloatCache,
+    index::CodeCache,
     open_stores::OpenStores,
     record::Verification,
     snapshot::EmbeddedSnapshot,
@@ -42,7 +42,7 @@ struct Inner {
     stores: Arc<OpenStores>,
     /// Serializes deployments and drops, so that a decision holds until it is applied.
     deploying: Mutex<()>,
-    float_cache: FloatCache,
+    code_cache: CodeCache,
     cores: Cores,
     upkeep: Arc<Upkeep>,
     running: Arc<Semaphore>,
@@ -61,7 +61,7 @@ const SNAPSHOTS: usize = 20;
 pub struct Resources {
     /// The number of tenant schemas with open files.
     pub open_schemas: usize,
-    /// The number of bytes of float vectors in memory.
+    /// The number of bytes that quantized copies of float vectors take in memory.
     pub float_cache_bytes: usize,
     /// The number of searches that occupy a thread, abandoned ones included.
     pub running_searches: usize,
@@ -94,7 +94,7 @@ impl EmbeddedBackend {
             let inner = Inner {
                 stores: Arc::new(OpenStores::new(config.open_schemas(), config.max_running_searches)),
                 deploying: Mutex::default(),
-                float_cache: FloatCache::new(config.float_cache_bytes),
+                code_cache: CodeCache::new(config.float_cache_bytes),
                 cores: Cores::new(config::cores(), config.max_cores_per_search),
                 upkeep: Arc::default(),
                 running: Arc::new(Semaphore::new(config.max_running_searches.min(Semaphore::MAX_PERMITS))),
@@ -251,7 +251,7 @@ impl EmbeddedBackend {
     pub fn resources(&self) -> Resources {
         Resources {
             open_schemas: self.inner.stores.len(),
-            float_cache_bytes: self.inner.float_cache.used(),
+            float_cache_bytes: self.inner.code_cache.used(),
             running_searches: self
                 .inner
                 .config
@@ -347,7 +347,7 @@ impl Inner {
     fn open_store(&self, schema: &TenantSchema) -> Result<TenantStore> {
         let deployment = self.catalog.require(schema)?;
         let folder = self.folder.deployment(schema, deployment.generation);
-        let (durability, cache) = (self.config.durability, self.float_cache.clone());
+        let (durability, cache) = (self.config.durability, self.code_cache.clone());
         let (others, block_documents) = (Arc::downgrade(&self.stores), self.config.block_documents);
         let store = TenantStore::open(&folder, &deployment, durability, cache, others, block_documents)?;
         if !deployment.initialized || deployment.store.is_none() {

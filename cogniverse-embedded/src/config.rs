@@ -33,8 +33,8 @@ pub struct EmbeddedConfig {
     /// The largest number of cores that one search uses where others are free (default: all). With 1, searches run beside each
     /// other and never on several cores.
     pub max_cores_per_search: usize,
-    /// The memory for float vectors over all schemas, in bytes, which tenants share fairly; vectors beyond it are read from disk
-    /// (default 1 GiB).
+    /// The memory for quantized copies of float vectors over all schemas, in bytes, which tenants share fairly (default 1 GiB).
+    /// Vectors beyond it are scanned as they are stored, which takes longer and finds the same.
     pub float_cache_bytes: usize,
     /// The number of new documents of a schema from which they are written to an index file (default 1,024). Fewer are indexed
     /// again when the schema is opened.

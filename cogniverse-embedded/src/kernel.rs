@@ -7,10 +7,13 @@
 //! | [`Kernels::maxsim_bf16`], [`Kernels::maxsim_f32`] | sum over query rows of max over document rows of the dot product |
 //! | [`Kernels::maxsim_bits`] | the same, the document's bits read as 0 and 1, or as -1 and 1 |
 //! | [`Kernels::maxsim_bits_bounds`] | bounds of that, in less time |
+//! | [`Kernels::maxsim_codes_bounds`] | bounds of MaxSim with float rows, from the rows quantized to bytes |
+//! | [`Kernels::codes_group_bounds`] | the same for each of 16 documents of one row |
 //! | [`Kernels::bits_group`], [`Kernels::dots_f32`], [`Kernels::dots_bf16`] | dot products of one vector and each of many |
 //!
-//! Queries are prepared once per search: [`BitQuery`], [`BitFloatQuery`], [`FloatQuery`]. Sign bits are stored in groups
-//! of 32 rows ([`group_rows`]), as bytes without alignment, so that a document may lie in a mapped file.
+//! Queries are prepared once per search: [`BitQuery`], [`BitFloatQuery`], [`FloatQuery`], [`CodeQuery`]. Sign
+//! bits are stored in groups of 32 rows ([`group_rows`]) and codes in groups of 16 ([`group_codes`]), as bytes without
+//! alignment and the same on every machine, so that a document may lie in a mapped file.
 //!
 //! x86-64 has AVX-512 and AVX2 kernels, aarch64 has NEON ones. Other machines use portable ones, written so that the
 //! compiler vectorizes them. A document without rows scores 0. Lengths that do not match are rounded down to whole rows or groups.
@@ -23,6 +26,8 @@ mod avx2;
 mod avx512;
 mod bit_float_query;
 mod bit_query;
+mod code_layout;
+mod code_query;
 mod float_query;
 mod layout;
 #[cfg(target_arch = "aarch64")]
@@ -34,6 +39,8 @@ mod tests;
 
 pub use bit_float_query::BitFloatQuery;
 pub use bit_query::BitQuery;
+pub use code_layout::{CODE_GROUP, code_group_len, group_codes, push_codes};
+pub use code_query::{CodeQuery, CodeStage};
 pub use float_query::FloatQuery;
 pub use layout::{GROUP, group_rows, grouped_len, grouped_row, push_row};
 pub use set::Kernels;

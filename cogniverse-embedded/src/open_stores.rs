@@ -319,7 +319,7 @@ fn again(error: &Arc<Error>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{catalog::Deployment, config::Durability, index::FloatCache};
+    use crate::{catalog::Deployment, config::Durability, index::CodeCache};
     use cogniverse_sdk::{
         DeployedSchema, ErrorKind, Timestamp,
         contract::fixture::{schema, schema_of},
@@ -341,7 +341,7 @@ mod tests {
             std::fs::create_dir_all(&folder).unwrap();
             let deployed = DeployedSchema::new(schema_of.clone(), schema(), Timestamp::UNIX_EPOCH);
             let deployment = Deployment { deployed, generation: 1, initialized: false, store: None };
-            TenantStore::open(&folder, &deployment, Durability::ProcessCrash, FloatCache::new(1 << 20), Weak::new(), 1024)
+            TenantStore::open(&folder, &deployment, Durability::ProcessCrash, CodeCache::new(1 << 20), Weak::new(), 1024)
         }
     }
 

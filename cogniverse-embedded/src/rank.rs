@@ -1,6 +1,7 @@
 //! Matching and ranking of documents.
 
 mod bm25;
+mod ceilings;
 mod execute;
 mod float_access;
 mod global;

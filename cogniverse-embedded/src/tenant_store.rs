@@ -4,7 +4,7 @@ use crate::{
     catalog::Deployment,
     config::Durability,
     error,
-    index::{Block, FloatCache, Snapshot, StoredChange},
+    index::{Block, CodeCache, Snapshot, StoredChange},
     layout::Layout,
     open_stores::OpenStores,
     record::{Change, Record, StoredDocument, Verification, Writer},
@@ -52,7 +52,7 @@ pub(crate) struct TenantStore {
     schema: RwLock<Arc<Schema>>,
     layout: Arc<Layout>,
     record: Record,
-    float_cache: FloatCache,
+    code_cache: CodeCache,
     published: RwLock<Published>,
     writer: Mutex<Connection>,
     /// Held from a commit until its snapshot is published.
@@ -79,7 +79,7 @@ impl TenantStore {
         folder: &Path,
         deployment: &Deployment,
         durability: Durability,
-        float_cache: FloatCache,
+        code_cache: CodeCache,
         others: Weak<OpenStores>,
         block_documents: usize,
     ) -> Result<Self> {
@@ -105,7 +105,7 @@ impl TenantStore {
             schema: RwLock::new(schema),
             layout,
             record,
-            float_cache,
+            code_cache,
             published,
             writer,
             publishing: Mutex::default(),
@@ -153,8 +153,8 @@ impl TenantStore {
         &self.record
     }
 
-    pub(crate) fn float_cache(&self) -> &FloatCache {
-        &self.float_cache
+    pub(crate) fn code_cache(&self) -> &CodeCache {
+        &self.code_cache
     }
 
     /// Returns the current snapshot.
@@ -542,7 +542,7 @@ mod tests {
             initialized: false,
             store: None,
         };
-        TenantStore::open(folder, &deployment, Durability::ProcessCrash, FloatCache::new(1 << 30), Weak::new(), 1024).unwrap()
+        TenantStore::open(folder, &deployment, Durability::ProcessCrash, CodeCache::new(1 << 30), Weak::new(), 1024).unwrap()
     }
 
     /// Vectors that a later search cached lack documents that an earlier search still sees.

@@ -4,7 +4,7 @@
 
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendHits, BackendQuery, Document, DocumentStore, FieldValue, Filter, OwnedDocument, SchemaStore, SearchBackend,
+    BackendHits, BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Filter, OwnedDocument, SchemaStore, SearchBackend,
     Tensor,
     contract::fixture::{axis, deploy, document, field, id, row, schema_of, strategy, tenant},
     document::Fields,
@@ -151,6 +151,26 @@ async fn answers_from_block_files_are_those_of_the_documents() {
     put(&backend, 0..DOCUMENTS).await;
     backend.drop_schema(&schema_of("acme")).await.unwrap();
     assert!(!deployment(folder.path()).exists());
+}
+
+/// What lies in block files is not derived again: the documents of which they were made are not looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_opened_by_its_blocks() {
+    let (folder, _) = folder_of_blocks().await;
+    let (_, _, last) = *named(folder.path()).last().unwrap();
+    let record = rusqlite::Connection::open(deployment(folder.path()).join("documents.sqlite")).unwrap();
+    assert!(record.execute("UPDATE documents SET fields = '{}' WHERE row <= ?1", [last]).unwrap() > 500);
+    drop(record);
+    let backend = open(folder.path(), 64).await;
+    let query = || BackendQuery::new(schema_of("acme"), strategy("bm25_only")).with_text("alpha").with_page(0, 1);
+    // The index says how many match; that the page's document is damaged is an error, and no absence.
+    let video = Filter::equals(field("video_id"), "v3");
+    assert_eq!(backend.count(&schema_of("acme"), Some(&video)).await.unwrap(), 86);
+    assert_eq!(backend.search(query()).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    drop(backend);
+    fs::remove_file(&blocks(folder.path())[0]).unwrap();
+    let backend = open(folder.path(), 64).await;
+    assert_eq!(backend.count(&schema_of("acme"), None).await.unwrap_err().kind(), ErrorKind::Corrupt, "nothing is made up");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -68,7 +68,8 @@ fn to_format_2(store: &Path) {
         .execute_batch(
             "CREATE TABLE vectors_embedding (row INTEGER PRIMARY KEY, cells BLOB NOT NULL, sum INTEGER NOT NULL);
              CREATE TABLE vectors_embedding_binary (row INTEGER PRIMARY KEY, cells BLOB NOT NULL, sum INTEGER NOT NULL);
-             DROP TABLE vector_files; UPDATE meta SET value = '2' WHERE key = 'format';",
+             ALTER TABLE documents ADD COLUMN terms BLOB NOT NULL DEFAULT x'0102';
+             DROP TABLE vector_files; DROP TABLE blocks; UPDATE meta SET value = '2' WHERE key = 'format';",
         )
         .unwrap();
     let mut select = connection.prepare("SELECT row, id, fields, terms, tensors FROM documents").unwrap();

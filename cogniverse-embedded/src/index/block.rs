@@ -4,7 +4,7 @@
 mod tests;
 
 use super::{
-    BitArena, CellsAt, Columns, DocumentTerms, Places, TermIndex,
+    BitArena, CODE_RUN, CellsAt, CodeSlot, Columns, DocumentTerms, Places, TermIndex,
     bytes::{BlockBytes, I64s},
     cells_at::CELLS_AT,
     columns,
@@ -14,7 +14,10 @@ use super::{
 };
 use crate::layout::Layout;
 use cogniverse_sdk::{DocumentId, document::Fields};
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 /// A document to be added to a block.
 #[derive(Debug, Clone)]
@@ -31,7 +34,7 @@ pub(crate) struct IndexedDocument {
     pub(crate) floats: Vec<Option<CellsAt>>,
 }
 
-/// An immutable run of documents in ascending order of row. All of it is one sequence of bytes (see
+/// An immutable run of documents in ascending order of row. All of it but codes is one sequence of bytes (see
 /// [`super::format`]), read in place.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -39,11 +42,13 @@ pub(crate) struct Block {
     bytes: BlockBytes,
     sections: Vec<Range<usize>>,
     len: usize,
+    /// The codes of each float field, in runs of places, made by searches as the budget allows.
+    codes: OnceLock<Vec<Vec<Arc<CodeSlot>>>>,
 }
 
 impl Block {
     fn new(layout: &Arc<Layout>, bytes: BlockBytes, sections: Vec<Range<usize>>, len: usize) -> Self {
-        Self { layout: Arc::clone(layout), bytes, sections, len }
+        Self { layout: Arc::clone(layout), bytes, sections, len, codes: OnceLock::new() }
     }
 
     /// Opens a block's bytes; `None` where they are damaged, or were derived by another layout or version.
@@ -107,7 +112,7 @@ impl Block {
 
     /// Returns the block over a copy of its bytes.
     pub(crate) fn over(&self, copy: BlockBytes) -> Self {
-        Self { layout: Arc::clone(&self.layout), bytes: copy, sections: self.sections.clone(), len: self.len }
+        Self::new(&self.layout, copy, self.sections.clone(), self.len)
     }
 
     /// Returns the bytes, as [`Block::open`] reads them.
@@ -151,11 +156,6 @@ impl Block {
         self.ids().get(place)
     }
 
-    /// Returns the id of a document.
-    pub(crate) fn document_id(&self, place: usize) -> Option<DocumentId> {
-        DocumentId::parse(str::from_utf8(self.id(place)?).ok()?).ok()
-    }
-
     pub(crate) fn columns(&self) -> Columns<'_> {
         Columns { block: self }
     }
@@ -175,6 +175,12 @@ impl Block {
     pub(crate) fn cells_at(&self, field: usize, place: usize) -> Option<CellsAt> {
         self.layout.floats.get(field)?;
         CellsAt::decode(self.section(self.plan().cells_at(field)).as_chunks::<CELLS_AT>().0.get(place)?)
+    }
+
+    /// Returns the slot of the codes of a float field of a run of [`CODE_RUN`] places.
+    pub(crate) fn codes(&self, field: usize, run: usize) -> Option<&Arc<CodeSlot>> {
+        let slots = |_| (0..self.len.div_ceil(CODE_RUN)).map(|_| Arc::default()).collect();
+        self.codes.get_or_init(|| self.layout.floats.iter().map(slots).collect()).get(field)?.get(run)
     }
 
     /// Returns whether all sections are as written, so that each access finds what it asks for.

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "vector instructions; every pointer stays inside a slice whose length is checked first")]
 
 mod bits;
+mod codes;
 mod float_bits;
 mod floats;
 mod lanes;
@@ -23,5 +24,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         maxsim_f32: |query, document| unsafe { floats::maxsim_f32(query, document) },
         dots_bf16: |query, rows, out| unsafe { floats::dots(query, rows, out) },
         dots_f32: |query, rows, out| unsafe { floats::dots(query, rows, out) },
+        code_best: |query, stage, row, document, best| unsafe { codes::code_best(query, stage, row, document, best) },
+        code_lanes: |query, stage, row, group, out| unsafe { codes::code_lanes(query, stage, row, group, out) },
     })
 }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "vector instructions; every pointer stays inside a slice whose length is checked first")]
 
 mod bits;
+mod codes;
 mod floats;
 
 use super::set::Kernels;
@@ -17,6 +18,8 @@ pub(super) fn kernels() -> Option<Kernels> {
         bit_codes: |query, document| unsafe { bits::bit_codes(query, document) },
         maxsim_bf16: |query, document| unsafe { floats::maxsim_bf16(query, document) },
         maxsim_f32: |query, document| unsafe { floats::maxsim_f32(query, document) },
+        code_best: |query, stage, row, document, best| unsafe { codes::code_best(query, stage, row, document, best) },
+        code_lanes: |query, stage, row, group, out| unsafe { codes::code_lanes(query, stage, row, group, out) },
         ..Kernels::scalar()
     })
 }

@@ -1,5 +1,9 @@
 //! The portable kernels, which are the reference for the others.
 
+mod codes;
+
+pub(super) use codes::{code_best, code_lanes};
+
 use super::{
     bit_float_query::BitFloatQuery,
     bit_query::BitQuery,

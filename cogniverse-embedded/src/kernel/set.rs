@@ -3,6 +3,8 @@
 use super::{
     bit_float_query::BitFloatQuery,
     bit_query::{BitQuery, WIDEST},
+    code_layout::{CODE_GROUP, Header},
+    code_query::{BoundSum, CodeQuery, CodeStage, Extremes, GroupSum},
     float_query::FloatQuery,
     layout::GROUP,
     scalar,
@@ -13,6 +15,9 @@ use cogniverse_sdk::quantize::from_bf16;
 type MaxSim<T> = fn(&FloatQuery, &[T]) -> f32;
 /// A vector, as many rows of its length as there are products, and those.
 type Dots<T> = fn(&[f32], &[T], &mut [f32]);
+
+/// The number of query rows whose products with codes are held at once.
+const RUN: usize = 48;
 
 /// A set of kernels. Cheap to copy; [`Kernels::detect`] returns the fastest one.
 ///
@@ -30,6 +35,10 @@ pub struct Kernels {
     pub(super) maxsim_f32: MaxSim<f32>,
     pub(super) dots_bf16: Dots<u16>,
     pub(super) dots_f32: Dots<f32>,
+    /// Query rows from a number on, as many as there are results, and at least one whole group.
+    pub(super) code_best: fn(&CodeQuery, CodeStage, usize, &[u8], &mut [f32]) -> Extremes,
+    /// One query row and one group.
+    pub(super) code_lanes: fn(&CodeQuery, CodeStage, usize, &[u8], &mut [f32; CODE_GROUP]),
 }
 
 const SCALAR: Kernels = Kernels {
@@ -43,6 +52,8 @@ const SCALAR: Kernels = Kernels {
     maxsim_f32: |query, document| scalar::maxsim(query, document, |cell| cell),
     dots_bf16: |query, rows, out| scalar::dots(query, rows, out, from_bf16),
     dots_f32: |query, rows, out| scalar::dots(query, rows, out, |cell| cell),
+    code_best: scalar::code_best,
+    code_lanes: scalar::code_lanes,
 };
 
 impl Kernels {
@@ -141,6 +152,60 @@ impl Kernels {
             best = products.iter().copied().fold(best, f32::max);
         }
         best
+    }
+
+    /// Returns whether bounds from codes take less time than exact products: the portable kernels' take more for several
+    /// query rows.
+    #[must_use]
+    pub fn has_fast_codes(&self) -> bool {
+        self.name != SCALAR.name
+    }
+
+    /// Computes a lower and an upper bound of [`Kernels::maxsim_bf16`] and [`Kernels::maxsim_f32`] for a document grouped
+    /// by [`super::group_codes`], in less time. They are infinite for rows of a norm above 10^15 and above 16,384
+    /// dimensions.
+    #[must_use]
+    pub fn maxsim_codes_bounds(&self, query: &CodeQuery, stage: CodeStage, document: &[u8]) -> (f32, f32) {
+        let length = query.group_len();
+        let document = document.get(..document.len() / length * length).unwrap_or_default();
+        if document.is_empty() || query.rows() == 0 {
+            return (0.0, 0.0);
+        }
+        if !query.is_bounded() {
+            return (f32::NEG_INFINITY, f32::INFINITY);
+        }
+        let mut sum = BoundSum::default();
+        let mut best = [0.0; RUN];
+        for first in (0..query.rows()).step_by(RUN) {
+            let best = best.get_mut(..(query.rows() - first).min(RUN)).unwrap_or_default();
+            let most = (self.code_best)(query, stage, first, document, best);
+            query.add(stage, first, best, most, &mut sum);
+        }
+        query.bounds(sum)
+    }
+
+    /// Computes bounds of the same for each row of a group, taken as a document of its own, and returns whether there
+    /// are query rows and a group. With one query row they bound dot products as well.
+    pub fn codes_group_bounds(
+        &self,
+        query: &CodeQuery,
+        stage: CodeStage,
+        group: &[u8],
+        out: &mut [(f32, f32); CODE_GROUP],
+    ) -> bool {
+        let Some(group) = group.get(..query.group_len()).filter(|_| query.rows() > 0) else { return false };
+        if !query.is_bounded() {
+            out.fill((f32::NEG_INFINITY, f32::INFINITY));
+            return true;
+        }
+        let (header, mut sum) = (Header::of(group), GroupSum::default());
+        let mut lanes = [0.0; CODE_GROUP];
+        for row in 0..query.rows() {
+            (self.code_lanes)(query, stage, row, group, &mut lanes);
+            query.add_lanes(stage, row, &lanes, &header, &mut sum);
+        }
+        query.lane_bounds(&sum, out);
+        true
     }
 
     /// Computes the dot product of two vectors; where the lengths differ, of what both have.

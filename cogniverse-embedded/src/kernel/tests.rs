@@ -1,3 +1,5 @@
+mod codes;
+
 use super::*;
 use cogniverse_sdk::quantize::{from_bf16, pack_bits, to_bf16};
 use proptest::prelude::*;

@@ -40,6 +40,8 @@ const STRETCH_OF_WORDS: usize = 2048;
 struct Stretch<'p> {
     block: usize,
     places: &'p [u32],
+    /// The number of documents of the block that are scored, over all stretches.
+    of_block: usize,
 }
 
 /// What one core of a search found.
@@ -70,7 +72,7 @@ impl<'s> Found<'s, '_> {
         found.clear();
         found.resize(places.len(), !prepared.wants_vectors());
         let scoring = Scoring { view, places, floats, meter };
-        let are_ceilings = bar > f64::NEG_INFINITY && scorer.ceilings(&scoring, 1.0, scores, found)?;
+        let are_ceilings = bar > f64::NEG_INFINITY && scorer.ceilings(&scoring, 1.0, (scores, bar), found)?;
         if !are_ceilings {
             scorer.add(&scoring, 1.0, scores, found)?;
         }
@@ -113,10 +115,10 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
         .iter()
         .enumerate()
         .flat_map(|(block, of_block)| {
-            of_block.chunks(stretch).map(move |places| Stretch { block, places })
+            of_block.chunks(stretch).map(move |places| Stretch { block, places, of_block: of_block.len() })
         })
         .collect();
-    let (bar, floats) = (Bar::new(), FloatAccess::new(moment));
+    let bar = Bar::new();
     let make = || Found {
         meter: prepared.meter(),
         top: Top::new(limit, &bar),
@@ -129,6 +131,7 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
     let parts = cores.share(stretches.len(), make, |part, number| {
         let Some(stretch) = stretches.get(number) else { return Ok(()) };
         let Some(view) = snapshot.blocks().get(stretch.block) else { return Ok(()) };
+        let floats = FloatAccess::new(moment, stretch.of_block, view.block.len());
         part.score(prepared, &scorer, (stretch, view, floats), bar.get())
     })?;
     let matched = parts.iter().map(|part| part.matched).sum();

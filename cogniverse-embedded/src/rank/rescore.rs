@@ -92,7 +92,7 @@ fn scores_of(
         let Some(view) = stretch.first().and_then(|(_, candidate)| blocks.get(candidate.block)) else { return Ok(()) };
         let places: Vec<u32> = stretch.iter().map(|(_, candidate)| candidate.place).collect();
         let mut scores = vec![0.0; places.len()];
-        let scoring = Scoring { view, places: &places, floats: FloatAccess::new(moment), meter };
+        let scoring = Scoring { view, places: &places, floats: FloatAccess::new(moment, 0, 1), meter };
         scorer.add(&scoring, 1.0, &mut scores, &mut vec![true; places.len()])?;
         for ((index, _), score) in stretch.iter().zip(scores) {
             prepared.check_score(score)?;

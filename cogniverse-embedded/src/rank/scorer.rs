@@ -94,38 +94,6 @@ impl Scoring<'_> {
 }
 
 impl Scorer<'_> {
-    /// Writes a number that each place's score does not exceed to `ceilings`, and marks in `found` those with something to score,
-    /// in much less time than the scores take; `false` where this scorer knows no such number.
-    pub(crate) fn ceilings(
-        &self,
-        scoring: &Scoring<'_>,
-        weight: f64,
-        ceilings: &mut [f64],
-        found: &mut [bool],
-    ) -> Result<bool> {
-        let (field, query) = match self {
-            Self::Scaled(factor, part) => return part.ceilings(scoring, weight * factor, ceilings, found),
-            Self::FloatBits { field, query } => (*field, query),
-            _ => return Ok(false),
-        };
-        let kernels = Kernels::detect();
-        let Some(arena) = scoring.view.block.bits(field).filter(|arena| !arena.is_single()) else { return Ok(false) };
-        for ((place, ceiling), found) in scoring.places.iter().zip(ceilings).zip(found) {
-            let document = arena.get(*place as usize);
-            *found |= !document.is_empty();
-            let (mut low, mut high) = (0.0, 0.0);
-            for run in query {
-                scoring.meter.spend(run.rows().saturating_mul(document.len()) / 4)?;
-                let bounds = kernels.maxsim_bits_bounds(run, document);
-                // Rounding keeps an order: sums in the order of the scores' own are still bounds of them.
-                low += f64::from(bounds.0);
-                high += f64::from(bounds.1);
-            }
-            *ceiling = if weight >= 0.0 { weight * high } else { weight * low };
-        }
-        Ok(true)
-    }
-
     /// Adds `weight` times the score of each place to `scores`, and marks in `found` those with something to score.
     pub(crate) fn add(&self, scoring: &Scoring<'_>, weight: f64, scores: &mut [f64], found: &mut [bool]) -> Result<()> {
         let kernels = Kernels::detect();
@@ -190,11 +158,7 @@ impl Scorer<'_> {
             }
             Self::MaxSim { field, query } => {
                 return floats.for_each(view, places, *field, |index, rows| {
-                    let cells = match rows {
-                        FloatRows::Half(cells) => cells.len(),
-                        FloatRows::Full(cells) => cells.len(),
-                    };
-                    let work = |run: &FloatQuery| run.rows().saturating_mul(cells);
+                    let work = |run: &FloatQuery| run.rows().saturating_mul(rows.len());
                     let value = scoring.in_runs(query.floats(), work, |run| match rows {
                         FloatRows::Half(cells) => kernels.maxsim_bf16(run, cells),
                         FloatRows::Full(cells) => kernels.maxsim_f32(run, cells),
@@ -234,22 +198,29 @@ impl Scorer<'_> {
     }
 }
 
-/// Returns `1 / (1 + distance)` in the metric, as defined by Vespa; for the dot product, the product itself. `own` is the
-/// product of the query with itself.
+/// Returns the closeness of a query and a document, of which `own` is the query's product with itself.
 fn closeness(kernels: &Kernels, metric: Metric, (query, own): (&[f32], f64), document: &[f32]) -> f64 {
     let dot = |a, b| f64::from(kernels.dot_f32(a, b));
-    let product = dot(query, document);
-    let cosine = || {
-        let norms = (own * dot(document, document)).sqrt();
-        if norms > 0.0 { (product / norms).clamp(-1.0, 1.0) } else { 0.0 }
-    };
+    match metric {
+        Metric::Euclidean => {
+            let distance = query.iter().zip(document).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+            1.0 / (1.0 + distance)
+        }
+        Metric::DotProduct => dot(query, document),
+        _ => closeness_of(metric, dot(query, document), own, dot(document, document)),
+    }
+}
+
+/// Returns `1 / (1 + distance)` in a metric of angles, as defined by Vespa, from the product of two vectors and those of each with
+/// itself. It does not fall where the product rises.
+pub(super) fn closeness_of(metric: Metric, product: f64, own: f64, other: f64) -> f64 {
+    let norms = (own * other).sqrt();
+    let cosine = if norms > 0.0 { (product / norms).clamp(-1.0, 1.0) } else { 0.0 };
     let distance = match metric {
-        Metric::DotProduct => return product,
-        Metric::Angular => cosine().acos(),
-        Metric::PrenormalizedAngular => 1.0 - cosine(),
-        Metric::Euclidean => query.iter().zip(document).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt(),
-        // Bits, never floats: the schema's check refuses it here.
-        Metric::Hamming => return 0.0,
+        Metric::Angular => cosine.acos(),
+        Metric::PrenormalizedAngular => 1.0 - cosine,
+        // Bits, never floats: the schema's check refuses it here. The others are not computed from angles.
+        Metric::Hamming | Metric::DotProduct | Metric::Euclidean => return 0.0,
     };
     1.0 / (1.0 + distance)
 }

@@ -13,7 +13,7 @@ use cogniverse_sdk::{Error, Result};
 use rusqlite::{Connection, params};
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::Write as _,
     path::PathBuf,
 };
 

@@ -174,7 +174,7 @@ fn check_tensors(block: &Block, documents: &[IndexedDocument]) {
         let row: Vec<u8> = grouped_row(one.group(place), place % GROUP).collect();
         assert_eq!(row, document.bits[1].clone().unwrap_or(vec![0, 0]));
         assert_eq!(block.cells_at(0, place), document.floats[0]);
-        assert_eq!(block.has_floats(0, place), document.floats[0].is_some());
+        assert_eq!(block.cells_at(0, place).is_some(), document.floats[0].is_some());
     }
     let beyond = documents.len();
     assert!(many.get(beyond).is_empty() && !one.has(beyond) && block.cells_at(0, beyond).is_none());

@@ -1,17 +1,17 @@
-//! The memory for float vectors, shared by all tenants and divided fairly among those that search.
+//! The memory for the codes of float vectors, shared by all tenants and divided fairly among those that search.
 //!
 //! A tenant keeps what it has as long as there is room. Where there is none, a tenant that holds less than another takes from
 //! it, until both hold as much; and what nobody asked for in a minute is free to be taken. A tenant never takes from itself: a
 //! scan of more than its share would drop each block just before it comes round again.
 
-use super::FloatArena;
-use cogniverse_sdk::TenantId;
+use super::CodeArena;
+use cogniverse_sdk::{Result, TenantId};
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -19,73 +19,80 @@ use std::{
 /// The time without a search after which vectors may be dropped for another tenant's, whoever holds more.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Vectors that are kept, and the room that they take.
+/// The number of places of a block whose codes are kept together.
+pub(crate) const CODE_RUN: usize = 1024;
+
+/// The codes of some documents, and the room that they take.
 #[derive(Debug)]
-pub(crate) struct KeptFloats {
-    arena: FloatArena,
+pub(crate) struct Codes {
+    pub(crate) arena: CodeArena,
+    /// The product of each vector with itself, of a single-vector field alone.
+    pub(crate) products: Vec<f32>,
     room: Reservation,
 }
 
-impl KeptFloats {
-    pub(crate) fn new(arena: FloatArena, room: Reservation) -> Self {
-        Self { arena, room }
-    }
-}
-
-impl std::ops::Deref for KeptFloats {
-    type Target = FloatArena;
-    fn deref(&self) -> &FloatArena {
-        &self.arena
+impl Codes {
+    pub(crate) fn new(arena: CodeArena, products: Vec<f32>, room: Reservation) -> Self {
+        Self { arena, products, room }
     }
 }
 
 /// The milliseconds for which a tenant that found no room looks for none.
 const REFUSED: u64 = 1_000;
 
-/// The place of a block for the vectors of one field, if they are kept.
+/// The place of a run of a block's documents for the codes of one field, if they are kept.
 #[derive(Debug, Default)]
-pub(crate) struct FloatSlot {
-    arena: RwLock<Option<Arc<KeptFloats>>>,
+pub(crate) struct CodeSlot {
+    codes: RwLock<Option<Arc<Codes>>>,
+    /// Whether a search makes them now.
+    is_made: AtomicBool,
     /// The milliseconds since the cache was made at which it was last asked for.
     used_at: AtomicU64,
 }
 
-impl FloatSlot {
-    /// Returns the vectors that are kept.
-    pub(crate) fn get(&self, cache: &FloatCache) -> Option<Arc<KeptFloats>> {
-        let found = self.arena.read().clone();
+impl CodeSlot {
+    /// Returns the codes that are kept.
+    pub(crate) fn get(&self, cache: &CodeCache) -> Option<Arc<Codes>> {
+        let found = self.codes.read().clone();
         if found.is_some() {
             self.used_at.store(cache.now(), Ordering::Relaxed);
         }
         found
     }
 
-    /// Keeps vectors, unless another search was faster, and returns those that are kept.
-    pub(crate) fn keep(
+    /// Returns the codes that are kept or that `make` makes; `None` where it makes none, and where another search makes them.
+    pub(crate) fn get_or_make(
         self: &Arc<Self>,
-        cache: &FloatCache,
+        cache: &CodeCache,
         tenant: &TenantId,
-        arena: &Arc<KeptFloats>,
-    ) -> Arc<KeptFloats> {
-        {
-            let mut slot = self.arena.write();
-            if let Some(known) = &*slot {
-                return Arc::clone(known);
-            }
-            *slot = Some(Arc::clone(arena));
+        make: impl FnOnce() -> Result<Option<Codes>>,
+    ) -> Result<Option<Arc<Codes>>> {
+        if let Some(known) = self.get(cache) {
+            return Ok(Some(known));
         }
-        self.used_at.store(cache.now(), Ordering::Relaxed);
-        let mut holders = cache.inner.holders.lock();
-        let holder = holders.entry(tenant.clone()).or_default();
-        holder.slots.retain(|slot| slot.strong_count() > 0);
-        holder.slots.push(Arc::downgrade(self));
-        Arc::clone(arena)
+        if self.is_made.swap(true, Ordering::AcqRel) {
+            return Ok(None);
+        }
+        let made = make();
+        if let Ok(Some(codes)) = made {
+            self.used_at.store(cache.now(), Ordering::Relaxed);
+            let codes = Arc::new(codes);
+            *self.codes.write() = Some(Arc::clone(&codes));
+            self.is_made.store(false, Ordering::Release);
+            let mut holders = cache.inner.holders.lock();
+            let holder = holders.entry(tenant.clone()).or_default();
+            holder.slots.retain(|slot| slot.strong_count() > 0);
+            holder.slots.push(Arc::downgrade(self));
+            return Ok(Some(codes));
+        }
+        self.is_made.store(false, Ordering::Release);
+        made.map(|_| None)
     }
 }
 
 /// The budget, and who holds how much of it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct FloatCache {
+pub(crate) struct CodeCache {
     inner: Arc<Inner>,
 }
 
@@ -102,10 +109,10 @@ struct Holder {
     bytes: usize,
     /// The milliseconds since the cache was made until which no room is looked for, as there was none a moment ago.
     refused_until: u64,
-    slots: Vec<Weak<FloatSlot>>,
+    slots: Vec<Weak<CodeSlot>>,
 }
 
-impl FloatCache {
+impl CodeCache {
     pub(crate) fn new(limit: usize) -> Self {
         let (used, holders) = (AtomicUsize::new(0), Mutex::default());
         Self { inner: Arc::new(Inner { limit, used, holders, began: Instant::now() }) }
@@ -165,10 +172,10 @@ impl FloatCache {
                 };
                 let Some(victim) = victim else { break };
                 let Some((_, slot)) = victim.slots.pop() else { break };
-                if let Some(arena) = slot.arena.write().take() {
-                    victim.bytes = victim.bytes.saturating_sub(arena.room.bytes);
-                    missing = missing.saturating_sub(arena.room.bytes);
-                    dropped.push(arena);
+                if let Some(codes) = slot.codes.write().take() {
+                    victim.bytes = victim.bytes.saturating_sub(codes.room.bytes);
+                    missing = missing.saturating_sub(codes.room.bytes);
+                    dropped.push(codes);
                 }
             }
             if missing > 0 {
@@ -178,7 +185,7 @@ impl FloatCache {
         drop(dropped);
     }
 
-    /// Returns the bytes that are reserved.
+    /// Returns the number of bytes that are reserved.
     pub(crate) fn used(&self) -> usize {
         self.inner.used.load(Ordering::Acquire)
     }
@@ -188,7 +195,7 @@ impl FloatCache {
 struct Victim {
     bytes: usize,
     /// The slots with the time of their last use, the longest unused last.
-    slots: Vec<(u64, Arc<FloatSlot>)>,
+    slots: Vec<(u64, Arc<CodeSlot>)>,
 }
 
 impl Victim {
@@ -207,7 +214,7 @@ impl Victim {
 /// Reserved bytes of the budget.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    cache: FloatCache,
+    cache: CodeCache,
     tenant: TenantId,
     bytes: usize,
 }
@@ -228,33 +235,28 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::TensorField;
-    use cogniverse_sdk::{FieldName, TensorType};
 
     fn tenant(name: &str) -> TenantId {
         TenantId::parse(name).unwrap()
     }
 
-    /// A slot of a block whose vectors take a number of bytes; kept where there is room.
-    fn keep(cache: &FloatCache, of: &str, bytes: usize) -> Option<Arc<FloatSlot>> {
-        let field = TensorField {
-            name: FieldName::parse("embedding").unwrap(),
-            tensor: TensorType::parse("tensor<float>(v[1])").unwrap(),
+    /// A slot whose codes take a number of bytes; kept where there is room.
+    fn keep(cache: &CodeCache, of: &str, bytes: usize) -> Option<Arc<CodeSlot>> {
+        let slot = Arc::new(CodeSlot::default());
+        let make = || {
+            let room = cache.reserve(&tenant(of), bytes);
+            Ok(room.map(|room| Codes::new(CodeArena::new(1, false), Vec::new(), room)))
         };
-        let reservation = cache.reserve(&tenant(of), bytes)?;
-        let slot = Arc::new(FloatSlot::default());
-        let arena = Arc::new(KeptFloats::new(FloatArena::new(&field, 0), reservation));
-        slot.keep(cache, &tenant(of), &arena);
-        Some(slot)
+        slot.get_or_make(cache, &tenant(of), make).unwrap().is_some().then_some(slot)
     }
 
-    fn held(cache: &FloatCache, slots: &[Option<Arc<FloatSlot>>]) -> usize {
+    fn held(cache: &CodeCache, slots: &[Option<Arc<CodeSlot>>]) -> usize {
         slots.iter().flatten().filter(|slot| slot.get(cache).is_some()).count()
     }
 
     #[test]
     fn whoever_came_first_gives_up_to_the_half() {
-        let cache = FloatCache::new(1_000);
+        let cache = CodeCache::new(1_000);
         let first: Vec<_> = (0..20).map(|_| keep(&cache, "first", 100)).collect();
         assert_eq!((held(&cache, &first), cache.used()), (10, 1_000));
         let second: Vec<_> = (0..20).map(|_| keep(&cache, "second", 100)).collect();
@@ -273,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_idle_give_everything_and_the_longest_unused_first() {
-        let cache = FloatCache::new(300);
+        let cache = CodeCache::new(300);
         let first: Vec<_> = (0..3).map(|_| keep(&cache, "first", 100)).collect();
         let place = |number: usize| first[number].as_ref().unwrap();
         for (number, used_at) in [(0, 30), (1, 10), (2, 20)] {
@@ -292,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_a_search_still_reads_is_room_for_the_next() {
-        let cache = FloatCache::new(100);
+        let cache = CodeCache::new(100);
         let first = keep(&cache, "first", 100).unwrap();
         let reading = first.get(&cache).unwrap();
         assert!(keep(&cache, "second", 40).is_none());
@@ -300,5 +302,22 @@ mod tests {
         drop(reading);
         assert!(keep(&cache, "second", 40).is_some());
         assert!(keep(&cache, "huge", 101).is_none());
+    }
+
+    #[test]
+    fn codes_are_made_by_one_search_and_by_the_next_where_it_failed() {
+        let (cache, slot) = (CodeCache::new(1_000), Arc::new(CodeSlot::default()));
+        let of = tenant("acme");
+        let make = || Ok(cache.reserve(&of, 10).map(|room| Codes::new(CodeArena::new(1, false), Vec::new(), room)));
+        let failed = slot.get_or_make(&cache, &of, || Err(cogniverse_sdk::Error::invalid("damaged")));
+        assert!(failed.unwrap_err().to_string().contains("damaged"));
+        let made = slot.get_or_make(&cache, &of, || {
+            let meanwhile = slot.get_or_make(&cache, &of, || unreachable!("another makes them"));
+            assert!(meanwhile.unwrap().is_none());
+            make()
+        });
+        let made = made.unwrap().unwrap();
+        let known = slot.get_or_make(&cache, &of, || unreachable!("they are kept"));
+        assert!(Arc::ptr_eq(&made, &known.unwrap().unwrap()));
     }
 }
