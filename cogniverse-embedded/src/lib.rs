@@ -1,8 +1,8 @@
 //! The default search backend: one folder on this machine, without any server.
 //!
-//! Each tenant schema has a SQLite file as its system of record; a feed batch is one transaction. The index (terms,
-//! attributes, packed sign bits) is derived from it, held in memory as immutable blocks, and scanned by SIMD kernels
-//! selected at run time. A search takes one snapshot and no lock. Idle schemas hold no open file and no thread.
+//! Each tenant schema has a SQLite file as its system of record, which names the files of its vectors and of its index; a feed batch
+//! is one transaction. Vectors, and the immutable blocks of the index (terms, attributes, packed sign bits), are mapped and
+//! scanned in place by SIMD kernels selected at run time. A search takes one snapshot and no lock. Idle schemas hold no thread.
 //!
 //! ```
 //! use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
@@ -26,9 +26,11 @@
 //! | `folder`, `catalog` | the data folder; the catalog of deployed tenant schemas |
 //! | `returned` | release of free memory after stores are closed |
 //! | `open_stores`, `tenant_store`, `record` | the open stores; one store; its SQLite file |
+//! | `vectors`, `mapped` | the files of vectors; files mapped into memory |
+//! | `upkeep` | the background work on block files |
 //! | `layout`, `index` | the indexed fields of a schema; blocks and snapshots |
 //! | `rank` | matching and scoring |
-//! | [`kernel`] | the scoring kernels, the only place with `unsafe` |
+//! | [`kernel`] | the scoring kernels, with `mapped` and `returned` the only places with `unsafe` |
 
 mod backend;
 mod catalog;

@@ -341,7 +341,14 @@ mod tests {
             std::fs::create_dir_all(&folder).unwrap();
             let deployed = DeployedSchema::new(schema_of.clone(), schema(), Timestamp::UNIX_EPOCH);
             let deployment = Deployment { deployed, generation: 1, initialized: false, store: None };
-            TenantStore::open(&folder, &deployment, Durability::ProcessCrash, CodeCache::new(1 << 20), Weak::new(), 1024)
+            TenantStore::open(
+                &folder,
+                &deployment,
+                Durability::ProcessCrash,
+                CodeCache::new(1 << 20),
+                Weak::new(),
+                1024,
+            )
         }
     }
 

@@ -293,7 +293,9 @@ impl Record {
         at: CellsAt,
     ) -> Result<&'f [u8]> {
         let cells = files.cells(at, |cells| sums::cells(id, &field.name, cells));
-        cells.filter(|cells| cells.len().is_multiple_of(field.row_bytes())).ok_or_else(|| self.not_as_written(field, id))
+        cells
+            .filter(|cells| cells.len().is_multiple_of(field.row_bytes()))
+            .ok_or_else(|| self.not_as_written(field, id))
     }
 
     fn not_as_written(&self, field: &TensorField, id: &[u8]) -> Error {
@@ -309,7 +311,9 @@ impl Record {
     /// Returns the document of an id.
     pub(crate) fn find(&self, connection: &Connection, id: &DocumentId) -> Result<Option<StoredDocument>> {
         match self.select_one(connection, "WHERE id = ?1", params![id.as_str()])? {
-            Some(stored) if stored.id != *id => Err(self.damaged(format!("the index of documents takes {} for {id}", stored.id))),
+            Some(stored) if stored.id != *id => {
+                Err(self.damaged(format!("the index of documents takes {} for {id}", stored.id)))
+            }
             found => Ok(found),
         }
     }

@@ -68,7 +68,8 @@ impl TenantSnapshot for EmbeddedSnapshot {
                 Some(last) if more => Some(request.seal(&last.id.as_str())?),
                 _ => None,
             };
-            let read = |stored| Ok(OwnedDocument::new(store.name().clone(), record.complete(&connection.files, stored)?));
+            let read =
+                |stored| Ok(OwnedDocument::new(store.name().clone(), record.complete(&connection.files, stored)?));
             Ok(VisitPage::new(page.into_iter().map(read).collect::<Result<_>>()?, next))
         })
         .await

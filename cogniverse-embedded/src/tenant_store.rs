@@ -542,7 +542,8 @@ mod tests {
             initialized: false,
             store: None,
         };
-        TenantStore::open(folder, &deployment, Durability::ProcessCrash, CodeCache::new(1 << 30), Weak::new(), 1024).unwrap()
+        TenantStore::open(folder, &deployment, Durability::ProcessCrash, CodeCache::new(1 << 30), Weak::new(), 1024)
+            .unwrap()
     }
 
     /// Vectors that a later search cached lack documents that an earlier search still sees.

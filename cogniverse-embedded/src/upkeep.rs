@@ -30,7 +30,9 @@ impl Upkeep {
     /// Has a store's work done in the background. Stores take turns.
     pub(crate) fn request(self: &Arc<Self>, store: &Arc<TenantStore>) {
         let mut state = self.state.lock();
-        if self.closing.load(Ordering::Acquire) || state.queue.iter().any(|queued| queued.as_ptr() == Arc::as_ptr(store)) {
+        if self.closing.load(Ordering::Acquire)
+            || state.queue.iter().any(|queued| queued.as_ptr() == Arc::as_ptr(store))
+        {
             return;
         }
         state.queue.push_back(Arc::downgrade(store));

@@ -4,8 +4,8 @@
 
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendHits, BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Filter, OwnedDocument, SchemaStore, SearchBackend,
-    Tensor,
+    BackendHits, BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Filter, OwnedDocument, SchemaStore,
+    SearchBackend, Tensor,
     contract::fixture::{axis, deploy, document, field, id, row, schema_of, strategy, tenant},
     document::Fields,
     document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
@@ -108,7 +108,8 @@ async fn until(folder: &Path, met: impl Fn(&Path) -> bool) {
 }
 
 /// A folder with block files, and the answers of a backend that never wrote one.
-async fn folder_of_blocks() -> (tempfile::TempDir, (Vec<BackendHits>, Vec<OwnedDocument>, Vec<Option<OwnedDocument>>, u64)) {
+async fn folder_of_blocks()
+-> (tempfile::TempDir, (Vec<BackendHits>, Vec<OwnedDocument>, Vec<Option<OwnedDocument>>, u64)) {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let reference = open(other.path(), usize::MAX).await;
     deploy(&reference, &["acme"]).await;
@@ -135,7 +136,10 @@ async fn answers_from_block_files_are_those_of_the_documents() {
         assert_eq!(answers(&backend).await, expected, "blocks of {block_documents}");
         assert!(backend.verify(&schema_of("acme")).await.unwrap().is_whole());
         drop(backend);
-        let files: Vec<i64> = blocks(folder.path()).iter().map(|path| path.extension().unwrap().to_str().unwrap().parse().unwrap()).collect();
+        let files: Vec<i64> = blocks(folder.path())
+            .iter()
+            .map(|path| path.extension().unwrap().to_str().unwrap().parse().unwrap())
+            .collect();
         let mut names: Vec<i64> = named(folder.path()).iter().map(|(number, ..)| *number).collect();
         names.sort_unstable();
         assert!(names.iter().all(|number| files.contains(number)), "{names:?} {files:?}");
@@ -170,7 +174,11 @@ async fn a_store_is_opened_by_its_blocks() {
     drop(backend);
     fs::remove_file(&blocks(folder.path())[0]).unwrap();
     let backend = open(folder.path(), 64).await;
-    assert_eq!(backend.count(&schema_of("acme"), None).await.unwrap_err().kind(), ErrorKind::Corrupt, "nothing is made up");
+    assert_eq!(
+        backend.count(&schema_of("acme"), None).await.unwrap_err().kind(),
+        ErrorKind::Corrupt,
+        "nothing is made up"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,7 +221,14 @@ async fn damaged_block_files_are_made_anew_and_never_believed() {
     for (path, bytes) in &whole {
         fs::write(path, bytes).unwrap();
     }
-    for damage in ["live = x'00'", "live = zeroblob(length(live))", "first = first + 1", "last = last + 100", "number = number + 50", "sum = 0"] {
+    for damage in [
+        "live = x'00'",
+        "live = zeroblob(length(live))",
+        "first = first + 1",
+        "last = last + 100",
+        "number = number + 50",
+        "sum = 0",
+    ] {
         fs::write(&record, &whole_record).unwrap();
         for ending in ["-wal", "-shm"] {
             let _ = fs::remove_file(format!("{}{ending}", record.display()));
@@ -307,12 +322,17 @@ async fn blocks_merge_under_writers_and_searches() {
     searching.await.unwrap();
     let held = backend.snapshot(&tenant("acme")).await.unwrap().unwrap();
     put(&backend, 0..300).await;
-    assert_eq!(held.visit(VisitRequest::new(schema_of("acme")).with_page_size(1000)).await.unwrap().documents.len(), 300);
+    assert_eq!(
+        held.visit(VisitRequest::new(schema_of("acme")).with_page_size(1000)).await.unwrap().documents.len(),
+        300
+    );
     drop(held);
     drop(backend);
     let backend = open(folder.path(), 16).await;
     assert_eq!(backend.count(&schema_of("acme"), None).await.unwrap(), 300);
-    let bits = |found: &OwnedDocument| matches!(found.document.get("embedding_binary"), Some(FieldValue::Tensor(Tensor::BitRows(_))));
+    let bits = |found: &OwnedDocument| {
+        matches!(found.document.get("embedding_binary"), Some(FieldValue::Tensor(Tensor::BitRows(_))))
+    };
     let page = backend.visit(VisitRequest::new(schema_of("acme")).with_page_size(1000)).await.unwrap();
     assert_eq!(page.documents.iter().filter(|found| bits(found)).count(), 272);
     assert!(backend.get(GetRequest::new(schema_of("acme"), vec![id("v1/1")])).await.unwrap()[0].is_some());

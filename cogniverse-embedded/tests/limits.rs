@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
-use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
+use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig, kernel::Kernels};
 use cogniverse_sdk::{
     BackendQuery, DocumentStore, Error, ErrorCode, Matrix, SearchBackend,
     contract::fixture::{axis, deploy, document, schema_of, strategy},
@@ -56,17 +56,19 @@ async fn invariant_23_searches_beyond_the_bound_are_refused() {
 }
 
 #[tokio::test]
-async fn invariant_23_float_vectors_stay_within_their_budget() {
+async fn invariant_23_codes_of_vectors_stay_within_their_budget() {
     let folder = tempfile::tempdir().unwrap();
     let backend = filled(EmbeddedConfig::new(folder.path()), 500).await;
     let answer = backend.search(floats()).await.unwrap();
     let needed = backend.resources().float_cache_bytes;
-    assert!(needed >= 500 * 8 * 2, "{needed}");
+    if Kernels::detect().has_fast_codes() {
+        assert!(needed >= 500 * 8, "{needed}");
+    }
     drop(backend);
-    for budget in [0, needed - 1] {
+    for budget in [0, needed.saturating_sub(1)] {
         let config = EmbeddedConfig::new(folder.path()).with_float_cache_bytes(budget);
         let backend = EmbeddedBackend::open(config).await.unwrap();
-        assert_eq!(backend.search(floats()).await.unwrap(), answer, "the same answer, from disk");
+        assert_eq!(backend.search(floats()).await.unwrap(), answer, "the same answer, without codes");
         assert!(backend.resources().float_cache_bytes <= budget);
     }
 }

@@ -28,7 +28,7 @@ struct Ask<'a> {
 
 impl Scorer<'_> {
     /// Writes a number that each place's score does not exceed to `ceilings`, and marks in `found` those with something to score,
-    /// in much less time than the scores take; `false` where this scorer knows no such numbers. Where a number is below `bar`, it
+    /// in much less time than the scores take; `false` where this scorer knows no such numbers, and nothing that was written is one. Where a number is below `bar`, it
     /// need not be tight.
     pub(crate) fn ceilings(
         &self,

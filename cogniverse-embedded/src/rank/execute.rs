@@ -67,13 +67,14 @@ impl<'s> Found<'s, '_> {
     ) -> Result<()> {
         let Self { meter, top, matched, passed_over, below, scores, found } = self;
         let places = stretch.places;
-        scores.clear();
         scores.resize(places.len(), 0.0);
-        found.clear();
-        found.resize(places.len(), !prepared.wants_vectors());
+        found.resize(places.len(), false);
+        found.fill(!prepared.wants_vectors());
         let scoring = Scoring { view, places, floats, meter };
         let are_ceilings = bar > f64::NEG_INFINITY && scorer.ceilings(&scoring, 1.0, (scores, bar), found)?;
         if !are_ceilings {
+            scores.fill(0.0);
+            found.fill(!prepared.wants_vectors());
             scorer.add(&scoring, 1.0, scores, found)?;
         }
         for ((place, score), found) in places.iter().zip(scores).zip(found) {

@@ -70,8 +70,7 @@ impl Record {
         if rows.first().is_none_or(|row| row < stored.first) || rows.last().is_none_or(|row| row > stored.last) {
             return Err(other("holds other documents"));
         }
-        let live =
-            Places::from_bytes(block.len(), live).ok_or_else(|| other("has another number of documents"))?;
+        let live = Places::from_bytes(block.len(), live).ok_or_else(|| other("has another number of documents"))?;
         Ok((block, live))
     }
 

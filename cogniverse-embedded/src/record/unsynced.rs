@@ -35,9 +35,8 @@ impl Record {
             after = last.row;
             lost.extend(documents.iter().filter(|document| is_lost(document, &files, &mapped)).map(|one| one.row));
         }
-        let mut change = self.change(&transaction, &mapped, |writer| {
-            lost.iter().try_for_each(|row| writer.delete(*row))
-        })?;
+        let mut change =
+            self.change(&transaction, &mapped, |writer| lost.iter().try_for_each(|row| writer.delete(*row)))?;
         for file in &files {
             let path = path(self.folder(), file.number);
             let sync = std::fs::File::options().write(true).open(&path).and_then(|file| file.sync_all());

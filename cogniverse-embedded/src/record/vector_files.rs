@@ -72,9 +72,7 @@ impl Record {
             if run(update, &|update| update.execute(params![number, length, synced, dead, vectors]))? == 0 {
                 let insert =
                     "INSERT INTO vector_files (number, length, synced, dead, vectors) VALUES (?1, ?2, ?3, ?4, ?5)";
-                run(insert, &|insert| {
-                    insert.execute(params![number, length, synced.unwrap_or(0), dead, vectors])
-                })?;
+                run(insert, &|insert| insert.execute(params![number, length, synced.unwrap_or(0), dead, vectors]))?;
             }
         }
         Ok(())
@@ -85,10 +83,7 @@ impl Record {
         let sql = "SELECT number, vectors FROM vector_files
             WHERE removed = 0 AND dead >= ?1 AND dead * 2 > length ORDER BY number LIMIT 1";
         let mut select = connection.prepare_cached(sql).map_err(self.sqlite())?;
-        select
-            .query_row([WORTH_MOVING], |row| Ok((row.get(0)?, unsigned(row, 1)?)))
-            .optional()
-            .map_err(self.sqlite())
+        select.query_row([WORTH_MOVING], |row| Ok((row.get(0)?, unsigned(row, 1)?))).optional().map_err(self.sqlite())
     }
 
     /// Returns the rows of all documents with vectors in a file, and those of some others.

@@ -109,8 +109,7 @@ impl Writer<'_> {
     /// Returns the row of an id, as seen by this transaction.
     fn row_of(&self, id: &DocumentId) -> Result<Option<i64>> {
         let sqlite = self.record.sqlite();
-        let mut select =
-            self.transaction.prepare_cached("SELECT row FROM documents WHERE id = ?1").map_err(sqlite)?;
+        let mut select = self.transaction.prepare_cached("SELECT row FROM documents WHERE id = ?1").map_err(sqlite)?;
         select.query_row([id.as_str()], |row| row.get(0)).optional().map_err(sqlite)
     }
 
@@ -148,7 +147,9 @@ impl Writer<'_> {
             Ok(cells) => Ok(cells.to_vec()),
             Err(damaged) => {
                 let appended = self.vectors.read(at)?;
-                appended.filter(|cells| sums::cells(id.as_str().as_bytes(), &field.name, cells) == at.sum).ok_or(damaged)
+                appended
+                    .filter(|cells| sums::cells(id.as_str().as_bytes(), &field.name, cells) == at.sum)
+                    .ok_or(damaged)
             }
         }
     }
@@ -174,7 +175,8 @@ impl Writer<'_> {
     fn move_out(&mut self, row: i64, number: u32) -> Result<()> {
         let Some(mut old) = self.record.document(self.transaction, row)? else { return Ok(()) };
         let layout = Arc::clone(&self.record.layout);
-        let in_file: Vec<usize> = (0..).zip(&old.tensors.0).filter(|(_, (_, at))| at.file == number).map(|(n, _)| n).collect();
+        let in_file: Vec<usize> =
+            (0..).zip(&old.tensors.0).filter(|(_, (_, at))| at.file == number).map(|(n, _)| n).collect();
         for tensor in &in_file {
             let Some((name, at)) = old.tensors.0.get_mut(*tensor) else { continue };
             // Those of a field that the schema no longer has are left out by `replace`.

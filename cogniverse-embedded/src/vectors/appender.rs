@@ -50,7 +50,17 @@ impl Appender {
         let is_new = last.is_none();
         let tail = last.unwrap_or((reserved + 1, 0));
         let (folder, store) = (folder.to_owned(), store.to_owned());
-        Self { folder, store, durability, tail, is_new, file: None, made: false, pending: Vec::new(), changes: BTreeMap::new() }
+        Self {
+            folder,
+            store,
+            durability,
+            tail,
+            is_new,
+            file: None,
+            made: false,
+            pending: Vec::new(),
+            changes: BTreeMap::new(),
+        }
     }
 
     /// Appends vectors and returns where they lie.

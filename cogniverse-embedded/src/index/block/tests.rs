@@ -205,7 +205,7 @@ proptest! {
             prop_assert_eq!(block.row(place), Some(document.row));
             prop_assert_eq!(block.rows().find(document.row), Some(place));
             prop_assert_eq!(block.id(place), Some(document.id.as_str().as_bytes()));
-            prop_assert_eq!(block.document_id(place), Some(document.id.clone()));
+
         }
         prop_assert_eq!((block.row(documents.len()), block.id(documents.len())), (None, None));
         check_attributes(&block, &documents);

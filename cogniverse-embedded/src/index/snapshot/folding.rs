@@ -151,7 +151,8 @@ impl Snapshot {
         };
         let (first, last) = (covered(then.first()?)?.0, covered(then.last()?)?.1);
         let stored = StoredAs { number, first, last };
-        let view = BlockView { stored: Some(stored), live_count: live.count(), block: Arc::new(block), live: live.clone() };
+        let view =
+            BlockView { stored: Some(stored), live_count: live.count(), block: Arc::new(block), live: live.clone() };
         let mut next = self.clone();
         next.blocks.splice(views, [view]);
         Some((next.released(), stored, live))
