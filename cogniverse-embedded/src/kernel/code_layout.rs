@@ -82,25 +82,41 @@ impl CodedRow {
         self.cells.extend(cells);
         self.cells.resize(self.cells.len().next_multiple_of(BLOCK), 0.0);
         self.codes.clear();
-        let greatest = self.cells.iter().fold(0.0f32, |greatest, cell| greatest.max(cell.abs()));
-        let whole = norm(&self.cells, f64::from);
-        if greatest < TINY || whole.is_nan() || whole > HUGE {
-            self.codes.resize(self.cells.len(), ZERO);
-            (self.scale, self.norm) = (0.0, 0);
-            self.residual = raised(if whole <= HUGE { whole } else { f64::INFINITY });
-            return;
+        let greatest = greatest(&self.cells);
+        if greatest < TINY || f64::from(greatest) * (self.cells.len() as f64).sqrt() > HUGE {
+            return self.set_unknown();
         }
         self.scale = greatest / GREATEST;
         let inverse = 1.0 / self.scale;
         // Products are at most 127 and a little, and so the nearest integers at most 127. The error is that of the code
         // chosen, whether or not another is nearer.
-        let code = |cell: f32| (cell * inverse + SHIFT).to_bits() as u8 ^ ZERO;
-        self.codes.extend(self.cells.iter().map(|cell| code(*cell)));
+        self.codes.extend(self.cells.iter().map(|cell| (cell * inverse + SHIFT).to_bits() as u8 ^ ZERO));
         let scale = f64::from(self.scale);
-        // Exact but for the last subtraction, which is rounded once.
-        let kept = |cell: f32| scale * (f64::from(code(cell)) - f64::from(ZERO));
-        self.residual = raised(norm(&self.cells, |cell| f64::from(cell) - kept(cell)));
-        self.norm = raised(norm(&self.cells, kept));
+        let (mut sums, mut squares) = ([0.0f64; BLOCK], 0u64);
+        for (cells, codes) in self.cells.as_chunks::<BLOCK>().0.iter().zip(self.codes.as_chunks::<BLOCK>().0) {
+            for ((sum, cell), code) in sums.iter_mut().zip(cells).zip(codes) {
+                let code = i32::from(*code) - i32::from(ZERO);
+                squares += u64::from((code * code).unsigned_abs());
+                // Exact but for the subtraction, which is rounded once.
+                let left = f64::from(*cell) - scale * f64::from(code);
+                *sum += left * left;
+            }
+        }
+        let residual = sums.iter().sum::<f64>().sqrt() * SLACK;
+        if residual.is_nan() {
+            return self.set_unknown();
+        }
+        self.residual = raised(residual);
+        self.norm = raised((squares as f64).sqrt() * scale * SLACK);
+    }
+
+    /// Makes all of the row an error.
+    fn set_unknown(&mut self) {
+        let whole = norm(&self.cells);
+        self.codes.clear();
+        self.codes.resize(self.cells.len(), ZERO);
+        (self.scale, self.norm) = (0.0, 0);
+        self.residual = raised(if whole <= HUGE { whole } else { f64::INFINITY });
     }
 
     fn write(&self, group: &mut [u8], lane: usize) {
@@ -119,16 +135,22 @@ impl CodedRow {
     }
 }
 
-/// Computes the Euclidean norm of a function of cells, in sums that the compiler vectorizes, rounded up.
-fn norm(cells: &[f32], value: impl Fn(f32) -> f64) -> f64 {
-    let mut sums = [0.0f64; 4];
-    for cells in cells.as_chunks::<4>().0 {
-        for (sum, cell) in sums.iter_mut().zip(cells) {
-            let value = value(*cell);
-            *sum += value * value;
-        }
+/// Returns the greatest magnitude of a cell that is a number.
+fn greatest(cells: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    let (chunks, rest) = cells.as_chunks::<8>();
+    for chunk in chunks {
+        lanes
+            .iter_mut()
+            .zip(chunk)
+            .for_each(|(lane, cell)| *lane = if cell.abs() > *lane { cell.abs() } else { *lane });
     }
-    sums.iter().sum::<f64>().sqrt() * SLACK
+    lanes.into_iter().chain(rest.iter().map(|cell| cell.abs())).fold(0.0, f32::max)
+}
+
+/// Computes the Euclidean norm, rounded up.
+fn norm(cells: &[f32]) -> f64 {
+    cells.iter().map(|cell| f64::from(*cell).powi(2)).sum::<f64>().sqrt() * SLACK
 }
 
 /// Returns the least bfloat16 that is no less than a positive number below the greatest one.

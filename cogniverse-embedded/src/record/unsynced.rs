@@ -6,7 +6,7 @@ use crate::{
     vectors::{VectorFiles, complete_file, path},
 };
 use cogniverse_sdk::Result;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// A file of which a part is not known to be on disk.
 struct Unsynced {
@@ -28,7 +28,10 @@ impl Record {
         }
         let transaction = self.begin(connection)?;
         let mapped = self.vector_files(&transaction, &VectorFiles::default())?;
-        let (mut lost, mut after) = (Vec::new(), 0);
+        // A vector is no older than the row that names it: earlier rows name none of those that are in doubt.
+        let synced = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'synced'";
+        let synced = transaction.query_row(synced, [], |row| row.get(0)).optional().map_err(self.sqlite())?;
+        let (mut lost, mut after) = (Vec::new(), synced.unwrap_or(0));
         loop {
             let documents = self.documents_between(&transaction, after, i64::MAX)?;
             let Some(last) = documents.last() else { break };
@@ -44,6 +47,9 @@ impl Record {
             let sql = "UPDATE vector_files SET synced = length WHERE number = ?1";
             transaction.execute(sql, params![file.number]).map_err(self.sqlite())?;
         }
+        let synced = "INSERT OR REPLACE INTO meta (key, value)
+            VALUES ('synced', (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'documents'))";
+        transaction.execute(synced, []).map_err(self.sqlite())?;
         transaction.commit().map_err(self.sqlite())?;
         let lost = std::mem::take(&mut change.removed).len();
         if lost > 0 {
