@@ -124,7 +124,7 @@ async fn an_update_of_other_fields_writes_no_vector() {
 #[tokio::test]
 async fn vectors_that_were_lost_with_the_power_take_their_documents_with_them() {
     for (durability, whole) in [(Durability::ProcessCrash, true), (Durability::PowerLoss, false)] {
-        for keep in [0, 40, 2 * 128 << 10] {
+        for keep in [0, 40, 256 << 10] {
             let folder = tempfile::tempdir().unwrap();
             {
                 let backend = open(folder.path(), durability).await;
