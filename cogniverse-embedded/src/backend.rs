@@ -7,14 +7,16 @@ mod paths;
 use crate::{
     catalog::Catalog,
     config::{self, EmbeddedConfig},
+    connections::Connections,
     cores::Cores,
     error,
     folder::{DataFolder, is_folder},
     index::CodeCache,
     open_stores::OpenStores,
     record::Verification,
+    schemas::Schemas,
     snapshot::EmbeddedSnapshot,
-    tenant_store::TenantStore,
+    tenant_store::{Shared, TenantStore},
     upkeep::Upkeep,
 };
 use cogniverse_core::worker::blocking;
@@ -42,7 +44,7 @@ struct Inner {
     stores: Arc<OpenStores>,
     /// Serializes deployments and drops, so that a decision holds until it is applied.
     deploying: Mutex<()>,
-    code_cache: CodeCache,
+    shared: Arc<Shared>,
     cores: Cores,
     upkeep: Arc<Upkeep>,
     running: Arc<Semaphore>,
@@ -59,7 +61,7 @@ const SNAPSHOTS: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resources {
-    /// The number of tenant schemas with open files.
+    /// The number of open tenant schemas.
     pub open_schemas: usize,
     /// The number of bytes that quantized copies of float vectors take in memory.
     pub float_cache_bytes: usize,
@@ -91,10 +93,21 @@ impl EmbeddedBackend {
             for stray in strays(&folder, &catalog)? {
                 tracing::warn!(path = %stray.display(), "the catalog has no record of this path; it is left alone");
             }
-            let inner = Inner {
-                stores: Arc::new(OpenStores::new(config.open_schemas(), config.max_running_searches)),
-                deploying: Mutex::default(),
+            let connections = Arc::new(Connections::new(config.idle_connections()));
+            let (open, openings) = (config.max_open_schemas, config.max_running_searches);
+            let stores = Arc::new(OpenStores::new(open, openings, Arc::clone(&connections)));
+            let shared = Shared {
+                durability: config.durability,
+                block_documents: config.block_documents,
                 code_cache: CodeCache::new(config.float_cache_bytes),
+                schemas: Schemas::default(),
+                connections,
+                others: Arc::downgrade(&stores),
+            };
+            let inner = Inner {
+                stores,
+                shared: Arc::new(shared),
+                deploying: Mutex::default(),
                 cores: Cores::new(config::cores(), config.max_cores_per_search),
                 upkeep: Arc::default(),
                 running: Arc::new(Semaphore::new(config.max_running_searches.min(Semaphore::MAX_PERMITS))),
@@ -183,7 +196,7 @@ impl EmbeddedBackend {
         self.inner.stores.close_tenant(tenant)
     }
 
-    /// Returns the number of a tenant's schemas with open files.
+    /// Returns the number of a tenant's open schemas.
     #[must_use]
     pub fn open_schemas_of(&self, tenant: &TenantId) -> usize {
         self.inner.stores.count_of(tenant)
@@ -251,7 +264,7 @@ impl EmbeddedBackend {
     pub fn resources(&self) -> Resources {
         Resources {
             open_schemas: self.inner.stores.len(),
-            float_cache_bytes: self.inner.code_cache.used(),
+            float_cache_bytes: self.inner.shared.code_cache.used(),
             running_searches: self
                 .inner
                 .config
@@ -347,9 +360,7 @@ impl Inner {
     fn open_store(&self, schema: &TenantSchema) -> Result<TenantStore> {
         let deployment = self.catalog.require(schema)?;
         let folder = self.folder.deployment(schema, deployment.generation);
-        let (durability, cache) = (self.config.durability, self.code_cache.clone());
-        let (others, block_documents) = (Arc::downgrade(&self.stores), self.config.block_documents);
-        let store = TenantStore::open(&folder, &deployment, durability, cache, others, block_documents)?;
+        let store = TenantStore::open(&folder, &deployment, &self.shared)?;
         if !deployment.initialized || deployment.store.is_none() {
             self.catalog.set_initialized(deployment.generation, store.store_name())?;
         }

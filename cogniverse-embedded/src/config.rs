@@ -14,8 +14,8 @@ pub enum Durability {
     ProcessCrash,
 }
 
-/// The number of files of an open schema: three of the writer and two for each reading connection.
-const FILES_PER_SCHEMA: usize = 8;
+/// The number of files of a connection: the database, its log, and the index of the log.
+const FILES_PER_CONNECTION: usize = 3;
 
 /// Settings of the embedded backend. Only the folder is required.
 #[derive(Debug, Clone)]
@@ -23,9 +23,13 @@ const FILES_PER_SCHEMA: usize = 8;
 pub struct EmbeddedConfig {
     /// The data folder, created if it does not exist.
     pub data_dir: PathBuf,
-    /// The largest number of open tenant schemas; the least recently used are closed beyond it (default 256, or fewer
-    /// where the process may open few files: a schema has up to eight open).
+    /// The largest number of open tenant schemas; the least recently used are closed beyond it (default 4,096). An open schema
+    /// holds memory for the documents that no index file has yet, and no file descriptor of its own.
     pub max_open_schemas: usize,
+    /// The largest number of idle connections to the files of all open schemas; the least recently used are closed beyond it
+    /// (default 128, or fewer where the process may open few files: a connection has three open). With 0, each operation opens a
+    /// connection of its own.
+    pub max_idle_connections: usize,
     /// The largest number of concurrent searches; others wait in order (default: twice the number of cores).
     pub max_running_searches: usize,
     /// The largest number of waiting searches; others are refused as `RateLimited` (default 4,096).
@@ -53,7 +57,8 @@ impl EmbeddedConfig {
         let cores = cores();
         Self {
             data_dir: data_dir.into(),
-            max_open_schemas: 256,
+            max_open_schemas: 4096,
+            max_idle_connections: 128,
             max_running_searches: cores * 2,
             max_waiting_searches: 4096,
             max_cores_per_search: cores,
@@ -68,6 +73,13 @@ impl EmbeddedConfig {
     #[must_use]
     pub fn with_max_open_schemas(mut self, schemas: usize) -> Self {
         self.max_open_schemas = schemas;
+        self
+    }
+
+    /// Sets [`Self::max_idle_connections`].
+    #[must_use]
+    pub fn with_max_idle_connections(mut self, connections: usize) -> Self {
+        self.max_idle_connections = connections;
         self
     }
 
@@ -114,9 +126,9 @@ impl EmbeddedConfig {
         self
     }
 
-    /// Returns the number of schemas that may be open, reserving half of the process's files for other uses.
-    pub(crate) fn open_schemas(&self) -> usize {
-        self.max_open_schemas.min((files_of_process() / 2 / FILES_PER_SCHEMA).max(1))
+    /// Returns the number of connections that may be idle, reserving half of the process's files for other uses.
+    pub(crate) fn idle_connections(&self) -> usize {
+        self.max_idle_connections.min(files_of_process() / 2 / FILES_PER_CONNECTION)
     }
 
     pub(crate) fn validate(&self) -> Result<()> {

@@ -44,11 +44,14 @@ pub(crate) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
     Error::of(code, message).with_retry(retry).with_source(error)
 }
 
-const OUT_OF_FILES: &str = "the process may open no more files; raise its limit (ulimit -n), or lower max_open_schemas";
+const OUT_OF_FILES: &str =
+    "the process may open no more files; raise its limit (ulimit -n), or lower max_idle_connections";
 
 /// Asks the operating system why a file cannot be opened, as SQLite does not say.
 fn no_files_left(path: &Path) -> bool {
-    std::fs::File::open(path).is_err_and(|e| is_no_file_left(&e))
+    // The folder, not the file: closing any descriptor of a file releases the locks that SQLite holds on it in this process.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder).is_err_and(|e| is_no_file_left(&e))
 }
 
 /// Returns whether the error is EMFILE or ENFILE.

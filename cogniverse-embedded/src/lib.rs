@@ -35,6 +35,7 @@
 mod backend;
 mod catalog;
 mod config;
+mod connections;
 mod cores;
 mod error;
 mod feed;
@@ -50,8 +51,10 @@ mod probe;
 mod rank;
 mod record;
 mod returned;
+mod schemas;
 mod search;
 mod snapshot;
+mod store_file;
 mod tenant_store;
 mod tensor_cells;
 mod upkeep;

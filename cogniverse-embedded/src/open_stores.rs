@@ -1,6 +1,6 @@
 //! The open stores of tenant schemas, bounded, with eviction of the least recently used.
 
-use crate::{returned::give_back, tenant_store::TenantStore};
+use crate::{connections::Connections, returned::give_back, tenant_store::TenantStore};
 use cogniverse_core::worker;
 use cogniverse_sdk::{Error, ErrorCode, Result, Retry, TenantId, TenantSchema};
 use lru::LruCache;
@@ -19,6 +19,7 @@ use tokio::{
 pub(crate) struct OpenStores {
     limit: usize,
     slots: Mutex<LruCache<TenantSchema, Slot>>,
+    connections: Arc<Connections>,
     /// Limits concurrent openings; others wait.
     openings: Arc<Semaphore>,
 }
@@ -66,10 +67,11 @@ impl Flight {
 }
 
 impl OpenStores {
-    pub(crate) fn new(limit: usize, openings: usize) -> Self {
+    pub(crate) fn new(limit: usize, openings: usize, connections: Arc<Connections>) -> Self {
         Self {
             limit,
             slots: Mutex::new(LruCache::unbounded()),
+            connections,
             openings: Arc::new(Semaphore::new(openings.clamp(1, Semaphore::MAX_PERMITS))),
         }
     }
@@ -164,18 +166,24 @@ impl OpenStores {
         flight
     }
 
-    /// Opens a store; if the process has no file descriptors left, closes an idle store first.
+    /// Opens a store; if the process has no file descriptors left, closes what is idle first.
     fn open_with_room(&self, open: &impl Fn() -> Result<TenantStore>) -> Result<TenantStore> {
         loop {
             match open() {
-                Err(e) if crate::error::is_out_of_files(&e) && self.close_one() => {}
+                Err(e) if crate::error::is_out_of_files(&e) && self.make_room() => {}
                 result => return result,
             }
         }
     }
 
+    /// Closes the least recently used idle connection or, where there is none, the least recently used idle store; `false` where
+    /// nothing is idle. Blocking.
+    pub(crate) fn make_room(&self) -> bool {
+        self.connections.close_one() || self.close_one()
+    }
+
     /// Closes the least recently used idle store.
-    pub(crate) fn close_one(&self) -> bool {
+    fn close_one(&self) -> bool {
         let closed = {
             let mut slots = self.slots.lock();
             let idle = slots.iter().rev().find(|(_, slot)| is_idle(slot)).map(|(schema, _)| schema.clone());
@@ -319,7 +327,7 @@ fn again(error: &Arc<Error>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{catalog::Deployment, config::Durability, index::CodeCache};
+    use crate::{catalog::Deployment, config::Durability, index::CodeCache, schemas::Schemas, tenant_store::Shared};
     use cogniverse_sdk::{
         DeployedSchema, ErrorKind, Timestamp,
         contract::fixture::{schema, schema_of},
@@ -337,19 +345,24 @@ mod tests {
     /// Opens the store of a tenant in a folder of its own.
     fn opening(folder: &Path, of: &str) -> impl Fn() -> Result<TenantStore> + Clone + Send + 'static {
         let (folder, schema_of): (PathBuf, TenantSchema) = (folder.join(of), schema_of(of));
+        let shared = Arc::new(Shared {
+            durability: Durability::ProcessCrash,
+            block_documents: 1024,
+            code_cache: CodeCache::new(1 << 20),
+            schemas: Schemas::default(),
+            connections: Arc::new(Connections::new(1)),
+            others: Weak::new(),
+        });
         move || {
             std::fs::create_dir_all(&folder).unwrap();
             let deployed = DeployedSchema::new(schema_of.clone(), schema(), Timestamp::UNIX_EPOCH);
             let deployment = Deployment { deployed, generation: 1, initialized: false, store: None };
-            TenantStore::open(
-                &folder,
-                &deployment,
-                Durability::ProcessCrash,
-                CodeCache::new(1 << 20),
-                Weak::new(),
-                1024,
-            )
+            TenantStore::open(&folder, &deployment, &shared)
         }
+    }
+
+    fn open_stores(limit: usize) -> OpenStores {
+        OpenStores::new(limit, 4, Arc::new(Connections::new(1)))
     }
 
     fn of(tenant: &str) -> TenantId {
@@ -359,7 +372,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_longest_unused_is_closed_and_one_in_use_never() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Arc::new(OpenStores::new(2, 4));
+        let stores = Arc::new(open_stores(2));
         let get =
             async |name: &str| stores.get(&schema_of(name), PATIENCE, opening(folder.path(), name)).await.unwrap();
         for name in ["a", "b"] {
@@ -385,7 +398,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_tenant_is_closed_alone_and_what_it_uses_is_counted() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Arc::new(OpenStores::new(8, 4));
+        let stores = Arc::new(open_stores(8));
         let get =
             async |name: &str| stores.get(&schema_of(name), PATIENCE, opening(folder.path(), name)).await.unwrap();
         let held = get("acme").await;
@@ -400,7 +413,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn whoever_needs_a_store_waits_until_it_is_open() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Arc::new(OpenStores::new(8, 4));
+        let stores = Arc::new(open_stores(8));
         let (go, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         let open = opening(folder.path(), "acme");
@@ -432,7 +445,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_opening_that_is_not_wanted_any_more_takes_no_place() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Arc::new(OpenStores::new(8, 4));
+        let stores = Arc::new(open_stores(8));
         // Dropped while it is being opened, and opened anew: the first opening does not take the second one's place.
         let begun = Arc::new(AtomicUsize::new(0));
         let (go, gate) = mpsc::channel::<()>();
@@ -466,7 +479,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_opening_that_fails_or_panics_is_told_and_can_be_tried_again() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Arc::new(OpenStores::new(8, 4));
+        let stores = Arc::new(open_stores(8));
         let fails = || Err(Error::of(ErrorCode::DiskFull, "the disk is full"));
         let error = stores.get(&schema_of("acme"), PATIENCE, fails).await.unwrap_err();
         assert_eq!((error.code(), stores.len()), (ErrorCode::DiskFull, 0));
@@ -486,7 +499,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_was_deployed_before_a_call_is_there_whatever_an_earlier_opening_saw() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Arc::new(OpenStores::new(8, 4));
+        let stores = Arc::new(open_stores(8));
         let (go, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         let early = move || {
@@ -518,7 +531,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn where_the_process_may_open_no_more_files_idle_stores_are_closed() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Arc::new(OpenStores::new(8, 4));
+        let stores = Arc::new(open_stores(8));
         let get =
             async |name: &str| stores.get(&schema_of(name), PATIENCE, opening(folder.path(), name)).await.unwrap();
         let held = get("held").await;

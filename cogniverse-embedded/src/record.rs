@@ -4,6 +4,7 @@
 //! the database names too ([`blocks`]): what cannot be used of them is derived again. Nothing can be partially written.
 
 mod blocks;
+mod connect;
 mod earlier;
 mod format;
 mod order;
@@ -21,16 +22,16 @@ use crate::{
     error,
     index::{CellsAt, DocumentTerms, IndexedDocument, Snapshot},
     layout::{Layout, TensorField},
+    store_file::StoreFile,
     tensor_cells,
     vectors::VectorFiles,
 };
 use cogniverse_core::text::Analyzer;
-use cogniverse_sdk::{Document, DocumentId, Error, FieldName, KeptFile, Result, TenantSchema, document::Fields};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use cogniverse_sdk::{Document, DocumentId, Error, FieldName, Result, TenantSchema, document::Fields};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 /// The columns that [`Record::stored`] reads.
@@ -45,7 +46,8 @@ pub(crate) struct Record {
     schema: TenantSchema,
     layout: Arc<Layout>,
     durability: Durability,
-    kept: Option<KeptFile>,
+    /// The file, once it was opened.
+    file: Option<Arc<StoreFile>>,
     /// The identity stored in the file.
     store: OnceLock<String>,
 }
@@ -121,7 +123,7 @@ impl Change {
 
 impl Record {
     pub(crate) fn new(path: PathBuf, schema: TenantSchema, layout: Arc<Layout>, durability: Durability) -> Self {
-        Self { path, schema, layout, durability, kept: None, store: OnceLock::new() }
+        Self { path, schema, layout, durability, file: None, store: OnceLock::new() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -135,58 +137,6 @@ impl Record {
 
     pub(crate) fn sqlite(&self) -> impl Fn(rusqlite::Error) -> Error + Copy + '_ {
         |e| error::sqlite(&self.path, e)
-    }
-
-    /// Sets the file that the path must keep naming.
-    pub(crate) fn keep(&mut self, kept: KeptFile) {
-        self.kept = Some(kept);
-    }
-
-    /// Checks that the path still names the file that was opened.
-    pub(crate) fn check_file(&self) -> Result<()> {
-        let context =
-            |e: Error| e.with_context("tenant", self.schema.tenant()).with_context("schema", self.schema.base());
-        self.kept.as_ref().map_or(Ok(()), |kept| kept.check().map_err(context))
-    }
-
-    /// Opens a connection for reading or writing.
-    pub(crate) fn connect(&self) -> Result<Connection> {
-        self.connect_with(OpenFlags::empty())
-    }
-
-    /// Behaves as [`Record::connect`], for a file that does not exist yet. The folder must exist.
-    pub(crate) fn create(&self) -> Result<Connection> {
-        self.connect_with(OpenFlags::SQLITE_OPEN_CREATE)
-    }
-
-    fn connect_with(&self, create: OpenFlags) -> Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
-        let connect = || {
-            let connection = Connection::open_with_flags(&self.path, flags)?;
-            connection.busy_timeout(Duration::from_secs(5))?;
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            let synchronous = match self.durability {
-                Durability::PowerLoss => "full",
-                Durability::ProcessCrash => "normal",
-            };
-            connection.pragma_update(None, "synchronous", synchronous)?;
-            connection.set_prepared_statement_cache_capacity(64);
-            Ok(connection)
-        };
-        connect().map_err(self.sqlite())
-    }
-
-    /// Returns the size of SQLite's write-ahead log; 0 where there is none.
-    pub(crate) fn log_bytes(&self) -> u64 {
-        let mut log = self.path.as_os_str().to_owned();
-        log.push("-wal");
-        std::fs::metadata(log).map_or(0, |found| found.len())
-    }
-
-    /// Checkpoints and truncates the log. Waits for readers up to the lock timeout; `false` where they take longer.
-    pub(crate) fn empty_log(&self, writer: &Connection) -> Result<bool> {
-        let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        Ok(busy.map_err(self.sqlite())? == 0)
     }
 
     pub(crate) fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c>> {

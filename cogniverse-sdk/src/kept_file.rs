@@ -103,6 +103,13 @@ impl KeptFile {
         Ok(Self { path: path.to_owned(), identity, log })
     }
 
+    /// Returns the same without the log, for the time in which no connection is open: SQLite removes the log as it closes the
+    /// last one.
+    #[must_use]
+    pub fn without_log(self) -> Self {
+        Self { log: None, ..self }
+    }
+
     /// Checks that the paths still name the file and the log that were opened; writes to a removed file would be
     /// lost.
     ///
@@ -180,6 +187,24 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_is_missed_until_it_is_no_longer_expected() {
+        let folder = std::env::temp_dir().join(format!("kept-log-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("data");
+        fs::write(&path, "content").unwrap();
+        fs::write(beside(&path, "-wal"), "log").unwrap();
+        let kept = KeptFile::opened(&path).unwrap();
+        kept.check().unwrap();
+        fs::remove_file(beside(&path, "-wal")).unwrap();
+        assert!(kept.check().unwrap_err().to_string().contains("has lost its log"));
+        let kept = kept.without_log();
+        kept.check().unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(kept.check().unwrap_err().kind(), ErrorKind::Corrupt);
+        fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn a_file_that_was_made_and_is_gone_is_no_new_one() {

@@ -1,7 +1,6 @@
 //! `SchemaStore`: deployment and drop of tenant schemas.
 
 use super::{EmbeddedBackend, Inner, drops::finish_drop};
-use crate::layout::Layout;
 use async_trait::async_trait;
 use cogniverse_core::{
     failpoint,
@@ -41,10 +40,10 @@ impl Inner {
             if matches!(action, SchemaAction::Changed { .. })
                 && let Some(store) = self.stores.opened(schema)
             {
-                let schema = Arc::new(Schema::compile(Arc::clone(definition))?);
+                let compiled = self.shared.schemas.compile(definition)?;
                 // An index of other fields is made as the store is opened anew; who has it ends with the fields it began with.
-                match *store.layout() == Layout::of(&schema) {
-                    true => store.set_schema(schema),
+                match *store.layout() == *compiled.layout {
+                    true => store.set_schema(compiled),
                     false => drop(self.stores.remove(store.name())),
                 }
             }

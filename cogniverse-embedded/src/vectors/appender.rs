@@ -39,7 +39,7 @@ pub(crate) struct Appender {
     file: Option<File>,
     /// Whether a file was made whose entry in the folder is not on disk yet.
     made: bool,
-    /// What is to be written at the end of the last file.
+    /// The bytes to be written at the end of the last file.
     pending: Vec<u8>,
     changes: BTreeMap<u32, FileChange>,
 }
