@@ -31,6 +31,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 /// The size of SQLite's log, in bytes, beyond which it is truncated after a write: well above SQLite's own limit, as
@@ -83,6 +84,8 @@ pub(crate) struct TenantStore {
     dropped: AtomicBool,
     /// Held while blocks are written out or merged.
     folding: Mutex<()>,
+    /// The time at which work on blocks failed; `None` where it did not, or has succeeded since.
+    refused: Mutex<Option<Instant>>,
     /// Whether SQLite's index of documents was compared with the documents.
     order_checked: AtomicBool,
     /// The number of snapshots that are open, during which the log cannot be emptied.
@@ -123,6 +126,7 @@ impl TenantStore {
             log_limit: AtomicU64::new(MAX_LOG),
             dropped: AtomicBool::new(false),
             folding: Mutex::default(),
+            refused: Mutex::default(),
             order_checked: AtomicBool::new(false),
             frozen: AtomicUsize::new(0),
         })
@@ -224,7 +228,8 @@ impl TenantStore {
             Ok(())
         })?;
         // A writer that is faster than the background thread does the work itself.
-        if self.snapshot().unstored() > self.shared.block_documents.saturating_mul(BACKLOG)
+        if self.may_fold()
+            && self.snapshot().unstored() > self.shared.block_documents.saturating_mul(BACKLOG)
             && let Err(error) = self.fold(&|| true)
         {
             tracing::warn!(schema = %self.name, "blocks cannot be written: {}", error.chain());

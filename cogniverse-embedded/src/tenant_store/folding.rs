@@ -4,19 +4,39 @@ use super::{Published, TenantStore};
 use crate::index::{Block, Snapshot, StoredChange};
 use cogniverse_core::failpoint;
 use cogniverse_sdk::{Error, ErrorKind, Result};
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The time after a failure until work on blocks is tried again.
+const AGAIN: Duration = Duration::from_secs(30);
 
 impl TenantStore {
     /// Returns whether there are documents to write to a block file, or blocks to merge.
     pub(crate) fn wants_folding(&self) -> bool {
-        self.snapshot().to_fold(self.shared.block_documents).is_some()
+        self.may_fold() && self.snapshot().to_fold(self.shared.block_documents).is_some()
+    }
+
+    /// Returns whether work on blocks has not failed a moment ago: a full disk is not asked again with every call.
+    pub(super) fn may_fold(&self) -> bool {
+        self.refused.lock().is_none_or(|refused| refused.elapsed() >= AGAIN)
     }
 
     /// Writes documents to block files and merges those, until nothing is left to do or `goes_on` says no. Blocking.
     pub(crate) fn fold(&self, goes_on: &dyn Fn() -> bool) -> Result<()> {
         let _folding = self.folding.lock();
-        while goes_on() && self.fold_once()? {}
-        Ok(())
+        loop {
+            match goes_on().then(|| self.fold_once()) {
+                None | Some(Ok(false)) => return Ok(()),
+                Some(Ok(true)) => *self.refused.lock() = None,
+                Some(Err(error)) => {
+                    *self.refused.lock() = Some(Instant::now());
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// Returns whether anything was done.
