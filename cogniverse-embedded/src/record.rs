@@ -38,6 +38,8 @@ use std::{
 const DOCUMENT: &str = "SELECT row, id, fields, tensors, sum FROM documents";
 /// The number of documents read at once when the index is built.
 const LOAD_BATCH: i64 = 4096;
+/// The largest number of rows that one statement names.
+const NAMED_ROWS: usize = 100;
 
 /// The file of one tenant schema.
 #[derive(Debug)]
@@ -256,6 +258,25 @@ impl Record {
     /// Returns the document of a row, if it still exists.
     pub(crate) fn document(&self, connection: &Connection, row: i64) -> Result<Option<StoredDocument>> {
         self.select_one(connection, "WHERE row = ?1", params![row])
+    }
+
+    /// Returns the documents of several rows in their order, `None` for those that do not exist any more.
+    pub(crate) fn documents(&self, connection: &Connection, rows: &[i64]) -> Result<Vec<Option<StoredDocument>>> {
+        let mut documents: Vec<Option<StoredDocument>> = rows.iter().map(|_| None).collect();
+        for (wanted, slots) in rows.chunks(NAMED_ROWS).zip(documents.chunks_mut(NAMED_ROWS)) {
+            let marks = vec!["?"; wanted.len()].join(",");
+            let mut select =
+                connection.prepare_cached(&format!("{DOCUMENT} WHERE row IN ({marks})")).map_err(self.sqlite())?;
+            let mut found = select.query(rusqlite::params_from_iter(wanted)).map_err(self.sqlite())?;
+            while let Some(row) = found.next().map_err(self.sqlite())? {
+                let document = self.stored(row)?;
+                let at = wanted.iter().position(|row| *row == document.row);
+                if let Some(slot) = at.and_then(|at| slots.get_mut(at)) {
+                    *slot = Some(document);
+                }
+            }
+        }
+        Ok(documents)
     }
 
     /// Returns the document of an id.

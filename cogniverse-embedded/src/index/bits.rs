@@ -60,11 +60,8 @@ impl<'a> BitArena<'a> {
     }
 
     /// Writes a field over the living documents of several blocks.
-    pub(super) fn merge(writer: &mut BlockWriter, field: &TensorField, parts: &[Part<'_>], index: usize) {
-        let living = || {
-            let arenas = parts.iter().filter_map(move |part| Some((part, part.block.bits(index)?)));
-            arenas.flat_map(|(part, arena)| part.living().map(move |place| (arena, place)))
-        };
+    pub(super) fn merge(writer: &mut BlockWriter, field: &TensorField, parts: &[(&Part<'_>, BitArena<'_>)]) {
+        let living = || parts.iter().flat_map(|(part, arena)| part.living().map(move |place| (*arena, place)));
         if !field.is_single() {
             writer.list(starts(living().map(|(arena, place)| arena.get(place).len())));
             writer.section(|out| living().for_each(|(arena, place)| out.extend_from_slice(arena.get(place))));

@@ -8,7 +8,7 @@ use super::{
     bytes::{BlockBytes, I64s},
     cells_at::CELLS_AT,
     columns,
-    format::{self, BlockWriter, ID_BYTES, ID_STARTS, Plan, ROWS},
+    format::{self, BlockWriter, ID_BYTES, ID_STARTS, Plan, ROWS, Sections},
     merge::Part,
     strings::{Strings, StringsBuilder},
 };
@@ -41,6 +41,7 @@ pub(crate) struct Block {
     layout: Arc<Layout>,
     bytes: BlockBytes,
     sections: Vec<Range<usize>>,
+    plan: Plan,
     len: usize,
     /// The codes of each float field, in runs of places, made by searches as the budget allows.
     codes: OnceLock<Vec<Vec<Arc<CodeSlot>>>>,
@@ -48,14 +49,15 @@ pub(crate) struct Block {
 
 impl Block {
     fn new(layout: &Arc<Layout>, bytes: BlockBytes, sections: Vec<Range<usize>>, len: usize) -> Self {
-        Self { layout: Arc::clone(layout), bytes, sections, len, codes: OnceLock::new() }
+        let plan = Plan::of(layout);
+        Self { layout: Arc::clone(layout), bytes, sections, plan, len, codes: OnceLock::new() }
     }
 
     /// Opens a block's bytes; `None` where they are damaged, or were derived by another layout or version.
     pub(crate) fn open(bytes: BlockBytes, layout: &Arc<Layout>) -> Option<Self> {
         let header = format::open(bytes.get(), layout)?;
         let block = Self::new(layout, bytes, header.table, header.documents);
-        block.is_whole().then_some(block)
+        block.fits().then_some(block)
     }
 
     /// Encodes documents in ascending order of row.
@@ -84,27 +86,26 @@ impl Block {
     /// Merges the living documents of several blocks, in order. The result is as if built anew.
     pub(crate) fn merge(layout: &Arc<Layout>, parts: &[(&Self, &Places)]) -> Self {
         let mut writer = BlockWriter::new(layout, parts.iter().map(|(block, _)| block.bytes.get().len()).sum());
-        let parts = Part::all(parts);
-        let len = parts.iter().map(|part| part.living().count()).sum();
-        let rows = |part: &Part<'_>| {
-            let rows = part.block.rows();
-            part.living().map(move |place| rows.get(place).unwrap_or(0).to_le_bytes()).collect::<Vec<_>>()
-        };
-        writer.list(parts.iter().flat_map(rows));
+        let places = Part::all(parts.iter().map(|(block, live)| (block.len(), *live)));
+        let blocks = || places.iter().zip(parts).map(|(part, (block, _))| (part, *block));
+        let living = || blocks().flat_map(|(part, block)| part.living().map(move |place| (block, place)));
+        let len = living().count();
+        writer.list(living().map(|(block, place)| block.row(place).unwrap_or(0).to_le_bytes()));
         let mut ids = StringsBuilder::new();
-        for part in &parts {
-            let of_part = part.block.ids();
-            part.living().for_each(|place| ids.push(of_part.get(place).unwrap_or_default()));
-        }
+        living().for_each(|(block, place)| ids.push(block.id(place).unwrap_or_default()));
         ids.write(&mut writer);
-        (0..layout.attributes.len()).for_each(|attribute| columns::merge(&mut writer, &parts, attribute));
-        (0..layout.texts.len()).for_each(|field| TermIndex::merge(&mut writer, &parts, field));
+        let columns: Vec<_> = blocks().map(|(part, block)| (part, block.columns())).collect();
+        (0..layout.attributes.len()).for_each(|attribute| columns::merge(&mut writer, &columns, attribute));
+        for field in 0..layout.texts.len() {
+            let texts: Vec<_> = blocks().filter_map(|(part, block)| Some((part, block.text(field)?))).collect();
+            TermIndex::merge(&mut writer, &texts);
+        }
         for (index, field) in layout.bits.iter().enumerate() {
-            BitArena::merge(&mut writer, field, &parts, index);
+            let bits: Vec<_> = blocks().filter_map(|(part, block)| Some((part, block.bits(index)?))).collect();
+            BitArena::merge(&mut writer, field, &bits);
         }
         for field in 0..layout.floats.len() {
-            let living = parts.iter().flat_map(|part| part.living().map(move |place| (part.block, place)));
-            writer.list(living.map(|(block, place)| CellsAt::encode(block.cells_at(field, place))));
+            writer.list(living().map(|(block, place)| CellsAt::encode(block.cells_at(field, place))));
         }
         let (bytes, sections) = writer.finish(layout, len);
         Self::new(layout, BlockBytes::new(bytes), sections, len)
@@ -124,18 +125,13 @@ impl Block {
         self.len
     }
 
-    pub(super) fn layout(&self) -> &Layout {
-        &self.layout
+    fn sections(&self) -> Sections<'_> {
+        let Self { layout, plan, bytes, sections, len, .. } = self;
+        Sections { layout, plan: *plan, bytes: bytes.get(), table: sections, len: *len }
     }
 
-    pub(super) fn plan(&self) -> Plan {
-        Plan::of(&self.layout)
-    }
-
-    /// Returns the bytes of a section; empty where there is none.
-    pub(super) fn section(&self, number: usize) -> &[u8] {
-        let range = self.sections.get(number).cloned();
-        range.and_then(|range| self.bytes.get().get(range)).unwrap_or_default()
+    fn section(&self, number: usize) -> &[u8] {
+        self.sections().get(number)
     }
 
     /// Returns the rows of the documents, in ascending order.
@@ -157,16 +153,16 @@ impl Block {
     }
 
     pub(crate) fn columns(&self) -> Columns<'_> {
-        Columns { block: self }
+        Columns { sections: self.sections() }
     }
 
     pub(crate) fn text(&self, field: usize) -> Option<TermIndex<'_>> {
-        let first = self.plan().text(field);
-        (field < self.layout.texts.len()).then(|| TermIndex::new((first..).map(|number| self.section(number))))
+        let (sections, first) = (self.sections(), self.plan.text(field));
+        (field < self.layout.texts.len()).then(|| TermIndex::new((first..).map(|number| sections.get(number))))
     }
 
     pub(crate) fn bits(&self, field: usize) -> Option<BitArena<'_>> {
-        let first = self.plan().bits(field);
+        let first = self.plan.bits(field);
         let tensor = self.layout.bits.get(field)?;
         Some(BitArena::new(tensor, self.section(first), self.section(first + 1)))
     }
@@ -174,7 +170,7 @@ impl Block {
     /// Returns where a document's vectors of a float field are; `None` where it has none.
     pub(crate) fn cells_at(&self, field: usize, place: usize) -> Option<CellsAt> {
         self.layout.floats.get(field)?;
-        CellsAt::decode(self.section(self.plan().cells_at(field)).as_chunks::<CELLS_AT>().0.get(place)?)
+        CellsAt::decode(self.section(self.plan.cells_at(field)).as_chunks::<CELLS_AT>().0.get(place)?)
     }
 
     /// Returns the slot of the codes of a float field of a run of [`CODE_RUN`] places.
@@ -183,16 +179,16 @@ impl Block {
         self.codes.get_or_init(|| self.layout.floats.iter().map(slots).collect()).get(field)?.get(run)
     }
 
-    /// Returns whether all sections are as written, so that each access finds what it asks for.
-    fn is_whole(&self) -> bool {
-        let (layout, len) = (self.layout(), self.len);
-        let cells = |field| self.section(self.plan().cells_at(field)).len() == len * CELLS_AT;
+    /// Returns whether all sections fit together. Postings are not decoded: the checksum says that they are as written.
+    fn fits(&self) -> bool {
+        let (layout, len) = (&self.layout, self.len);
+        let cells = |field| self.section(self.plan.cells_at(field)).len() == len * CELLS_AT;
         self.rows().len() == len
             && self.rows().cells().is_sorted_by(|a, b| i64::from_le_bytes(*a) < i64::from_le_bytes(*b))
             && self.ids().len() == len
             && self.ids().is_whole()
             && self.columns().is_whole()
-            && (0..layout.texts.len()).all(|field| self.text(field).is_some_and(|text| text.is_whole(len)))
+            && (0..layout.texts.len()).all(|field| self.text(field).is_some_and(|text| text.fits(len)))
             && (0..layout.bits.len()).all(|field| self.bits(field).is_some_and(|bits| bits.is_whole(len)))
             && (0..layout.floats.len()).all(cells)
     }

@@ -3,9 +3,10 @@
 mod write;
 
 use super::{
-    Block, Places,
+    Places,
     bits::has_bit,
     bytes::{F64s, I64s, Number as OfBytes, Numbers, U32s, U64s},
+    format::Sections,
     strings::Strings,
 };
 use cogniverse_sdk::{
@@ -19,7 +20,7 @@ pub(super) use write::{build, merge};
 /// The attribute fields of a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns<'a> {
-    pub(super) block: &'a Block,
+    pub(super) sections: Sections<'a>,
 }
 
 /// The values of one attribute.
@@ -115,7 +116,7 @@ impl<'a> Columns<'a> {
     ///
     /// `spend` is charged before each pass over the documents, and aborts the scan with an error.
     pub(crate) fn matching(&self, filter: &Filter, spend: &dyn Fn(usize) -> Result<()>) -> Result<Places> {
-        let len = self.block.len();
+        let len = self.sections.len;
         // A pass compares each document once and writes the answer: a few multiply-adds.
         spend(len * 4)?;
         Ok(match filter {
@@ -146,14 +147,14 @@ impl<'a> Columns<'a> {
     }
 
     fn column(&self, field: &FieldName) -> Option<Column<'a>> {
-        let index = self.block.layout().attributes.iter().position(|(name, _)| name == field)?;
+        let index = self.sections.layout.attributes.iter().position(|(name, _)| name == field)?;
         self.nth(index)
     }
 
     fn nth(&self, index: usize) -> Option<Column<'a>> {
-        let (_, of_type) = self.block.layout().attributes.get(index)?;
-        let at = self.block.plan().column(index);
-        let section = |number| self.block.section(at + number);
+        let (_, of_type) = self.sections.layout.attributes.get(index)?;
+        let at = self.sections.plan.column(index);
+        let section = |number| self.sections.get(at + number);
         Some(match of_type {
             FieldType::Int | FieldType::Long => Column::Integer(I64s::new(section(0)), U64s::new(section(1))),
             FieldType::Float | FieldType::Double => Column::Float(F64s::new(section(0)), U64s::new(section(1))),
@@ -171,13 +172,13 @@ impl<'a> Columns<'a> {
 
     /// Returns whether all columns are as written.
     pub(super) fn is_whole(&self) -> bool {
-        let len = self.block.len();
-        (0..self.block.layout().attributes.len())
+        let len = self.sections.len;
+        (0..self.sections.layout.attributes.len())
             .all(|index| self.nth(index).is_some_and(|column| column.is_whole(len)))
     }
 
     fn test(&self, field: &FieldName, test: impl FnOnce(&Column<'a>) -> Places) -> Places {
-        self.column(field).map_or_else(|| Places::none(self.block.len()), |column| test(&column))
+        self.column(field).map_or_else(|| Places::none(self.sections.len), |column| test(&column))
     }
 }
 
@@ -218,6 +219,11 @@ impl Column<'_> {
     }
 
     fn within(&self, range: &Range, len: usize) -> Places {
+        if let (Self::Integer(values, present), Some((least, most))) = (self, integers(range)) {
+            let mut places = values.places(|value| (least <= value) & (value <= most));
+            places.and(&places_of(len, *present));
+            return places;
+        }
         self.numbers(len, |found| {
             range.gte.is_none_or(|bound| compare(found, bound).is_ge())
                 && range.gt.is_none_or(|bound| compare(found, bound).is_gt())
@@ -257,6 +263,21 @@ impl Column<'_> {
             }
         }
     }
+}
+
+/// Returns the least and the greatest integer within a range whose bounds are integers: a comparison of each value without
+/// branches. An empty range has a least integer above the greatest.
+fn integers(range: &Range) -> Option<(i64, i64)> {
+    let integer = |bound: Option<Number>| match bound {
+        None => Some(None),
+        Some(Number::Integer(value)) => Some(Some(value)),
+        Some(Number::Float(_)) => None,
+    };
+    let (gte, gt, lte, lt) = (integer(range.gte)?, integer(range.gt)?, integer(range.lte)?, integer(range.lt)?);
+    let over = gt.map_or(Some(i64::MIN), |bound| bound.checked_add(1));
+    let under = lt.map_or(Some(i64::MAX), |bound| bound.checked_sub(1));
+    let within = |(over, under): (i64, i64)| (over.max(gte.unwrap_or(i64::MIN)), under.min(lte.unwrap_or(i64::MAX)));
+    Some(over.zip(under).map_or((1, 0), within))
 }
 
 #[expect(

@@ -67,6 +67,24 @@ impl Plan {
     }
 }
 
+/// The sections of a block, read by their numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sections<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) plan: Plan,
+    pub(super) bytes: &'a [u8],
+    pub(super) table: &'a [Range<usize>],
+    /// The number of documents.
+    pub(super) len: usize,
+}
+
+impl<'a> Sections<'a> {
+    /// Returns the bytes of a section; empty where there is none.
+    pub(super) fn get(&self, number: usize) -> &'a [u8] {
+        self.table.get(number).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
+    }
+}
+
 /// A block's bytes being written, section by section in the order of [`Plan`].
 #[derive(Debug)]
 pub(super) struct BlockWriter {

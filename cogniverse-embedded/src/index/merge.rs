@@ -1,11 +1,10 @@
-//! Blocks whose living documents are merged into one.
+//! The places of documents in the block into which theirs is merged.
 
-use super::{Block, Places};
+use super::Places;
 
 /// A block of a merge.
 #[derive(Debug)]
 pub(super) struct Part<'a> {
-    pub(super) block: &'a Block,
     live: &'a Places,
     /// The place of the first document in the merged block.
     first: u32,
@@ -14,20 +13,20 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Lays blocks out one after another.
-    pub(super) fn all(parts: &[(&'a Block, &'a Places)]) -> Vec<Self> {
+    /// Lays blocks out one after another, each given by its number of documents and those that are living.
+    pub(super) fn all(blocks: impl Iterator<Item = (usize, &'a Places)>) -> Vec<Self> {
         let mut first = 0;
-        let mut part = |(block, live): &(&'a Block, &'a Places)| {
+        let part = |(len, live): (usize, &'a Places)| {
             let count = live.count();
-            let moved = (count < block.len()).then(|| {
+            let moved = (count < len).then(|| {
                 let mut next = first..;
-                (0..block.len()).map(|place| if live.contains(place) { next.next() } else { None }).collect()
+                (0..len).map(|place| if live.contains(place) { next.next() } else { None }).collect()
             });
-            let part = Self { block, live, first, moved };
+            let part = Self { live, first, moved };
             first = first.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
             part
         };
-        parts.iter().map(&mut part).collect()
+        blocks.map(part).collect()
     }
 
     /// Returns the place of a document in the merged block; `None` where it is not living.

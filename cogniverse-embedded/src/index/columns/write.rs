@@ -1,6 +1,6 @@
 //! Columns being written: from documents, or from the columns of several blocks.
 
-use super::{Column, NO_BOOL, NO_TEXT, TextColumn, TextsColumn, has_bit};
+use super::{Column, Columns, NO_BOOL, NO_TEXT, TextColumn, TextsColumn, has_bit};
 use crate::index::{
     IndexedDocument,
     bits::bitmap,
@@ -57,9 +57,9 @@ pub(in crate::index) fn build(
 }
 
 /// Writes the column of an attribute over the living documents of several blocks.
-pub(in crate::index) fn merge(writer: &mut BlockWriter, parts: &[Part<'_>], attribute: usize) {
+pub(in crate::index) fn merge(writer: &mut BlockWriter, parts: &[(&Part<'_>, Columns<'_>)], attribute: usize) {
     let columns: Vec<(&Part<'_>, Column<'_>)> =
-        parts.iter().filter_map(|part| Some((part, part.block.columns().nth(attribute)?))).collect();
+        parts.iter().filter_map(|(part, columns)| Some((*part, columns.nth(attribute)?))).collect();
     let living = || columns.iter().flat_map(|(part, column)| part.living().map(move |place| (column, place)));
     match columns.first() {
         Some((_, Column::Integer(..))) => numbers(
