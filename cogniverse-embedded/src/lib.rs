@@ -26,6 +26,8 @@
 //! | `folder`, `catalog` | the data folder; the catalog of deployed tenant schemas |
 //! | `returned` | release of free memory after stores are closed |
 //! | `open_stores`, `tenant_store`, `record` | the open stores; one store; its SQLite file |
+//! | `store_file`, `connections` | the connections to a SQLite file; the pool of those that are idle |
+//! | `schemas` | the compiled schemas, which tenants share |
 //! | `layout`, `index` | the indexed fields of a schema; blocks and snapshots |
 //! | `rank` | matching and scoring |
 //! | [`kernel`] | the scoring kernels, the only place with `unsafe` |

@@ -156,8 +156,8 @@ async fn invariant_09_what_is_lost_while_no_connection_is_open_is_missed() {
         ("removed while it was open", Box::new(|file| fs::remove_file(file).unwrap())),
         ("is empty", Box::new(|file| fs::write(file, "").unwrap())),
         ("replaced by another file", Box::new(|file| put_in_place(file, b""))),
-        ("replaced by another file", with(&whole, |file, content| put_in_place(file, content))),
-        ("replaced by another file", with(&other, |file, content| put_in_place(file, content))),
+        ("replaced by another file", with(&whole, put_in_place)),
+        ("replaced by another file", with(&other, put_in_place)),
         // In place: the same inode number.
         ("lacks writes that were stored", with(&earlier, |file, content| fs::write(file, content).unwrap())),
         ("the file of another store", with(&other, |file, content| fs::write(file, content).unwrap())),
