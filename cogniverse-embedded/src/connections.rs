@@ -1,11 +1,18 @@
 //! The pool of idle connections to the files of all stores.
 
-use crate::store_file::{StoreConnection, StoreFile};
+use crate::{
+    returned::give_back,
+    store_file::{StoreConnection, StoreFile},
+};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
+
+/// The number of evicted connections after which free memory is given back. Threads with heaps of their own open and close them, and
+/// each heap would keep the room for as many as it ever had.
+const TRIM_AFTER: u64 = 256;
 
 /// The idle connections of all open stores, bounded: beyond the limit, the longest unused one is closed.
 ///
@@ -20,6 +27,8 @@ pub(crate) struct Connections {
 struct Idle {
     /// The number of connections that were ever put back.
     count: u64,
+    /// The number of connections that were ever evicted.
+    evicted: u64,
     /// By the turn in which each was put back.
     by_turn: BTreeMap<u64, StoreConnection>,
     /// The turns of each file's connections, ascending. A file is named by its address, which is nobody else's while a connection
@@ -44,13 +53,14 @@ impl Connections {
 
     /// Puts a connection back, and returns what is to be closed for it. The caller drops that, without locks that others need.
     #[must_use]
-    pub(crate) fn put(&self, connection: StoreConnection) -> Option<StoreConnection> {
+    pub(crate) fn put(&self, connection: StoreConnection) -> Option<Evicted> {
+        let mut idle = self.idle.lock();
         // What an error left in the middle of a transaction is of no use to the next.
         if self.limit == 0 || !connection.is_autocommit() {
-            return Some(connection);
+            return Some(idle.evict(connection));
         }
-        let mut idle = self.idle.lock();
-        let evicted = if idle.by_turn.len() < self.limit { None } else { idle.remove_oldest() };
+        let oldest = if idle.by_turn.len() < self.limit { None } else { idle.remove_oldest() };
+        let evicted = oldest.map(|oldest| idle.evict(oldest));
         let turn = idle.count;
         idle.count += 1;
         idle.by_file.entry(address(connection.file())).or_default().push(turn);
@@ -77,7 +87,30 @@ impl Connections {
     }
 }
 
+/// A connection that is to be closed, by dropping it.
+#[derive(Debug)]
+pub(crate) struct Evicted {
+    // Dropped in this order.
+    _connection: StoreConnection,
+    _memory: Option<Memory>,
+}
+
+/// The memory of closed connections, which is given back on drop.
+#[derive(Debug)]
+struct Memory;
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
 impl Idle {
+    fn evict(&mut self, connection: StoreConnection) -> Evicted {
+        self.evicted += 1;
+        Evicted { _connection: connection, _memory: self.evicted.is_multiple_of(TRIM_AFTER).then_some(Memory) }
+    }
+
     fn remove_oldest(&mut self) -> Option<StoreConnection> {
         let turn = *self.by_turn.first_key_value()?.0;
         self.remove(turn)
@@ -136,7 +169,10 @@ mod tests {
         for connection in of_a.into_iter().chain(of_b) {
             closed.extend(pool.put(connection));
         }
-        let closed: Vec<_> = closed.iter().map(|one| (Arc::ptr_eq(one.file(), &a), number(one))).collect();
+        let closed: Vec<_> = closed
+            .iter()
+            .map(|Evicted { _connection: connection, .. }| (Arc::ptr_eq(connection.file(), &a), number(connection)))
+            .collect();
         assert_eq!((closed, pool.len()), (vec![(true, 0)], 3));
         // The one that was used last is taken first, so that the others grow old.
         let taken = pool.take(&b).unwrap();

@@ -28,6 +28,8 @@
 //! | `open_stores`, `tenant_store`, `record` | the open stores; one store; its SQLite file |
 //! | `vectors`, `mapped` | the files of vectors; files mapped into memory |
 //! | `upkeep` | the background work on block files |
+//! | `store_file`, `connections` | the connections to a SQLite file; the pool of those that are idle |
+//! | `schemas` | the compiled schemas, which tenants share |
 //! | `layout`, `index` | the indexed fields of a schema; blocks and snapshots |
 //! | `rank` | matching and scoring |
 //! | [`kernel`] | the scoring kernels, with `mapped` and `returned` the only places with `unsafe` |

@@ -54,34 +54,50 @@ async fn fill(folder: &Path, names: &[String]) {
     }
 }
 
-/// A measurement, printed: `IDLE_TENANTS` (1,000) tenants of 20 documents each, all open.
+/// A measurement, printed: `IDLE_TENANTS` (1,000) tenants of 20 documents each, all open, with up to `IDLE_CONNECTIONS`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn what_open_tenants_hold() {
     let tenants = std::env::var("IDLE_TENANTS").map_or(1000, |tenants| tenants.parse().unwrap());
-    let folder = tempfile::tempdir().unwrap();
+    let (made, given) = (tempfile::tempdir().unwrap(), std::env::var_os("IDLE_FOLDER").map(PathBuf::from));
+    let folder = given.clone().unwrap_or_else(|| made.path().to_owned());
     let names: Vec<String> = (0..tenants).map(|n| format!("t{n}")).collect();
     let begun = Instant::now();
     if let Some(folder) = std::env::var_os("IDLE_FILL").map(PathBuf::from) {
         return fill(&folder, &names).await;
     }
     // Filled by another process, whose memory is not counted.
-    let filled = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "what_open_tenants_hold", "--ignored"])
-        .env("IDLE_FILL", folder.path())
-        .status();
-    assert!(filled.unwrap().success());
-    println!("fed in {:?}", begun.elapsed());
+    if given.is_none_or(|given| !given.exists()) {
+        let filled = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "what_open_tenants_hold", "--ignored"])
+            .env("IDLE_FILL", &folder)
+            .status();
+        assert!(filled.unwrap().success());
+        println!("fed in {:?}", begun.elapsed());
+    }
     let before = (memory(), descriptors());
-    let backend = EmbeddedBackend::open(config(folder.path())).await.unwrap();
-    for round in 1..=4 {
+    let idle = std::env::var("IDLE_CONNECTIONS").ok().map(|idle| idle.parse().unwrap());
+    let config = config(&folder);
+    let idle = idle.unwrap_or(config.max_idle_connections);
+    let backend = EmbeddedBackend::open(config.with_max_idle_connections(idle)).await.unwrap();
+    for (round, at_once) in [1, 1, 1, 1, 8, 8].into_iter().enumerate() {
         let begun = Instant::now();
-        for name in &names {
-            assert_eq!(backend.search(words(name)).await.unwrap().matched, DOCUMENTS as u64);
+        let tasks: Vec<_> = (0..at_once)
+            .map(|part| {
+                let (backend, names) = (backend.clone(), names.clone());
+                tokio::spawn(async move {
+                    for name in names.iter().skip(part).step_by(at_once) {
+                        assert_eq!(backend.search(words(name)).await.unwrap().matched, DOCUMENTS as u64);
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
         }
         let now = (memory(), descriptors());
         println!(
-            "searches {round} in {:?}: {} open, {} KiB more resident, {} KiB more anonymous, {} more descriptors",
+            "round {round}, {at_once} at once, in {:?}: {} open, {} KiB more resident, {} KiB more anonymous, {} more descriptors",
             begun.elapsed(),
             backend.resources().open_schemas,
             now.0.0 - before.0.0,
