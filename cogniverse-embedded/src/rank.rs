@@ -11,6 +11,9 @@ mod rescore;
 mod scorer;
 mod top;
 mod vectors;
+mod word_list;
+mod word_search;
+mod words;
 
 pub(crate) use execute::execute;
 pub(crate) use prepare::{Prepared, prepare};

@@ -37,6 +37,8 @@ use std::{
 const DOCUMENT: &str = "SELECT row, id, fields, tensors, sum FROM documents";
 /// The number of documents read at once when the index is built.
 const LOAD_BATCH: i64 = 4096;
+/// The largest number of rows that one statement names.
+const NAMED_ROWS: usize = 100;
 
 /// The file of one tenant schema.
 #[derive(Debug)]
@@ -293,7 +295,9 @@ impl Record {
         at: CellsAt,
     ) -> Result<&'f [u8]> {
         let cells = files.cells(at, |cells| sums::cells(id, &field.name, cells));
-        cells.filter(|cells| cells.len().is_multiple_of(field.row_bytes())).ok_or_else(|| self.not_as_written(field, id))
+        cells
+            .filter(|cells| cells.len().is_multiple_of(field.row_bytes()))
+            .ok_or_else(|| self.not_as_written(field, id))
     }
 
     fn not_as_written(&self, field: &TensorField, id: &[u8]) -> Error {
@@ -306,10 +310,31 @@ impl Record {
         self.select_one(connection, "WHERE row = ?1", params![row])
     }
 
+    /// Returns the documents of several rows in their order, `None` for those that do not exist any more.
+    pub(crate) fn documents(&self, connection: &Connection, rows: &[i64]) -> Result<Vec<Option<StoredDocument>>> {
+        let mut documents: Vec<Option<StoredDocument>> = rows.iter().map(|_| None).collect();
+        for (wanted, slots) in rows.chunks(NAMED_ROWS).zip(documents.chunks_mut(NAMED_ROWS)) {
+            let marks = vec!["?"; wanted.len()].join(",");
+            let mut select =
+                connection.prepare_cached(&format!("{DOCUMENT} WHERE row IN ({marks})")).map_err(self.sqlite())?;
+            let mut found = select.query(rusqlite::params_from_iter(wanted)).map_err(self.sqlite())?;
+            while let Some(row) = found.next().map_err(self.sqlite())? {
+                let document = self.stored(row)?;
+                let at = wanted.iter().position(|row| *row == document.row);
+                if let Some(slot) = at.and_then(|at| slots.get_mut(at)) {
+                    *slot = Some(document);
+                }
+            }
+        }
+        Ok(documents)
+    }
+
     /// Returns the document of an id.
     pub(crate) fn find(&self, connection: &Connection, id: &DocumentId) -> Result<Option<StoredDocument>> {
         match self.select_one(connection, "WHERE id = ?1", params![id.as_str()])? {
-            Some(stored) if stored.id != *id => Err(self.damaged(format!("the index of documents takes {} for {id}", stored.id))),
+            Some(stored) if stored.id != *id => {
+                Err(self.damaged(format!("the index of documents takes {} for {id}", stored.id)))
+            }
             found => Ok(found),
         }
     }

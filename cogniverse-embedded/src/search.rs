@@ -3,6 +3,7 @@
 use crate::{
     backend::EmbeddedBackend,
     cores::OwnCore,
+    error::corrupt,
     rank::{Prepared, execute, prepare},
     tenant_store::TenantStore,
 };
@@ -57,9 +58,11 @@ fn run(store: &TenantStore, prepared: &Prepared, cores: &OwnCore) -> Result<Back
     let ranked = execute(&moment, prepared, cores)?;
     let mut hits = Vec::with_capacity(ranked.hits.len());
     let (connection, meter) = (moment.connection()?, prepared.meter());
-    for ranked in &ranked.hits {
+    let (record, rows): (_, Vec<i64>) = (store.record(), ranked.hits.iter().map(|hit| hit.row).collect());
+    for (ranked, stored) in ranked.hits.iter().zip(record.documents(&connection, &rows)?) {
         meter.check_time()?;
-        let stored = moment.document(&connection, ranked.row)?;
+        let missing = || corrupt(record.path(), format!("row {} is in the index and not in the file", ranked.row));
+        let stored = stored.ok_or_else(missing)?;
         let document = Document { id: stored.id, fields: stored.fields };
         let highlights = highlights(&document, &store.layout().texts, &words);
         let mut hit = BackendHit::new(store.name().clone(), document, ranked.score);

@@ -41,6 +41,7 @@ pub(crate) struct Block {
     layout: Arc<Layout>,
     bytes: BlockBytes,
     sections: Vec<Range<usize>>,
+    plan: Plan,
     len: usize,
     /// The codes of each float field, in runs of places, made by searches as the budget allows.
     codes: OnceLock<Vec<Vec<Arc<CodeSlot>>>>,
@@ -48,14 +49,15 @@ pub(crate) struct Block {
 
 impl Block {
     fn new(layout: &Arc<Layout>, bytes: BlockBytes, sections: Vec<Range<usize>>, len: usize) -> Self {
-        Self { layout: Arc::clone(layout), bytes, sections, len, codes: OnceLock::new() }
+        let plan = Plan::of(layout);
+        Self { layout: Arc::clone(layout), bytes, sections, plan, len, codes: OnceLock::new() }
     }
 
     /// Opens a block's bytes; `None` where they are damaged, or were derived by another layout or version.
     pub(crate) fn open(bytes: BlockBytes, layout: &Arc<Layout>) -> Option<Self> {
         let header = format::open(bytes.get(), layout)?;
         let block = Self::new(layout, bytes, header.table, header.documents);
-        block.is_whole().then_some(block)
+        block.fits().then_some(block)
     }
 
     /// Encodes documents in ascending order of row.
@@ -129,7 +131,7 @@ impl Block {
     }
 
     pub(super) fn plan(&self) -> Plan {
-        Plan::of(&self.layout)
+        self.plan
     }
 
     /// Returns the bytes of a section; empty where there is none.
@@ -183,8 +185,8 @@ impl Block {
         self.codes.get_or_init(|| self.layout.floats.iter().map(slots).collect()).get(field)?.get(run)
     }
 
-    /// Returns whether all sections are as written, so that each access finds what it asks for.
-    fn is_whole(&self) -> bool {
+    /// Returns whether all sections fit together. Postings are not decoded: the checksum says that they are as written.
+    fn fits(&self) -> bool {
         let (layout, len) = (self.layout(), self.len);
         let cells = |field| self.section(self.plan().cells_at(field)).len() == len * CELLS_AT;
         self.rows().len() == len
@@ -192,7 +194,7 @@ impl Block {
             && self.ids().len() == len
             && self.ids().is_whole()
             && self.columns().is_whole()
-            && (0..layout.texts.len()).all(|field| self.text(field).is_some_and(|text| text.is_whole(len)))
+            && (0..layout.texts.len()).all(|field| self.text(field).is_some_and(|text| text.fits(len)))
             && (0..layout.bits.len()).all(|field| self.bits(field).is_some_and(|bits| bits.is_whole(len)))
             && (0..layout.floats.len()).all(cells)
     }

@@ -218,6 +218,11 @@ impl Column<'_> {
     }
 
     fn within(&self, range: &Range, len: usize) -> Places {
+        if let (Self::Integer(values, present), Some((least, most))) = (self, integers(range)) {
+            let mut places = values.places(|value| (least <= value) & (value <= most));
+            places.and(&places_of(len, *present));
+            return places;
+        }
         self.numbers(len, |found| {
             range.gte.is_none_or(|bound| compare(found, bound).is_ge())
                 && range.gt.is_none_or(|bound| compare(found, bound).is_gt())
@@ -257,6 +262,21 @@ impl Column<'_> {
             }
         }
     }
+}
+
+/// Returns the least and the greatest integer within a range whose bounds are integers: a comparison of each value without
+/// branches. An empty range has a least integer above the greatest.
+fn integers(range: &Range) -> Option<(i64, i64)> {
+    let integer = |bound: Option<Number>| match bound {
+        None => Some(None),
+        Some(Number::Integer(value)) => Some(Some(value)),
+        Some(Number::Float(_)) => None,
+    };
+    let (gte, gt, lte, lt) = (integer(range.gte)?, integer(range.gt)?, integer(range.lte)?, integer(range.lt)?);
+    let over = gt.map_or(Some(i64::MIN), |bound| bound.checked_add(1));
+    let under = lt.map_or(Some(i64::MAX), |bound| bound.checked_sub(1));
+    let within = |(over, under): (i64, i64)| (over.max(gte.unwrap_or(i64::MIN)), under.min(lte.unwrap_or(i64::MAX)));
+    Some(over.zip(under).map_or((1, 0), within))
 }
 
 #[expect(

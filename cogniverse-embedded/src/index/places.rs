@@ -1,6 +1,6 @@
 //! Sets of documents of a block.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// The number of places in a word.
 const WORD: usize = 64;
@@ -86,14 +86,7 @@ impl Places {
 
     /// Returns the included places in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.len.div_ceil(WORD)).zip((0..).step_by(WORD)).flat_map(|(index, first)| {
-            let mut word = self.word(index);
-            std::iter::from_fn(move || {
-                let bit = (word != 0).then(|| word.trailing_zeros())?;
-                word &= word - 1;
-                Some(first + bit)
-            })
-        })
+        self.iter_in(0..self.len.div_ceil(WORD))
     }
 
     /// Keeps the places that another set of the same block includes as well.
@@ -122,11 +115,40 @@ impl Places {
         }
     }
 
-    fn word(&self, index: usize) -> u64 {
+    /// Splits the set into ranges of words that hold at most as many places as given, or are of a single word. Those without any are left out.
+    pub(crate) fn stretches(&self, places: usize) -> Vec<Range<usize>> {
+        let (mut stretches, mut start, mut held) = (Vec::new(), 0, 0);
+        let count = self.len.div_ceil(WORD);
+        for index in 0..count {
+            let more = self.word(index).count_ones() as usize;
+            if held > 0 && held + more > places {
+                stretches.push(start..index);
+                held = 0;
+            }
+            if held == 0 {
+                start = index;
+            }
+            held += more;
+        }
+        if held > 0 {
+            stretches.push(start..count);
+        }
+        stretches
+    }
+
+    /// Returns the included places in a range of words, in order.
+    pub(crate) fn iter_in(&self, words: Range<usize>) -> impl Iterator<Item = u32> + '_ {
+        words.flat_map(|index| ones(self.word(index), u32::try_from(index * WORD).unwrap_or(u32::MAX)))
+    }
+
+    /// Returns the word of 64 places.
+    #[inline]
+    pub(crate) fn word(&self, index: usize) -> u64 {
         match &self.words {
             Some(words) => words.get(index).copied().unwrap_or(0),
-            None if index + 1 == self.len.div_ceil(WORD) => last_mask(self.len),
-            None => u64::MAX,
+            None if index < self.len / WORD => u64::MAX,
+            None if index == self.len / WORD && !self.len.is_multiple_of(WORD) => last_mask(self.len),
+            None => 0,
         }
     }
 
@@ -157,6 +179,16 @@ impl Marks<'_> {
             *word |= 1 << (place % WORD);
         }
     }
+}
+
+/// Returns the places of the bits of a word, the first of which is `first`.
+#[inline]
+pub(crate) fn ones(mut word: u64, first: u32) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros())?;
+        word &= word - 1;
+        Some(first + bit)
+    })
 }
 
 /// Returns the word of the last places of a block that are all included.
@@ -192,6 +224,14 @@ mod tests {
             prop_assert_eq!(x.count(), a.iter().filter(|has| **has).count());
             let ones: Vec<u32> = (0..).zip(&a).filter(|(_, has)| **has).map(|(place, _)| place).collect();
             prop_assert_eq!(x.iter().collect::<Vec<_>>(), ones.clone());
+            for limit in [1, 64, 100, 1_000] {
+                let stretches = x.stretches(limit);
+                prop_assert_eq!(stretches.iter().flat_map(|words| x.iter_in(words.clone())).collect::<Vec<_>>(), ones.clone());
+                for words in stretches {
+                    let count = x.iter_in(words.clone()).count();
+                    prop_assert!(count > 0 && (count <= limit || words.len() == 1));
+                }
+            }
             let joined = |with: fn(bool, bool) -> bool| a.iter().zip(&b).map(|(a, b)| with(*a, *b)).collect::<Vec<_>>();
             let (mut and, mut or) = (x.clone(), x.clone());
             and.and(&y);

@@ -10,7 +10,7 @@ use bitpacking::{BitPacker, BitPacker4x};
 use std::ops::Range;
 
 /// The number of postings in a full run.
-pub(super) const RUN: usize = BitPacker4x::BLOCK_LEN;
+pub(crate) const RUN: usize = BitPacker4x::BLOCK_LEN;
 /// The encoded length of a run's entry.
 const ENTRY: usize = 16;
 /// The bytes of a run's packed numbers, for each bit of a number.
@@ -95,6 +95,37 @@ pub(crate) struct Run {
     offset: usize,
 }
 
+/// The decoded postings of one run, kept for the next access to it.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// The number of the run; `None` where nothing is decoded.
+    run: Option<usize>,
+    places: [u32; RUN],
+    counts: [u32; RUN],
+    len: usize,
+    has_counts: bool,
+}
+
+impl Default for Decoded {
+    fn default() -> Self {
+        Self { run: None, places: [0; RUN], counts: [0; RUN], len: 0, has_counts: false }
+    }
+}
+
+impl Decoded {
+    /// Returns the places, in ascending order.
+    #[inline]
+    pub(crate) fn places(&self) -> &[u32] {
+        self.places.get(..self.len).unwrap_or_default()
+    }
+
+    /// Returns the counts, if they were asked for.
+    #[inline]
+    pub(crate) fn counts(&self) -> &[u32] {
+        self.counts.get(..if self.has_counts { self.len } else { 0 }).unwrap_or_default()
+    }
+}
+
 impl<'a> Postings<'a> {
     pub(super) fn new(len: usize, bytes: &'a [u8]) -> Self {
         let (entries, runs) = bytes.split_at_checked(len / RUN * ENTRY).unwrap_or_default();
@@ -115,6 +146,62 @@ impl<'a> Postings<'a> {
             let (least_length, offset) = (numbers.get(2)?, numbers.get(3)? as usize);
             Some(Run { before: before.replace(last), last, greatest, least_length, offset })
         })
+    }
+
+    /// Returns the number of runs, that of the postings after the last full one included.
+    #[inline]
+    pub(crate) fn run_count(self) -> usize {
+        self.entries.len() / ENTRY + usize::from(!self.len.is_multiple_of(RUN))
+    }
+
+    /// Returns the summary of a full run; `None` for the postings after the last.
+    #[inline]
+    pub(crate) fn run(self, number: usize) -> Option<Run> {
+        let entries = self.entries.as_chunks::<ENTRY>().0;
+        let numbers = U32s::new(entries.get(number)?);
+        let before = number.checked_sub(1).and_then(|before| U32s::new(entries.get(before)?).first());
+        let (last, greatest) = (numbers.get(0)?, numbers.get(1)?);
+        let (least_length, offset) = (numbers.get(2)?, numbers.get(3)? as usize);
+        Some(Run { before, last, greatest, least_length, offset })
+    }
+
+    /// Returns the last place of a run, or a bound of it.
+    #[inline]
+    pub(crate) fn last_place(self, run: usize) -> u32 {
+        let entry = self.entries.as_chunks::<ENTRY>().0.get(run);
+        entry.and_then(|entry| U32s::new(entry).first()).unwrap_or(u32::MAX)
+    }
+
+    /// Decodes a run, the counts only where they are wanted, unless it is decoded already. Damaged bytes decode as no postings.
+    #[inline]
+    pub(crate) fn decode(self, number: usize, wants_counts: bool, into: &mut Decoded) {
+        if into.run == Some(number) && (into.has_counts || !wants_counts) {
+            return;
+        }
+        (into.run, into.len, into.has_counts) = (Some(number), 0, true);
+        match self.run(number) {
+            Some(run) => {
+                let Some((rest, bits)) = self.places(run, &mut into.places) else { return };
+                into.has_counts = wants_counts;
+                if wants_counts {
+                    if unpack(rest, bits, &mut into.counts).is_none() {
+                        return;
+                    }
+                    into.counts.iter_mut().for_each(|less| *less = less.wrapping_add(1));
+                }
+                into.len = RUN;
+            }
+            None => {
+                let (mut slots, mut len) = (into.places.iter_mut().zip(&mut into.counts), 0);
+                self.rest(|place, count| {
+                    if let Some(slot) = slots.next() {
+                        (*slot.0, *slot.1) = (place, count);
+                        len += 1;
+                    }
+                });
+                into.len = len;
+            }
+        }
     }
 
     /// Returns a bound of the number of postings in a range of places: all of the runs that it meets.
@@ -160,6 +247,7 @@ impl<'a> Postings<'a> {
 
     /// Returns whether the postings are as [`encode`] writes them, with places of a block of as many documents as there are
     /// lengths.
+    #[cfg(test)]
     pub(super) fn is_whole(self, lengths: U32s<'_>) -> bool {
         let (mut places, mut counts) = ([0; RUN], [0; RUN]);
         let (mut next, mut offset) = (0, 0);

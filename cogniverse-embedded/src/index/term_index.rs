@@ -37,7 +37,12 @@ impl<'a> TermIndex<'a> {
 
     /// Returns the postings of a term; `None` where no document has it.
     pub(crate) fn find(&self, term: &str) -> Option<Postings<'a>> {
-        self.postings(self.terms.find(term.as_bytes())?)
+        self.postings(self.number(term)?)
+    }
+
+    /// Returns the number of a term, by which its postings are found again.
+    pub(crate) fn number(&self, term: &str) -> Option<usize> {
+        self.terms.find(term.as_bytes())
     }
 
     /// Returns the number of words of each document.
@@ -45,21 +50,27 @@ impl<'a> TermIndex<'a> {
         self.lengths
     }
 
-    fn postings(&self, term: usize) -> Option<Postings<'a>> {
+    /// Returns the postings of a term, given its number.
+    pub(crate) fn postings(&self, term: usize) -> Option<Postings<'a>> {
         let (start, end) = (self.starts.get(term)?, self.starts.get(term + 1)?);
         let bytes = self.postings.get(start as usize..end as usize)?;
         Some(Postings::new(self.documents.get(term)? as usize, bytes))
     }
 
-    /// Returns whether the sections are as written for a block of `len` documents.
-    pub(super) fn is_whole(&self, len: usize) -> bool {
+    /// Returns whether the sections fit together and a block of `len` documents. Postings are not decoded.
+    pub(super) fn fits(&self, len: usize) -> bool {
         let ends = self.starts.first() == Some(0)
             && self.starts.last().map(|end| end as usize) == Some(self.postings.len())
             && self.starts.len() == self.terms.len() + 1
             && self.documents.len() == self.terms.len();
-        let of_term =
-            |term| self.postings(term).is_some_and(|postings| postings.len() > 0 && postings.is_whole(self.lengths));
-        ends && self.lengths.len() == len && self.terms.is_dictionary() && (0..self.terms.len()).all(of_term)
+        let counts = self.documents.iter().all(|count| (1..=len).contains(&(count as usize)));
+        ends && counts && self.starts.is_ascending() && self.lengths.len() == len && self.terms.is_dictionary()
+    }
+
+    /// Returns whether all postings are as written.
+    #[cfg(test)]
+    pub(super) fn is_whole(&self) -> bool {
+        (0..self.terms.len()).all(|term| self.postings(term).is_some_and(|postings| postings.is_whole(self.lengths)))
     }
 
     /// Writes the index of a field, given the terms of each document.

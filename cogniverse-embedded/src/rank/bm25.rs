@@ -11,14 +11,34 @@ use cogniverse_sdk::Result;
 
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
+/// The number of words up to which the norms of documents are computed once a search.
+const NORMS: u32 = 512;
 
 /// The words of a query, prepared for one field.
 #[derive(Debug)]
 pub(crate) struct Bm25 {
     text: usize,
     average: f64,
-    /// Each word with its idf times its count in the query.
-    words: Vec<(String, f64)>,
+    words: Vec<Word>,
+    /// The norm of a document by its number of words.
+    norms: Vec<f64>,
+}
+
+/// A word of a query in one field.
+#[derive(Debug)]
+pub(super) struct Word {
+    word: String,
+    /// The idf times the count in the query.
+    pub(super) idf: f64,
+    /// The number of the term in each block of the snapshot.
+    terms: Vec<Option<usize>>,
+}
+
+impl Word {
+    /// Returns the number of the term in a block of the snapshot; `None` where no document of it has the word.
+    pub(super) fn term(&self, block: usize) -> Option<usize> {
+        self.terms.get(block).copied().flatten()
+    }
 }
 
 impl Bm25 {
@@ -35,22 +55,42 @@ impl Bm25 {
         let average = (snapshot.words(text) as f64 / total.max(1.0)).max(f64::MIN_POSITIVE);
         let mut words = Vec::with_capacity(query.len());
         for (word, times) in query {
-            let mut having = 0;
+            let (mut having, mut terms) = (0, Vec::with_capacity(snapshot.blocks().len()));
             for view in snapshot.blocks() {
                 meter.spend(LOOKUP)?;
-                let Some(postings) = view.block.text(text).and_then(|index| index.find(word)) else { continue };
-                meter.spend(postings.len())?;
+                let index = view.block.text(text);
+                let term = index.and_then(|index| index.number(word));
+                terms.push(term);
+                let Some(postings) = index.zip(term).and_then(|(index, term)| index.postings(term)) else { continue };
                 if view.is_whole() {
                     having += postings.len();
                 } else {
+                    meter.spend(postings.len())?;
                     postings.for_each_place(|place| having += usize::from(view.is_live(place as usize)));
                 }
             }
             let having = having as f64;
             let idf = (1.0 + (total - having + 0.5) / (having + 0.5)).ln();
-            words.push((word.clone(), idf * f64::from(*times)));
+            words.push(Word { word: word.clone(), idf: idf * f64::from(*times), terms });
         }
-        Ok(Self { text, average, words })
+        let norms = (0..NORMS).map(|length| norm(length, average)).collect();
+        Ok(Self { text, average, words, norms })
+    }
+
+    /// Returns the index of the text field in the layout.
+    pub(super) fn text(&self) -> usize {
+        self.text
+    }
+
+    /// Returns the words in the order of the query.
+    pub(super) fn words(&self) -> &[Word] {
+        &self.words
+    }
+
+    /// Returns the part of the score that depends on the number of words of a document.
+    #[inline]
+    pub(super) fn norm(&self, length: u32) -> f64 {
+        self.norms.get(length as usize).copied().unwrap_or_else(|| norm(length, self.average))
     }
 
     /// Adds `weight` times the score of each document from a place on to `scores`.
@@ -64,19 +104,29 @@ impl Bm25 {
         let Some(index) = view.block.text(self.text) else { return Ok(()) };
         let end = first.saturating_add(u32::try_from(scores.len()).unwrap_or(u32::MAX));
         let lengths = index.lengths();
-        for (word, idf) in &self.words {
+        for Word { word, idf, .. } in &self.words {
             meter.spend(LOOKUP)?;
             let Some(postings) = index.find(word) else { continue };
             meter.spend(postings.len_in(&(first..end)) * POSTING)?;
             postings.for_each_in(first..end, |place, count| {
-                let count = f64::from(count);
-                let length = f64::from(lengths.get(place as usize).unwrap_or(0));
-                let norm = K1 * (1.0 - B + B * length / self.average);
+                let norm = self.norm(lengths.get(place as usize).unwrap_or(0));
                 if let Some(score) = scores.get_mut((place - first) as usize) {
-                    *score += weight * (idf * count * (K1 + 1.0) / (count + norm));
+                    *score += weight * of_word(*idf, count, norm);
                 }
             });
         }
         Ok(())
     }
+}
+
+/// Returns what a word adds to the score of a document.
+#[inline]
+pub(super) fn of_word(idf: f64, count: u32, norm: f64) -> f64 {
+    let count = f64::from(count);
+    idf * count * (K1 + 1.0) / (count + norm)
+}
+
+#[inline]
+fn norm(length: u32, average: f64) -> f64 {
+    K1 * (1.0 - B + B * f64::from(length) / average)
 }

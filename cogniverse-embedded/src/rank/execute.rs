@@ -2,11 +2,13 @@
 
 use super::{
     float_access::FloatAccess,
-    meter::{LOOKUP, Meter, POSTING},
+    meter::Meter,
     prepare::Prepared,
     rescore::{fuse, rescore},
     scorer::{Scorer, Scoring},
     top::{Bar, Candidate, Top},
+    word_search,
+    words::WordsPhase,
 };
 use crate::{
     cores::OwnCore,
@@ -15,6 +17,7 @@ use crate::{
 };
 use cogniverse_core::schemas::MatchSet;
 use cogniverse_sdk::{Error, ErrorCode, Result};
+use std::ops::Range;
 
 /// A hit of the requested page, before its document is read.
 #[derive(Debug, Clone, Copy)]
@@ -31,17 +34,18 @@ pub(crate) struct Ranked {
     pub(crate) matched: u64,
 }
 
-/// The number of documents that a core scores together: few where each may have a thousand vectors, and many where the words
-/// of all are looked up at once.
-const STRETCH_OF_VECTORS: usize = 64;
-const STRETCH_OF_WORDS: usize = 2048;
+/// The number of documents that a core scores together: few where each may have a thousand vectors.
+const STRETCH: usize = 64;
+const STRETCH_WITHOUT_VECTORS: usize = 2048;
 
 /// Some documents of a block, scored together by one core.
 struct Stretch<'p> {
     block: usize,
-    places: &'p [u32],
+    /// The documents of the block that are scored, and the words of this set of which each stretch takes a range.
+    of_block: &'p Places,
+    words: Range<usize>,
     /// The number of documents of the block that are scored, over all stretches.
-    of_block: usize,
+    count: usize,
 }
 
 /// What one core of a search found.
@@ -50,6 +54,7 @@ struct Found<'s, 'p> {
     top: Top<'s>,
     matched: u64,
     passed_over: u64,
+    places: Vec<u32>,
     scores: Vec<f64>,
     found: Vec<bool>,
     /// The number of documents that were passed over as they could not be among the best.
@@ -65,15 +70,18 @@ impl<'s> Found<'s, '_> {
         (stretch, view, floats): (&Stretch<'_>, &'s BlockView, FloatAccess<'_>),
         bar: f64,
     ) -> Result<()> {
-        let Self { meter, top, matched, passed_over, below, scores, found } = self;
-        let places = stretch.places;
-        scores.clear();
+        let Self { meter, top, matched, passed_over, below, places, scores, found } = self;
+        places.clear();
+        places.extend(stretch.of_block.iter_in(stretch.words.clone()));
+        let places = &**places;
         scores.resize(places.len(), 0.0);
-        found.clear();
-        found.resize(places.len(), !prepared.wants_vectors());
+        found.resize(places.len(), false);
+        found.fill(!prepared.wants_vectors());
         let scoring = Scoring { view, places, floats, meter };
         let are_ceilings = bar > f64::NEG_INFINITY && scorer.ceilings(&scoring, 1.0, (scores, bar), found)?;
         if !are_ceilings {
+            scores.fill(0.0);
+            found.fill(!prepared.wants_vectors());
             scorer.add(&scoring, 1.0, scores, found)?;
         }
         for ((place, score), found) in places.iter().zip(scores).zip(found) {
@@ -109,38 +117,16 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
     let window = prepared.query.offset + prepared.query.limit;
     let limit = window.max(prepared.rescored());
     let scorer = prepared.first_phase(snapshot, &prepared.meter())?;
-    let places = all_matching(snapshot, prepared, cores)?;
-    let stretch = if prepared.wants_vectors() { STRETCH_OF_VECTORS } else { STRETCH_OF_WORDS };
-    let stretches: Vec<Stretch<'_>> = places
-        .iter()
-        .enumerate()
-        .flat_map(|(block, of_block)| {
-            of_block.chunks(stretch).map(move |places| Stretch { block, places, of_block: of_block.len() })
-        })
-        .collect();
     let bar = Bar::new();
-    let make = || Found {
-        meter: prepared.meter(),
-        top: Top::new(limit, &bar),
-        matched: 0,
-        passed_over: 0,
-        scores: Vec::new(),
-        found: Vec::new(),
-        below: 0,
+    let (first, matched) = match prepared.matches() {
+        MatchSet::Words => {
+            let filters = filtered(snapshot, prepared, cores)?;
+            let phase = WordsPhase::of(&scorer, prepared, snapshot)
+                .ok_or_else(|| Error::unexpected("a strategy that matches by words and compares vectors"))?;
+            word_search::search(snapshot, prepared, &phase, &filters, cores, (limit, &bar))?
+        }
+        MatchSet::All => score_all(moment, prepared, cores, &scorer, (limit, &bar))?,
     };
-    let parts = cores.share(stretches.len(), make, |part, number| {
-        let Some(stretch) = stretches.get(number) else { return Ok(()) };
-        let Some(view) = snapshot.blocks().get(stretch.block) else { return Ok(()) };
-        let floats = FloatAccess::new(moment, stretch.of_block, view.block.len());
-        part.score(prepared, &scorer, (stretch, view, floats), bar.get())
-    })?;
-    let matched = parts.iter().map(|part| part.matched).sum();
-    let below: u64 = parts.iter().map(|part| part.below).sum();
-    tracing::trace!(matched, below, "scored a first phase");
-    if matched == 0 && parts.iter().any(|part| part.passed_over > 0) {
-        require_vectors(moment, prepared)?;
-    }
-    let first = Top::merge(parts.into_iter().map(|part| part.top).collect());
     let ranked = match prepared.second_phase(snapshot, &prepared.meter())? {
         None => first.into_iter().map(|candidate| (candidate, None)).collect(),
         Some(second) => rescore(moment, prepared, cores, &second, first)?,
@@ -157,19 +143,64 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
     Ok(Ranked { hits: hits.collect(), matched })
 }
 
-/// Returns the places that match, by block.
-fn all_matching(snapshot: &Snapshot, prepared: &Prepared, cores: &OwnCore) -> Result<Vec<Vec<u32>>> {
-    let match_fields = prepared.match_fields(snapshot);
+/// Scores all documents that pass the filter. Returns the best, and the number of those with something to score.
+fn score_all<'s>(
+    moment: &'s Moment<'_>,
+    prepared: &Prepared,
+    cores: &OwnCore,
+    scorer: &Scorer<'_>,
+    (limit, bar): (usize, &'s Bar),
+) -> Result<(Vec<Candidate<'s>>, u64)> {
+    let snapshot = &*moment.snapshot;
+    let mut places: Vec<Places> = snapshot.blocks().iter().map(|view| view.live.clone()).collect();
+    for (places, filter) in places.iter_mut().zip(filtered(snapshot, prepared, cores)?) {
+        places.and(&filter);
+    }
+    let stretch = if prepared.wants_vectors() { STRETCH } else { STRETCH_WITHOUT_VECTORS };
+    let mut stretches = Vec::new();
+    for (block, of_block) in places.iter().enumerate() {
+        let count = of_block.count();
+        let ranges = of_block.stretches(stretch).into_iter();
+        stretches.extend(ranges.map(|words| Stretch { block, of_block, words, count }));
+    }
+    let make = || Found {
+        meter: prepared.meter(),
+        top: Top::new(limit, bar),
+        matched: 0,
+        passed_over: 0,
+        places: Vec::new(),
+        scores: Vec::new(),
+        found: Vec::new(),
+        below: 0,
+    };
+    let parts = cores.share(stretches.len(), make, |part, number| {
+        let Some(stretch) = stretches.get(number) else { return Ok(()) };
+        let Some(view) = snapshot.blocks().get(stretch.block) else { return Ok(()) };
+        let floats = FloatAccess::new(moment, stretch.count, view.block.len());
+        part.score(prepared, scorer, (stretch, view, floats), bar.get())
+    })?;
+    let matched = parts.iter().map(|part| part.matched).sum();
+    let below: u64 = parts.iter().map(|part| part.below).sum();
+    tracing::trace!(matched, below, "scored a first phase");
+    if matched == 0 && parts.iter().any(|part| part.passed_over > 0) {
+        require_vectors(moment, prepared)?;
+    }
+    Ok((Top::merge(parts.into_iter().map(|part| part.top).collect()), matched))
+}
+
+/// Returns the places that pass the filter, by block; nothing where there is none.
+fn filtered(snapshot: &Snapshot, prepared: &Prepared, cores: &OwnCore) -> Result<Vec<Places>> {
+    let Some(filter) = prepared.filter() else { return Ok(Vec::new()) };
     let make = || (prepared.meter(), Vec::new());
-    let parts = cores.share(snapshot.blocks().len(), make, |(meter, matched), number| {
+    let parts = cores.share(snapshot.blocks().len(), make, |(meter, passed), number| {
         meter.check_time()?;
         let Some(view) = snapshot.blocks().get(number) else { return Ok(()) };
-        matched.push((number, matching(view, prepared, &match_fields, meter)?));
+        passed.push((number, view.block.columns().matching(filter, &|work| meter.spend(work))?));
         Ok(())
     })?;
-    let mut matched: Vec<(usize, Vec<u32>)> = parts.into_iter().flat_map(|(_, matched)| matched).collect();
-    matched.sort_unstable_by_key(|(number, _)| *number);
-    Ok(matched.into_iter().map(|(_, places)| places).collect())
+    let mut passed: Vec<(usize, Places)> = parts.into_iter().flat_map(|(_, passed)| passed).collect();
+    passed.sort_unstable_by_key(|(number, _)| *number);
+    Ok(passed.into_iter().map(|(_, places)| places).collect())
 }
 
 /// Fails where no document has a vector: an empty result would hide that nothing could match.
@@ -189,29 +220,4 @@ fn require_vectors(moment: &Moment<'_>, prepared: &Prepared) -> Result<()> {
     )
     .with_context("schema", &prepared.query.schema)
     .with_context("strategy", &prepared.query.strategy))
-}
-
-/// Selects the documents of a block that are alive, match the words where the strategy needs it, and pass the filter.
-fn matching(view: &BlockView, prepared: &Prepared, match_fields: &[usize], meter: &Meter<'_>) -> Result<Vec<u32>> {
-    let mut wanted = match prepared.matches() {
-        MatchSet::All => view.live.clone(),
-        _ => {
-            let mut having = Places::none(view.block.len());
-            for index in match_fields.iter().filter_map(|field| view.block.text(*field)) {
-                for (word, _) in &prepared.words {
-                    meter.spend(LOOKUP)?;
-                    let Some(postings) = index.find(word) else { continue };
-                    meter.spend(postings.len() * POSTING)?;
-                    let mut marks = having.marks();
-                    postings.for_each_place(|place| marks.set(place));
-                }
-            }
-            having.and(&view.live);
-            having
-        }
-    };
-    if let Some(filter) = prepared.filter() {
-        wanted.and(&view.block.columns().matching(filter, &|work| meter.spend(work))?);
-    }
-    Ok(wanted.iter().collect())
 }

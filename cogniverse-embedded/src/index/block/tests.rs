@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    index::{Snapshot, bits::has_bit, bytes::U64s, postings::RUN, terms::FieldTerms},
+    index::{Decoded, Snapshot, bits::has_bit, bytes::U64s, postings::RUN, terms::FieldTerms},
     kernel::{GROUP, group_rows, grouped_row},
     layout::TensorField,
 };
@@ -152,6 +152,15 @@ fn check_terms(block: &Block, documents: &[IndexedDocument], range: Range<u32>) 
                 assert!(postings.len_in(&range) >= found.len());
                 assert_eq!(found, wanted);
             }
+            let mut decoded = Decoded::default();
+            for (run, wanted) in wanted.chunks(RUN).enumerate() {
+                postings.decode(run, false, &mut decoded);
+                assert_eq!(decoded.places(), wanted.iter().map(|(place, _)| *place).collect::<Vec<_>>());
+                postings.decode(run, true, &mut decoded);
+                assert_eq!(decoded.counts(), wanted.iter().map(|(_, count)| *count).collect::<Vec<_>>());
+                assert!(postings.last_place(run) >= wanted.last().unwrap().0);
+            }
+            assert_eq!(postings.run_count(), wanted.len().div_ceil(RUN));
             let runs: Vec<_> = postings.runs().map(|run| (run.last, run.greatest, run.least_length)).collect();
             let summary = |run: &[(u32, u32)]| {
                 let greatest = run.iter().map(|(_, count)| *count).max().unwrap();
@@ -188,10 +197,24 @@ fn touch(block: &Block) {
     }
     let _ = (block.bits(0).map(|bits| bits.get(0).len()), block.bits(1).map(|bits| bits.group(0).len()));
     let _ = block.columns().matching(&Filter::equals(name("texts"), "a"), &|_| Ok(()));
+    for index in (0..2).filter_map(|field| block.text(field)) {
+        let (_, mut decoded) = (index.is_whole(), Decoded::default());
+        for postings in ["common", "a", "b"].into_iter().filter_map(|term| index.find(term)) {
+            for run in 0..postings.run_count() {
+                for wants_counts in [false, true] {
+                    postings.decode(run, wants_counts, &mut decoded);
+                    let _ = (decoded.places().len(), decoded.counts().len(), postings.last_place(run));
+                }
+            }
+            postings.for_each_in(3..200, |_, _| {});
+        }
+    }
 }
 
 fn reopen(block: &Block) -> Block {
-    Block::open(block.bytes().clone(), &layout()).unwrap()
+    let opened = Block::open(block.bytes().clone(), &layout()).unwrap();
+    assert!((0..2).all(|field| opened.text(field).unwrap().is_whole()));
+    opened
 }
 
 proptest! {
@@ -205,7 +228,7 @@ proptest! {
             prop_assert_eq!(block.row(place), Some(document.row));
             prop_assert_eq!(block.rows().find(document.row), Some(place));
             prop_assert_eq!(block.id(place), Some(document.id.as_str().as_bytes()));
-            prop_assert_eq!(block.document_id(place), Some(document.id.clone()));
+
         }
         prop_assert_eq!((block.row(documents.len()), block.id(documents.len())), (None, None));
         check_attributes(&block, &documents);
