@@ -1,4 +1,4 @@
-.PHONY: fmt lint test doc bench models mutants ci
+.PHONY: fmt lint test doc bench instructions models mutants ci
 fmt:
 	cargo fmt --all
 lint:
@@ -13,6 +13,9 @@ bench:
 	cargo bench -p cogniverse-embedded --bench kernels
 	cargo bench -p cogniverse-otlp --bench span
 	cargo bench -p cogniverse-vespa --bench client
+# Needs valgrind. Renew the table: make instructions WRITE=1
+instructions:
+	python3 .ci/instructions.py $(if $(WRITE),--write)
 models:
 	bash .ci/models.sh "$${COGNIVERSE_MINILM_DIR}"
 # cargo install cargo-mutants; hours for all of it. Rooms and tests: .cargo/mutants.toml. One room: make mutants ROOM=core/src/tenants

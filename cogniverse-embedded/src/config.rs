@@ -40,7 +40,7 @@ pub struct EmbeddedConfig {
     /// The memory for quantized copies of float vectors over all schemas, in bytes, which tenants share fairly (default 1 GiB).
     /// Vectors beyond it are scanned as they are stored, which takes longer and finds the same.
     pub float_cache_bytes: usize,
-    /// The number of new documents of a schema from which they are written to an index file (default 1,024). Fewer are indexed
+    /// The number of new documents of a schema from which they are written to an index file (default 512). Fewer are indexed
     /// again when the schema is opened.
     pub block_documents: usize,
     /// The longest that a call waits for a schema to open (default 60 s). The opening continues after that. A
@@ -63,7 +63,7 @@ impl EmbeddedConfig {
             max_waiting_searches: 4096,
             max_cores_per_search: cores,
             float_cache_bytes: 1 << 30,
-            block_documents: 1024,
+            block_documents: 512,
             open_timeout: Duration::from_secs(60),
             durability: Durability::default(),
         }
