@@ -38,7 +38,7 @@ use std::{
 /// the truncation waits for running searches.
 const MAX_LOG: u64 = 64 << 20;
 /// The number of block files' worth of documents in memory beyond which a writer writes them out itself.
-const BACKLOG: usize = 8;
+const BACKLOG: usize = 4;
 /// The name of the file of documents in a deployment's folder.
 pub(crate) const FILE: &str = "documents.sqlite";
 
