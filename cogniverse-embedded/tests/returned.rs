@@ -20,7 +20,9 @@ fn held() -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_tenants_gives_their_memory_back() {
     let folder = tempfile::tempdir().unwrap();
+    // All of the index in memory: in files it takes none to speak of.
     let config = EmbeddedConfig::new(folder.path()).with_durability(Durability::ProcessCrash);
+    let config = config.with_block_documents(1_000_000);
     let backend = EmbeddedBackend::open(config).await.unwrap();
     let names: Vec<String> = (0..16).map(|n| format!("t{n}")).collect();
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
