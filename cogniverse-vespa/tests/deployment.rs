@@ -142,7 +142,7 @@ async fn a_deployment_waits_until_it_is_in_force() {
     assert_eq!(backend.search(words("acme", "common")).await.unwrap().hits.len(), 3);
 
     let (backend, server) =
-        world_with(TestServerOptions::default(), |c| c.with_deploy_timeout(Duration::from_secs(1))).await;
+        world_with(TestServerOptions::default(), |c| c.with_deploy_timeout(Duration::from_secs(4))).await;
     server.faults().always(Route::Convergence, Fault::HalfConverged);
     let error = deploy(&backend, &["acme"]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
