@@ -109,6 +109,7 @@ const ELSEWHERE: [(&str, &str); 20] = [
     ),
     ("cargo bench --bench memory", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-embedded --bench kernels", "measures: .ci/run tests that it runs"),
+    ("cargo bench -p cogniverse-embedded --bench words", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-otlp --bench span", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-vespa --bench client", "measures: .ci/run tests that it runs"),
     ("cargo test -p cogniverse-otlp --test ten_thousand", "a test of the workspace's run"),
