@@ -1,4 +1,4 @@
-//! Searches by words (BM25) over 100,000 segments of about 40 words, and the opening of their store.
+//! Searches by words (BM25) over 100,000 segments (`COGNIVERSE_BENCH_DOCUMENTS`) of about 40 words, and the opening of their store.
 //!
 //! The corpus and the queries are seeded. Words are drawn from 20,000 by Zipf's law, so that some are in nearly all segments.
 
@@ -18,7 +18,6 @@ use std::{hint::black_box, time::Duration};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const SEGMENTS: u64 = 100_000;
 const BATCH: u64 = 1_000;
 const QUERIES: usize = 64;
 
@@ -75,7 +74,9 @@ fn words(criterion: &mut Criterion) {
         let deployment = SchemaDeployment { schema: schema.clone(), definition };
         backend.deploy(DeployRequest::new(vec![deployment])).await.unwrap();
         let mut seeded = Seeded(7);
-        for begin in (0..SEGMENTS).step_by(BATCH as usize) {
+        let segments =
+            std::env::var("COGNIVERSE_BENCH_DOCUMENTS").map_or(100_000, |segments| segments.parse().unwrap());
+        for begin in (0..segments).step_by(BATCH as usize) {
             let batch: Vec<Document> = (begin..begin + BATCH).map(|number| segment(number, &mut seeded)).collect();
             let (wanted, request) = (batch.len(), PutRequest::new(schema.clone(), batch));
             assert_eq!(backend.put(request).await.unwrap().stored(), wanted);
