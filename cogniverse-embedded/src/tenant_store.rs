@@ -84,7 +84,7 @@ pub(crate) struct TenantStore {
     dropped: AtomicBool,
     /// Held while blocks are written out or merged.
     folding: Mutex<()>,
-    /// The time at which work on blocks failed; `None` where it did not, or has succeeded since.
+    /// The time at which work on blocks, or the emptying of a file of vectors, failed; `None` where it did not, or has succeeded since.
     refused: Mutex<Option<Instant>>,
     /// Whether SQLite's index of documents was compared with the documents.
     order_checked: AtomicBool,
@@ -221,7 +221,10 @@ impl TenantStore {
             if self.commit(connection, work)? {
                 self.bound_log(connection);
                 // The write is stored, whatever becomes of what it left behind.
-                if let Err(error) = self.empty_a_file(connection) {
+                if self.may_fold()
+                    && let Err(error) = self.empty_a_file(connection)
+                {
+                    *self.refused.lock() = Some(Instant::now());
                     tracing::warn!(schema = %self.name, "a file of vectors cannot be emptied: {}", error.chain());
                 }
             }

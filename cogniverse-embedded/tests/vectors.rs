@@ -119,6 +119,33 @@ async fn an_update_of_other_fields_writes_no_vector() {
     assert_eq!(found.get("embedding_binary"), vectors(5).assign.values().next());
 }
 
+/// Documents that lie in block files already are lost with their vectors all the same, and only those.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_does_not_outlive_the_vectors_of_its_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EmbeddedConfig::new(folder.path()).with_durability(Durability::ProcessCrash).with_block_documents(2);
+    {
+        let backend = EmbeddedBackend::open(config.clone()).await.unwrap();
+        deploy(&backend, &["acme"]).await;
+        put(&backend, 0..4).await;
+        let has_block = || {
+            let mut found = fs::read_dir(deployment(folder.path())).unwrap().map(|entry| entry.unwrap().file_name());
+            found.any(|name| name.to_string_lossy().starts_with("block."))
+        };
+        while !has_block() {
+            tokio::task::yield_now().await;
+        }
+    }
+    let path = deployment(folder.path()).join("vectors.1");
+    fs::File::options().write(true).open(&path).unwrap().set_len(256 << 10).unwrap();
+    let backend = EmbeddedBackend::open(config).await.unwrap();
+    assert_eq!(backend.count(&schema_of("acme"), None).await.unwrap(), 1);
+    assert_eq!(backend.search(near(0)).await.unwrap().matched, 1);
+    let visited = backend.visit(VisitRequest::new(schema_of("acme"))).await.unwrap();
+    assert_eq!(visited.documents.len(), 1);
+    put(&backend, 8..9).await;
+}
+
 /// After a loss of power the end of a file may be missing. Where that was allowed, the documents of which the vectors are lost
 /// are gone, and the others are there; where it was not, it is damage.
 #[tokio::test]

@@ -50,6 +50,8 @@ impl Record {
             }
             match self.open_block(own, &live) {
                 Ok((block, live)) => stored.push((own, block, live)),
+                // Closing what is idle helps, and indexing anew takes long.
+                Err(error) if error::is_out_of_files(&error) => return Err(error),
                 Err(error) => tracing::warn!(
                     schema = %self.schema,
                     "block {number} cannot be used, and its documents are indexed anew: {}", error.chain()

@@ -40,6 +40,11 @@ impl Record {
         }
         let mut change =
             self.change(&transaction, &mapped, |writer| lost.iter().try_for_each(|row| writer.delete(*row)))?;
+        // Block files that hold them are derived anew.
+        for row in &lost {
+            let unname = "UPDATE blocks SET removed = 1 WHERE first <= ?1 AND last >= ?1";
+            transaction.execute(unname, [row]).map_err(self.sqlite())?;
+        }
         for file in &files {
             let path = path(self.folder(), file.number);
             let sync = std::fs::File::options().write(true).open(&path).and_then(|file| file.sync_all());

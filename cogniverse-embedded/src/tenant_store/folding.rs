@@ -92,7 +92,11 @@ impl TenantStore {
             }
             self.publish(transaction, next)?;
             failpoint::reach("block.published");
-            self.record.remove_blocks(connection)
+            // The block is in use from here on, whatever becomes of those before it.
+            if let Err(error) = self.record.remove_blocks(connection) {
+                tracing::warn!(schema = %self.name, "a merged block cannot be removed: {}", error.chain());
+            }
+            Ok(())
         })
     }
 }
