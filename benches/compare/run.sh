@@ -21,10 +21,9 @@ forget() { # what an earlier run said of a part
 }
 
 setup() {
-  if [[ ! -x $PERF/venv/bin/python ]]; then
-    python3 -m venv "$PERF/venv"
-    nice -n 5 "$PERF/venv/bin/pip" install -q numpy==2.4.6 threadpoolctl maxsim-cpu==0.1.0 faiss-cpu==1.15.1 qdrant-edge-py==0.9.0
-  fi
+  [[ -x $PERF/venv/bin/python ]] || python3 -m venv "$PERF/venv"
+  # Quick where they are there, and right where only some are.
+  nice -n 5 "$PERF/venv/bin/pip" install -q numpy==2.4.6 threadpoolctl maxsim-cpu==0.1.0 faiss-cpu==1.15.1 qdrant-edge-py==0.9.0
   (cd "$main" && CARGO_TARGET_DIR=$PERF/target-ours nice -n 5 cargo build --release -p cogniverse-compare)
   (cd "$here/rivals" && CARGO_TARGET_DIR=$PERF/target nice -n 5 cargo build --release)
   nice -n 5 "$PERF/venv/bin/python" "$here/py/gen.py" "$data" a1 a2 c b text
@@ -144,7 +143,7 @@ rm -f "$PERF/running"
 {
   date +%F
   grep -m1 'model name' /proc/cpuinfo | sed 's/.*: //'
-  grep -m1 flags /proc/cpuinfo | grep -q avx512vpopcntdq && echo AVX-512 || { grep -m1 flags /proc/cpuinfo | grep -q avx2 && echo AVX2 || uname -m; }
+  grep -m1 flags /proc/cpuinfo | grep -q avx512_vpopcntdq && echo AVX-512 || { grep -m1 flags /proc/cpuinfo | grep -q avx2 && echo AVX2 || uname -m; }
   echo "$(nproc) cores, commit $(git -C "$main" rev-parse --short HEAD), $(git -C "$main" status --porcelain | wc -l) files changed since"
   py kernels
 } > "$PERF/machine.txt" 2>&1 || true
