@@ -11,6 +11,7 @@ doc:
 bench:
 	cargo bench --bench search_path
 	cargo bench -p cogniverse-embedded --bench kernels
+	cargo bench -p cogniverse-embedded --bench analysis
 	cargo bench -p cogniverse-otlp --bench span
 	cargo bench -p cogniverse-vespa --bench client
 # Needs valgrind. Renew the table: make instructions WRITE=1

@@ -35,8 +35,9 @@ def is_word(field):
 # A condition sees our value, pyvespa's, and what pyvespa's schema says of the thing (a field, a profile, or the schema).
 DIFFERENCES = {
     "field indexing": (
-        lambda ours, theirs, field: is_text(field) and ours == theirs | {"attribute"},
-        "text is an attribute too: hits show it without a read of the document store",
+        lambda ours, theirs, field: (is_text(field) and ours == theirs | {"attribute"})
+        or (is_word(field) and ours == theirs | {"set_language"}),
+        "text is an attribute too: hits show it without a read of the document store; and words are analyzed by their document's language",
     ),
     "field match": (
         lambda ours, theirs, field: is_word(field) and (ours, theirs) == ({"word", "cased"}, set()),

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "cogniverse-embedded: open_stores tenant_store",
     "vespa-testkit: content::engine content::engine_schema",
-    "vespa-testkit: content content::changes content::documents content::documents::read content::documents::update content::documents::visit content::documents::visit_request content::documents::write content::package content::search content::search::hits content::search::parameters content::search::rank content::search::request content::search::target",
+    "vespa-testkit: content content::changes content::documents content::documents::read content::documents::update content::documents::visit content::documents::visit_request content::documents::write content::package content::search content::search::groups content::search::hits content::search::order content::search::parameters content::search::rank content::search::request content::search::target",
     "vespa-testkit: health server transport",
     "vespa-testkit: content::yql::parse content::yql::terms",
     "vespa-testkit: content::sd::property content::sd::read",

@@ -13,10 +13,13 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use cogniverse::{
     IngestRequest, IngestSource, ProfileName, TenantId,
-    ingestion::{CommandTranscriber, Speech, SpeechFailure},
-    sdk::Transcriber,
+    config::Segmentation,
+    ingestion::{CommandScreenReader, CommandTranscriber, Speech, SpeechFailure},
+    sdk::{FrameDescriber, Transcriber},
 };
 use cogniverse_model_servers::{OpenAiTranscriber, ServerConfig};
+use cogniverse_ollama::{OllamaClient, OllamaConfig, OllamaDescriber};
+use cogniverse_openai::{OpenAiClient, OpenAiConfig, OpenAiDescriber};
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 #[derive(Parser)]
@@ -54,6 +57,21 @@ struct Options {
     /// Store videos whose speech could not be written down without words, rather than not at all
     #[arg(long)]
     without_words: bool,
+    /// Remove the videos that are not in the folder any more
+    #[arg(long, requires = "video_dir")]
+    prune: bool,
+    /// A server of a vision model that describes pictures: an Ollama, or a server of OpenAI's API by its address with /v1
+    #[arg(long, value_name = "URL", requires = "describe_model")]
+    describe: Option<String>,
+    /// Its model, such as gemma3:4b
+    #[arg(long, value_name = "NAME")]
+    describe_model: Option<String>,
+    /// A program that reads text on screen, such as "python3 examples/screen_reader.py" (docs/seeing.md)
+    #[arg(long, value_name = "COMMAND")]
+    read_screen: Option<String>,
+    /// Segments by shots, in place of the profile's segmentation
+    #[arg(long)]
+    shots: bool,
     /// Videos worked on at once
     #[arg(long, default_value_t = 2)]
     concurrency: usize,
@@ -74,6 +92,13 @@ async fn run(options: Options) -> Result<()> {
             false => speech,
         });
     }
+    let (describes, reads) = (options.describe.is_some(), options.read_screen.is_some());
+    if let (Some(url), Some(name)) = (&options.describe, &options.describe_model) {
+        builder = builder.frame_describer(describer(url, name).await?);
+    }
+    if let Some(line) = &options.read_screen {
+        builder = builder.screen_reader(Arc::new(CommandScreenReader::parse(line)?));
+    }
     let cogniverse = options.common.open_with(builder).await?;
     let (tenant, profile) = (options.tenant_id, options.profile);
     let source = match (options.segments, options.video_dir) {
@@ -84,6 +109,18 @@ async fn run(options: Options) -> Result<()> {
     if let Some(model) = model {
         request = request.with_encoder(model.segments);
     }
+    if describes {
+        request = request.describing();
+    }
+    if reads {
+        request = request.reading_screens();
+    }
+    if options.shots {
+        request = request.with_segmentation(Segmentation::shots(SHOT_THRESHOLD));
+    }
+    if options.prune {
+        request = request.with_prune();
+    }
     if let Some(language) = options.language {
         request = request.with_language(language);
     }
@@ -92,6 +129,8 @@ async fn run(options: Options) -> Result<()> {
         let json = serde_json::json!({
             "tenant_id": tenant, "profile": profile, "complete": report.is_complete(), "stored": report.stored(),
             "unchanged": report.unchanged(), "refused": report.refused(), "videos": report.videos,
+            "passed_over": report.passed_over, "passed_over_count": report.passed_over_count,
+            "pruned": report.pruned, "pruned_count": report.pruned_count,
         });
         println!("{json}");
     } else {
@@ -102,6 +141,17 @@ async fn run(options: Options) -> Result<()> {
         "not everything is stored; what failed is named above, and a second run tries only that again"
     );
     Ok(())
+}
+
+/// The share of the picture that changes where a shot ends.
+const SHOT_THRESHOLD: f64 = 0.3;
+
+/// The vision model behind an address.
+async fn describer(url: &str, name: &str) -> Result<Arc<dyn FrameDescriber>> {
+    Ok(match url.trim_end_matches('/').ends_with("/v1") {
+        true => Arc::new(OpenAiDescriber::new(OpenAiClient::new(OpenAiConfig::new(url))?, name)?),
+        false => Arc::new(OllamaDescriber::connect(OllamaClient::new(OllamaConfig::new(url))?, name).await?),
+    })
 }
 
 fn transcriber(options: &Options) -> Result<Option<Arc<dyn Transcriber>>> {

@@ -13,11 +13,12 @@
 
 mod cli;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use cogniverse::{
-    AnswerMode, Filter, Grouping, PageCursor, ProfileName, SearchEvent, SearchRequest, StrategyName, TenantId,
-    TimeRange,
+    AnswerMode, FieldName, Filter, Grouping, Like, MetadataName, PageCursor, ProfileName, SearchEvent, SearchRequest,
+    StrategyName, TenantId, TimeRange, VideoId,
+    sdk::{FacetRequest, FieldValue, Sort},
 };
 use std::process::ExitCode;
 
@@ -53,11 +54,26 @@ struct Options {
     /// Merge neighbouring segments into moments
     #[arg(long)]
     moments: bool,
+    /// Count the matching segments per video or per value of metadata: video or meta.NAME; repeat it for several
+    #[arg(long = "facet", value_name = "FIELD")]
+    facets: Vec<String>,
+    /// Order by a field in place of the score: a field, video or meta.NAME, with :desc for the reverse
+    #[arg(long, value_name = "FIELD")]
+    sort: Option<String>,
+    /// Read "a phrase", -without and prefix* as operators
+    #[arg(long)]
+    phrases: bool,
+    /// Replace words that no segment has by similar ones
+    #[arg(long)]
+    typos: bool,
+    /// Look for what is like a moment of a video
+    #[arg(long, value_name = "VIDEO@SECONDS", conflicts_with = "query")]
+    like: Option<String>,
     /// The page after another: what it printed as next
     #[arg(long)]
     cursor: Option<String>,
     /// What to look for
-    #[arg(required = true, num_args = 1..)]
+    #[arg(required_unless_present = "like", num_args = 1.., allow_hyphen_values = false)]
     query: Vec<String>,
 }
 
@@ -95,6 +111,29 @@ async fn run(options: Options) -> Result<()> {
     if let Some((start, end)) = options.time_range.as_deref().map(|range| range.split_once(',').unwrap_or((range, "")))
     {
         request = request.with_time_range(TimeRange::new(start.trim().parse()?, end.trim().parse()?)?);
+    }
+    if options.phrases {
+        request = request.with_operators();
+    }
+    if options.typos {
+        request = request.with_typos();
+    }
+    if let Some(moment) = &options.like {
+        let (video, seconds) = moment.rsplit_once('@').context("--like takes VIDEO@SECONDS")?;
+        request.like = Some(Like::new(VideoId::parse(video)?, seconds.parse()?));
+    }
+    for name in &options.facets {
+        request = request.with_facet(FacetRequest::new(field(name)?, FACET_VALUES));
+    }
+    if let Some(order) = &options.sort {
+        request = request.sorted_by(match order.strip_suffix(":desc") {
+            Some(name) => Sort::descending(field(name)?),
+            None => Sort::ascending(field(order)?),
+        });
+    }
+    // All of these are of one profile.
+    if request.profiles.is_empty() && (request.like.is_some() || request.sort.is_some()) {
+        request = request.and_profile(ProfileName::parse(cli::TEXT_PROFILE)?);
     }
     if options.moments {
         request = request.grouped_by(Grouping::Moments);
@@ -141,6 +180,17 @@ async fn run(options: Options) -> Result<()> {
     }
     for profile in &answer.profiles {
         println!("{} segments match in {} by {}", profile.matched, profile.profile, profile.strategy);
+        for correction in &profile.corrections {
+            println!("  no segment says {}; looked for {}", correction.word, correction.replaced_by.join(", "));
+        }
+        for facet in &profile.facets {
+            let mut table = cli::plain_table([facet.field.as_str(), "segments"]);
+            table.add_rows(facet.values.iter().map(|count| [value(&count.value), count.count.to_string()]));
+            if facet.others > 0 {
+                table.add_row(["others".to_owned(), facet.others.to_string()]);
+            }
+            println!("{table}");
+        }
         if let Some(degraded) = &profile.degraded {
             println!("  in place of {}: {}", degraded.wanted, degraded.reason);
         }
@@ -149,4 +199,27 @@ async fn run(options: Options) -> Result<()> {
         println!("next page: --cursor {}", next.as_str());
     }
     Ok(())
+}
+
+/// The number of values of a facet that are shown.
+const FACET_VALUES: usize = 20;
+
+/// The field that a flag names.
+fn field(name: &str) -> Result<FieldName> {
+    Ok(match (name, MetadataName::of_written(name)?) {
+        ("video", _) => FieldName::parse("video_id")?,
+        (_, Some(name)) => name.field()?,
+        (other, None) => FieldName::parse(other)?,
+    })
+}
+
+/// A value for people.
+fn value(value: &FieldValue) -> String {
+    match value {
+        FieldValue::String(text) => text.clone(),
+        FieldValue::Integer(number) => number.to_string(),
+        FieldValue::Float(number) => number.to_string(),
+        FieldValue::Bool(value) => value.to_string(),
+        other => format!("{other:?}"),
+    }
 }

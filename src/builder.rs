@@ -1,9 +1,15 @@
 //! The builder of [`Cogniverse`](crate::Cogniverse).
 
-use crate::cogniverse::{Cogniverse, Parts};
+mod seeing;
+
+use crate::{
+    cogniverse::{Cogniverse, Parts},
+    sight::Sight,
+};
 use cogniverse_agents::{ExperienceRecorder, ExperienceSurface, Router, SearchObserver, VideoSearchAgent};
 use cogniverse_core::{
     backup::{BackupService, BackupSurface},
+    catalogue::VideoCatalogue,
     doctor::Doctor,
     fairness::{FairBackend, FairScheduler, FairnessConfig},
     guarded_backend::{GuardedBackend, LeakPolicy},
@@ -17,7 +23,7 @@ use cogniverse_core::{
     quotas::{OnQuotaStoreUnavailable, QuotaBackend, QuotaSurface, Quotas},
     schemas::{EmbeddedSchemaLoader, SchemaManager, WithShippedSchemas},
     surfaces::{
-        AccessSurface, AuditSurface, CacheSurface, ConfigSurface, SchemaSurface, TelemetrySurface, TranscriptSurface,
+        AccessSurface, AuditSurface, CacheSurface, ConfigSurface, KeptSurface, SchemaSurface, TelemetrySurface,
     },
     tenants::{Gate, TenantCache, TenantRegistry},
 };
@@ -68,6 +74,7 @@ pub struct CogniverseBuilder {
     model_providers: BTreeMap<String, Arc<dyn LanguageModelProvider>>,
     ffmpeg: Option<Ffmpeg>,
     speech: Option<Speech>,
+    sight: Sight,
     telemetry: Option<TelemetryManager>,
     telemetry_provider: Option<Arc<dyn TelemetryProvider>>,
     erasure_settle: Settle,
@@ -440,7 +447,8 @@ impl CogniverseBuilder {
             Some(schemas) => Arc::new(schemas),
             None => Arc::new(EmbeddedSchemaLoader),
         };
-        let schemas = SchemaManager::new(loader, Arc::clone(&dyn_backend)).with_audit(audit);
+        let schemas =
+            SchemaManager::new(loader, Arc::clone(&dyn_backend)).with_audit(audit).with_config(config.clone());
         let models = ModelRegistry::new(config.clone(), self.model_providers, self.language_model);
         gate.register_cache(Arc::new(models.clone()));
         let memory = match self.text_embedder {
@@ -474,6 +482,9 @@ impl CogniverseBuilder {
         for (name, encoder) in self.query_encoders {
             agent = agent.with_query_encoder(name, encoder);
         }
+        for (name, encoder) in &self.sight.pictures {
+            agent = agent.with_picture_encoder(name, Arc::clone(encoder));
+        }
         let mut ingestor = Ingestor::new(&backend, schemas.clone(), gate.clone())
             .with_segment_encoders(self.segment_encoders)
             .with_quotas(quotas.clone())
@@ -484,6 +495,7 @@ impl CogniverseBuilder {
             kept = speech.kept.get_or_insert(kept).clone();
             ingestor = ingestor.with_speech(speech);
         }
+        let (ingestor, seen) = self.sight.wire(ingestor, &folder);
         let provider = self.telemetry_provider.clone();
         let traces = TelemetrySurface::new(telemetry.clone(), config.clone(), self.telemetry_provider)
             .with_settle(self.erasure_settle);
@@ -494,8 +506,9 @@ impl CogniverseBuilder {
                     .with_backend_behind(Arc::clone(&behind)),
             ),
             Arc::new(SchemaSurface::memories(Arc::clone(&dyn_backend), schemas.clone()).with_backend_behind(behind)),
-            Arc::new(TranscriptSurface::new(kept)),
+            Arc::new(KeptSurface::new(kept.files().clone())),
         ];
+        surfaces.extend(seen);
         surfaces.extend(files);
         surfaces.extend(self.surfaces);
         surfaces.push(Arc::new(ExperienceSurface::new(experience.clone())));
@@ -547,7 +560,8 @@ impl CogniverseBuilder {
             experience,
             traces: provider,
         });
-        Ok(Cogniverse { gate, agent: agent.build(), ingestor, memory, lifecycle, schemas, config, parts })
+        let catalogue = VideoCatalogue::new(ingestor.clone());
+        Ok(Cogniverse { gate, agent: agent.build(), ingestor, catalogue, memory, lifecycle, schemas, config, parts })
     }
 }
 

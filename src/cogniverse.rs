@@ -6,11 +6,12 @@ use cogniverse_agents::{
 };
 use cogniverse_core::{
     backup::BackupService,
+    catalogue::VideoCatalogue,
     doctor::Doctor,
     fairness::FairScheduler,
     guarded_backend::GuardedBackend,
     health::HealthService,
-    ingestion::{IngestReport, IngestRequest, Ingestor},
+    ingestion::{IngestJob, IngestReport, IngestRequest, Ingestor},
     isolation::IsolationVerifier,
     lifecycle::TenantLifecycle,
     memory::{MemoryManager, MemoryService},
@@ -36,6 +37,7 @@ pub struct Cogniverse {
     pub(crate) gate: Gate,
     pub(crate) agent: VideoSearchAgent,
     pub(crate) ingestor: Ingestor,
+    pub(crate) catalogue: VideoCatalogue,
     pub(crate) memory: Option<MemoryService>,
     pub(crate) lifecycle: TenantLifecycle,
     pub(crate) schemas: SchemaManager,
@@ -76,9 +78,11 @@ impl Cogniverse {
     #[must_use]
     pub fn for_caller(&self, caller: Caller) -> Self {
         let gate = self.gate.for_caller(caller);
+        let ingestor = self.ingestor.for_caller(gate.clone());
         Self {
             agent: self.agent.for_caller(gate.clone()),
-            ingestor: self.ingestor.for_caller(gate.clone()),
+            catalogue: self.catalogue.for_caller(ingestor.clone()),
+            ingestor,
             memory: self.memory.as_ref().map(|memory| memory.for_caller(gate.clone())),
             lifecycle: self.lifecycle.for_caller(gate.clone()),
             schemas: self.schemas.for_caller(gate.caller()),
@@ -147,6 +151,33 @@ impl Cogniverse {
     /// Those of [`Ingestor::ingest`].
     pub async fn ingest(&self, request: IngestRequest) -> Result<IngestReport> {
         self.ingestor.ingest(request).await
+    }
+
+    /// Starts an ingest in the background, as [`Ingestor::start`].
+    ///
+    /// # Errors
+    /// Those of [`Ingestor::start`].
+    pub async fn start_ingest(&self, request: IngestRequest) -> Result<IngestJob> {
+        self.ingestor.start(request).await
+    }
+
+    /// Returns the catalogue of tenants' videos, their thumbnails, and the jobs that ingest them.
+    ///
+    /// ```no_run
+    /// # async fn list() -> cogniverse::Result<()> {
+    /// use cogniverse::{Cogniverse, ProfileName, TenantId, catalogue::VideoQuery};
+    ///
+    /// let cogniverse = Cogniverse::builder().open().await?;
+    /// let (tenant, profile) = (TenantId::parse("acme_corp")?, ProfileName::parse("video_text_minilm_mv_segment")?);
+    /// for video in cogniverse.catalogue().videos(VideoQuery::new(tenant, profile)).await?.videos {
+    ///     println!("{}: {} segments, {}", video.title, video.segments, video.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn catalogue(&self) -> &VideoCatalogue {
+        &self.catalogue
     }
 
     /// Searches a tenant's videos, as [`VideoSearchAgent::search`].

@@ -7,6 +7,7 @@
 //! | [`Cogniverse`] | the assembled library, on the embedded backend by default |
 //! | [`VideoSearchAgent`], [`SearchRequest`], [`SearchResponse`] | search |
 //! | [`Ingestor`](ingestion::Ingestor), [`IngestRequest`], [`IngestSource`] | ingestion |
+//! | [`VideoCatalogue`](catalogue::VideoCatalogue) | the ingested videos: listing, changing, deleting; ingest jobs |
 //! | [`MemoryManager`](memory::MemoryManager), [`Remember`](memory::Remember) | memories of a tenant's agents and
 //! users |
 //! | [`models`] | resolution of tenants' language models |
@@ -18,21 +19,24 @@
 mod builder;
 mod cogniverse;
 mod operator;
+mod sight;
 mod tenant_calls;
 
 pub use builder::CogniverseBuilder;
 pub use cogniverse::Cogniverse;
 pub use cogniverse_agents as agents;
 pub use cogniverse_agents::{
-    AnswerMode, Grouping, MemoryOptions, Outcome, PageCursor, Route, SearchEvent, SearchParameters, SearchRequest,
-    SearchResponse, SearchResult, VideoSearchAgent,
+    AnswerMode, Grouping, Like, MemoryOptions, Outcome, PageCursor, Route, SearchEvent, SearchParameters,
+    SearchRequest, SearchResponse, SearchResult, VideoSearchAgent,
 };
-pub use cogniverse_core::ingestion::{IngestReport, IngestRequest, IngestSource, ProgressEvent, ProgressSink};
+pub use cogniverse_core::ingestion::{
+    IngestJob, IngestReport, IngestRequest, IngestSource, ProgressEvent, ProgressSink, VideoInput,
+};
 pub use cogniverse_core::lifecycle::{NewTenant, Suspend};
 pub use cogniverse_core::tenants::ShareAccess;
 pub use cogniverse_core::{
-    backup, doctor, fairness, guarded_backend, health, ingestion, isolation, lifecycle, memory, metrics, models,
-    quotas, schemas, surfaces, tenants, transcript,
+    backup, catalogue, doctor, fairness, guarded_backend, health, ingestion, isolation, lifecycle, memory, metrics,
+    models, quotas, schemas, surfaces, tenants, transcript,
 };
 pub use cogniverse_embedded as embedded;
 pub use cogniverse_encoders as encoders;
@@ -52,8 +56,9 @@ pub use cogniverse_otlp as otlp;
 pub use cogniverse_phoenix as phoenix;
 pub use cogniverse_sdk as sdk;
 pub use cogniverse_sdk::{
-    Caller, CallerId, Error, ErrorCode, ErrorKind, FieldName, Filter, Operation, ProfileName, PublicError, Result,
-    Role, SchemaName, StrategyName, TenantId, TenantSchema, TimeRange,
+    Caller, CallerId, Error, ErrorCode, ErrorKind, FieldName, Filter, MetadataName, MetadataType, MetadataValue,
+    Operation, ProfileName, PublicError, Result, Role, SchemaName, StrategyName, TenantId, TenantSchema, TimeRange,
+    VideoId,
 };
 pub use operator::Operator;
 
@@ -68,6 +73,11 @@ struct ErrorsGuide;
 #[cfg(all(doctest, feature = "http-models"))]
 #[doc = include_str!("../docs/speech.md")]
 struct SpeechGuide;
+
+/// `docs/seeing.md`, whose code is compiled by the doc tests.
+#[cfg(all(doctest, feature = "ollama"))]
+#[doc = include_str!("../docs/seeing.md")]
+struct SeeingGuide;
 
 /// `docs/encoders.md`, whose code is compiled by the doc tests.
 #[cfg(all(doctest, feature = "http-models"))]
@@ -102,6 +112,11 @@ struct TenantsGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/backup.md")]
 struct BackupGuide;
+
+/// `docs/videos.md`, whose code is compiled by the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/videos.md")]
+struct VideosGuide;
 
 /// `docs/doctor.md`, whose code is compiled by the doc tests.
 #[cfg(doctest)]

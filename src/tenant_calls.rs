@@ -217,12 +217,14 @@ impl Cogniverse {
         grant.run(self.schemas.describe(tenant, base)).await
     }
 
-    /// Drops one schema of a tenant with all its documents.
+    /// Drops one schema of a tenant with all its documents, and its videos from the catalogue.
     ///
     /// # Errors
     /// Those of [`cogniverse_core::schemas::SchemaManager::drop_schema`].
     pub async fn drop_schema(&self, tenant: &TenantId, base: &SchemaName) -> Result<()> {
-        let _grant = self.gate.admit(tenant, Operation::WriteSchemas).await?;
+        let grant = self.gate.admit(tenant, Operation::WriteSchemas).await?;
+        // First: what a crash leaves between is a schema that can be dropped again.
+        self.catalogue.forget_schema(&grant, base).await?;
         self.schemas.drop_schema(tenant, base).await
     }
 

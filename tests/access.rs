@@ -277,7 +277,8 @@ async fn a_tenants_life_on_vespas_wire() {
     let receipt = c.erase(&acme).await.unwrap();
     assert_eq!(receipt.state, TenantState::Erased, "{receipt:?}");
     let documents = receipt.surfaces.iter().find(|surface| surface.name == "documents").unwrap();
-    assert_eq!((documents.erased, documents.remaining), (1, Some(0)));
+    // A segment, and the record of its video.
+    assert_eq!((documents.erased, documents.remaining), (2, Some(0)));
     assert!(
         documents.retained_until.is_some() && documents.reason.as_ref().unwrap().contains("two weeks"),
         "{documents:?}"

@@ -62,6 +62,7 @@ fn layers_point_down() {
                 "cogniverse",
                 "cogniverse-model-servers",
                 "cogniverse-ollama",
+                "cogniverse-openai",
                 "cogniverse-otlp",
                 "cogniverse-phoenix",
                 "cogniverse-vespa",

@@ -75,7 +75,7 @@ async fn a_healthy_tenant_has_facts_and_no_faults() {
         assert!(codes(&found, Severity::Info).contains(&fact), "{fact}: {found}");
     }
     let documents = found.findings.iter().find(|finding| finding.message.starts_with("documents:")).unwrap();
-    assert_eq!(documents.message, "documents: 1 items");
+    assert_eq!(documents.message, "documents: 2 items", "a segment and the record of its video");
     let json = serde_json::to_value(&found).unwrap();
     for part in ["code", "severity", "message", "remedy"] {
         assert!(json["findings"][0][part].is_string(), "{json}");

@@ -11,7 +11,7 @@ use cogniverse::{
     sdk::{
         BackendHits, BackendQuery, DeployedSchema, DocumentStore, FeedReport, OwnedDocument, Retention, Retry,
         SchemaStore, SearchBackend,
-        document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+        document_store::{DeleteRequest, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
         schema_store::{DeployReport, DeployRequest},
     },
 };
@@ -74,6 +74,9 @@ impl DocumentStore for Slow {
         Ok(0)
     }
     async fn visit(&self, _: VisitRequest) -> Result<VisitPage> {
+        Ok(VisitPage::new(Vec::new(), None))
+    }
+    async fn list(&self, _: ListRequest) -> Result<VisitPage> {
         Ok(VisitPage::new(Vec::new(), None))
     }
     async fn count(&self, _: &TenantSchema, _: Option<&Filter>) -> Result<u64> {

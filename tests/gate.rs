@@ -17,7 +17,7 @@ use cogniverse::{
         DocumentId, DocumentStore, EncoderInfo, Expected, FeedReport, Matrix, OwnedDocument, PageCursor, QueryEncoder,
         Retention, SchemaStore, SearchBackend, TextEmbedder, TextKind, UserId, VectorKind,
         config_store::{ConfigPage, ConfigVersions, ListConfig, PutConfig},
-        document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+        document_store::{DeleteRequest, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
         schema_store::{DeployReport, DeployRequest},
     },
     tenants::TenantState,
@@ -100,6 +100,12 @@ impl DocumentStore for Faulty {
             request.schema = Self::neighbour(&request.schema);
         }
         self.inner.visit(request).await
+    }
+    async fn list(&self, mut request: ListRequest) -> Result<VisitPage> {
+        if self.is(PAGES) {
+            request.schema = Self::neighbour(&request.schema);
+        }
+        self.inner.list(request).await
     }
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {
         self.inner.count(schema, filter).await
@@ -190,6 +196,15 @@ async fn invariant_05_a_policy_may_answer_without_what_leaked() {
     backend.fault.store(PAGES, Ordering::SeqCst);
     assert!(world.cogniverse.visit_documents(VisitRequest::new(schema("acme"))).await.unwrap().documents.is_empty());
     assert_eq!(world.cogniverse.agent().leaked_hits(), 4);
+    // A listing by a field as well.
+    let audit = Arc::new(cogniverse::config::InMemoryAuditLog::new(Arc::new(cogniverse::sdk::SystemClock)));
+    let guarded = cogniverse::guarded_backend::GuardedBackend::new(backend, audit);
+    let sort = cogniverse::sdk::Sort::ascending(cogniverse::sdk::FieldName::parse("video_id").unwrap());
+    let list = || ListRequest::new(schema("acme"), sort.clone());
+    let error = guarded.list(list()).await.unwrap_err();
+    assert_eq!((error.code(), guarded.leaked()), (ErrorCode::IsolationViolation, 2));
+    let guarded = guarded.with_leak_policy(LeakPolicy::Drop);
+    assert!(guarded.list(list()).await.unwrap().documents.is_empty());
 }
 
 /// A store that counts its readings, and stops one where it is told to.

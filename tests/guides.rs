@@ -91,7 +91,7 @@ fn commands() -> Vec<(String, Vec<String>)> {
 }
 
 /// What is not run here, by how the command begins, and why.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 22] = [
     ("cargo test --workspace", "it is the run that this test belongs to"),
     ("cargo run --features local-models --example search", "needs a model: .ci/models.sh runs models"),
     (
@@ -109,6 +109,7 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ),
     ("cargo bench --bench memory", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-embedded --bench kernels", "measures: .ci/run tests that it runs"),
+    ("cargo bench -p cogniverse-embedded --bench analysis", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-embedded --bench words", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-otlp --bench span", "measures: .ci/run tests that it runs"),
     ("cargo bench -p cogniverse-vespa --bench client", "measures: .ci/run tests that it runs"),
@@ -287,7 +288,7 @@ fn a_command_outside_of_a_block_is_one_that_a_block_or_the_list_has() {
 #[test]
 fn every_piece_of_code_is_compiled_and_the_readmes_runs_twice() {
     /// Compiled by the doc tests of `src/lib.rs`; the services that they name are not at hand.
-    const COMPILED: [&str; 16] = [
+    const COMPILED: [&str; 18] = [
         "docs/backup.md",
         "docs/doctor.md",
         "docs/encoders.md",
@@ -300,10 +301,12 @@ fn every_piece_of_code_is_compiled_and_the_readmes_runs_twice() {
         "docs/operations-guide.md",
         "docs/quotas.md",
         "docs/routing.md",
+        "docs/seeing.md",
         "docs/speech.md",
         "docs/telemetry.md",
         "docs/tenants.md",
         "docs/vespa.md",
+        "docs/videos.md",
     ];
     let library = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let service = fs::read_to_string(root().join("examples/service.rs")).unwrap();

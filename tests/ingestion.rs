@@ -18,7 +18,7 @@ use std::{
     process::Command,
     sync::{Arc, Mutex, atomic::Ordering},
 };
-use world::{Probe, TEXT, World, ffmpeg_is_there, profile, strategy, tenant};
+use world::{Probe, TEXT, World, clip, ffmpeg_is_there, profile, strategy, tenant};
 
 fn schema(of: &str) -> TenantSchema {
     TenantSchema::new(&tenant(of), &SchemaName::parse(TEXT).unwrap())
@@ -167,19 +167,6 @@ async fn invariant_17_a_profiles_dimensions_are_its_encoders() {
     config.set_profile(&tenant("acme"), &profile(TEXT), known.with_dimensions(384)).await.unwrap();
     assert!(ingest().await.unwrap().is_complete());
     assert_eq!(search().await.unwrap().results.len(), 1);
-}
-
-/// A test picture of some seconds, its index at the front or at the end.
-fn clip(folder: &Path, name: &str, seconds: u32, front: bool) -> PathBuf {
-    let path = folder.join(name);
-    let source = format!("testsrc=duration={seconds}:size=160x120:rate=10");
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-y", "-f", "lavfi", "-i", &source, "-pix_fmt", "yuv420p"]);
-    if front {
-        command.args(["-movflags", "+faststart"]);
-    }
-    assert!(command.arg(&path).status().unwrap().success());
-    path
 }
 
 const SRT: &str = "1\n00:00:01,000 --> 00:00:03,000\nthe first words\n\n2\n00:00:29,000 --> 00:00:33,000\nbefore border | after border\n\n3\n00:00:50,000 --> 00:00:52,000\nlast of all\n";

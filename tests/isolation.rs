@@ -87,11 +87,13 @@ async fn two_tenants_are_apart_on_every_surface_and_nothing_of_the_check_is_left
         "access",
         "audit",
         "configuration",
+        "descriptions",
         "documents",
         "experience",
         "files",
         "memories",
         "quotas",
+        "screen_texts",
         "telemetry",
         "transcripts",
     ];
@@ -115,9 +117,12 @@ async fn two_tenants_are_apart_on_every_surface_and_nothing_of_the_check_is_left
     for name in TENANTS {
         let plan = world.cogniverse.plan_erasure(&tenant(name)).await.unwrap();
         let items = |of: &str| plan.surfaces.iter().find(|surface| surface.name == of).unwrap().items;
-        assert_eq!((items("documents"), items("transcripts")), (Some(2), Some(0)), "{plan:?}");
+        // Two segments, and the record of their video.
+        assert_eq!((items("documents"), items("transcripts")), (Some(3), Some(0)), "{plan:?}");
     }
-    assert!(!world.folder.path().join("transcripts").join(tenant("acme").file_name()).exists());
+    for kept in ["transcripts", "descriptions", "screen_texts"] {
+        assert!(!world.folder.path().join(kept).join(tenant("acme").file_name()).exists());
+    }
 }
 
 async fn usage(cogniverse: &Cogniverse, of: &str) -> Vec<(String, Option<u64>)> {
@@ -372,6 +377,8 @@ const STORES: &[(&str, &str)] = &[
     ("quotas.sqlite", "quotas"),
     ("experience.sqlite", "experience"),
     ("transcripts/", "transcripts"),
+    ("descriptions/", "descriptions"),
+    ("screen_texts/", "screen_texts"),
     ("tenants/", "files"),
     ("catalog.sqlite", "documents"),
 ];
@@ -410,9 +417,11 @@ async fn every_table_folder_and_store_has_a_surface() {
     let embedder = Arc::new(HashEncoder::new(384, VectorKind::Single));
     let world = World::with(&TENANTS, |b| b.text_embedder(embedder)).await;
     fill(&world).await;
-    let transcripts = world.folder.path().join("transcripts");
-    std::fs::create_dir_all(transcripts.join("acme")).unwrap();
-    std::fs::write(transcripts.join("acme/a.b.json"), "{}").unwrap();
+    for kept in ["transcripts", "descriptions", "screen_texts"] {
+        let kept = world.folder.path().join(kept);
+        std::fs::create_dir_all(kept.join("acme")).unwrap();
+        std::fs::write(kept.join("acme/a.b.json"), "{}").unwrap();
+    }
     let names: BTreeSet<&str> =
         world.cogniverse.operator().lifecycle().surfaces().iter().map(|surface| surface.name()).collect();
     let mut found = Vec::new();

@@ -300,9 +300,11 @@ async fn after_an_erasure_no_word_of_the_tenant_is_left_in_any_byte() {
         c.ingest(IngestRequest::new(tenant(name), profile(TEXT), IngestSource::Segments(file))).await.unwrap();
         let memory = c.memory(&tenant(name)).await.unwrap();
         memory.add(Remember::text(scope.clone(), format!("likes {word}"))).await.unwrap();
-        let kept = folder.path().join("data/transcripts").join(tenant(name).file_name());
-        std::fs::create_dir_all(&kept).unwrap();
-        std::fs::write(kept.join("digest.key.json"), format!("{{\"text\": \"{word}\"}}")).unwrap();
+        for kept in ["transcripts", "descriptions", "screen_texts"] {
+            let kept = folder.path().join("data").join(kept).join(tenant(name).file_name());
+            std::fs::create_dir_all(&kept).unwrap();
+            std::fs::write(kept.join("digest.key.json"), format!("{{\"text\": \"{word}\"}}")).unwrap();
+        }
         c.search(ask(name, word)).await.unwrap();
     }
     assert!(files_with(&folder.path().join("data"), "xylophonist").len() >= 3, "the test looks in the right place");
@@ -311,11 +313,12 @@ async fn after_an_erasure_no_word_of_the_tenant_is_left_in_any_byte() {
         c.plan_erasure(&tenant("acme")).await.unwrap()
     };
     let planned = |name: &str| plan.surfaces.iter().find(|surface| surface.name == name).unwrap().items.unwrap();
-    assert_eq!((planned("documents"), planned("memories"), planned("transcripts")), (300, 2, 1), "{plan:?}");
+    assert_eq!((planned("documents"), planned("memories"), planned("transcripts")), (301, 2, 1), "{plan:?}");
     assert_eq!(planned("configuration"), 42);
     let receipt = c.erase(&tenant("acme")).await.unwrap();
     assert!(receipt.is_complete(), "{receipt:?}");
-    for (name, erased) in [("documents", 300), ("memories", 2), ("transcripts", 1), ("configuration", 42)] {
+    let kept = [("transcripts", 1), ("descriptions", 1), ("screen_texts", 1)];
+    for (name, erased) in [("documents", 301), ("memories", 2), ("configuration", 42)].into_iter().chain(kept) {
         let entry = surface(&receipt, name);
         assert_eq!((entry.erased, entry.remaining, &entry.error), (erased, Some(0), &None), "{name}");
     }
@@ -815,7 +818,9 @@ async fn every_place_in_the_data_folder_has_a_surface() {
     let folder = tempfile::tempdir().unwrap();
     let c = Cogniverse::builder().data_dir(folder.path()).text_embedder(embedder).open().await.unwrap();
     c.create(NewTenant::new(tenant("acme"), Template::Trial).with_all_schemas().with_memories()).await.unwrap();
-    std::fs::create_dir_all(folder.path().join("transcripts/acme")).unwrap();
+    for kept in ["transcripts", "descriptions", "screen_texts"] {
+        std::fs::create_dir_all(folder.path().join(kept).join("acme")).unwrap();
+    }
     // A new place needs a surface first, and then a line here.
     let surfaces = [
         ("config.sqlite", "configuration"),
@@ -823,6 +828,8 @@ async fn every_place_in_the_data_folder_has_a_surface() {
         ("experience.sqlite", "experience"),
         ("tenants", "documents"),
         ("transcripts", "transcripts"),
+        ("descriptions", "descriptions"),
+        ("screen_texts", "screen_texts"),
     ];
     let without_texts = ["LOCK", "catalog.sqlite"];
     let names: Vec<&str> = c.operator().lifecycle().surfaces().iter().map(|surface| surface.name()).collect();

@@ -38,6 +38,8 @@ const STEPS: &[(&str, &str)] = &[
     ("erase", "erase.documents"),
     ("erase", "erase.memories"),
     ("erase", "erase.transcripts"),
+    ("erase", "erase.descriptions"),
+    ("erase", "erase.screen_texts"),
     ("erase", "erase.files"),
     ("erase", "erase.access"),
     ("erase", "erase.caches"),

@@ -436,7 +436,7 @@ async fn a_suspension_ends_the_ingestion_that_is_under_way() {
 /// The shipped schema as it was before it had the fields of this page.
 async fn schema_of_before() -> BaseSchema {
     let mut schema = (*EmbeddedSchemaLoader.load(&SchemaName::parse(TEXT).unwrap()).await.unwrap()).clone();
-    schema.document.fields.retain(|field| !["profile", "embedding_model"].contains(&field.name.as_str()));
+    schema.document.fields.retain(|field| !["profile", "embedding_model", "language"].contains(&field.name.as_str()));
     schema
 }
 
@@ -474,11 +474,10 @@ async fn a_schema_of_before_serves_on_and_takes_the_new_fields_without_ingesting
     tokio::time::sleep(Duration::from_secs(6)).await;
     let answer = c.search(ask("float_float")).await.unwrap();
     assert!(answer.results.len() == 2 && answer.profiles[0].degraded.is_none());
-    // A field that documents are searched by is no such addition.
+    // Of vectors, the documents that are stored have none: that is no such addition.
     let mut words = (*EmbeddedSchemaLoader.load(&SchemaName::parse(TEXT).unwrap()).await.unwrap()).clone();
-    let mut more =
-        words.document.fields.iter().find(|field| field.name.as_str() == "audio_transcript").unwrap().clone();
-    more.name = FieldName::parse("more_words").unwrap();
+    let mut more = words.document.fields.iter().find(|field| field.name.as_str() == "embedding").unwrap().clone();
+    more.name = FieldName::parse("more_vectors").unwrap();
     words.document.fields.push(more);
     let deployment = SchemaDeployment { schema: schema("acme"), definition: Arc::new(words) };
     let error = c.operator().backend().deploy(DeployRequest::new(vec![deployment])).await.unwrap_err();

@@ -6,6 +6,8 @@ use crate::{
     cursor,
     encoding::QueryEncoders,
     experience::ExperienceRecorder,
+    like,
+    picture::{self, PictureEncoders},
     plan::{Plan, Planner},
     recall::{self, Outcome, OutcomeReport, Recall},
     record::{Laps, SearchObserver, SearchRecord, milliseconds},
@@ -27,8 +29,8 @@ use cogniverse_core::{
 };
 use cogniverse_foundation::telemetry::{TelemetryManager, TraceId};
 use cogniverse_sdk::{
-    Error, ErrorCode, ErrorKind, Feedback, Generation, Operation, ProfileName, QueryEncoder, Reranker, Result,
-    SearchId, TenantId,
+    Error, ErrorCode, ErrorKind, Feedback, Generation, Operation, PictureEncoder, ProfileName, QueryEncoder, Reranker,
+    Result, SearchId, TenantId,
 };
 use std::{
     collections::BTreeMap,
@@ -51,6 +53,7 @@ pub struct VideoSearchAgent {
 #[derive(Debug)]
 struct Inner {
     retriever: Retriever,
+    picture_encoders: PictureEncoders,
     router: Router,
     rerankers: Arc<Rerankers>,
     telemetry: Option<TelemetryManager>,
@@ -67,6 +70,7 @@ pub struct VideoSearchAgentBuilder {
     schemas: SchemaManager,
     gate: Gate,
     encoders: BTreeMap<String, Arc<dyn QueryEncoder>>,
+    picture_encoders: PictureEncoders,
     rerankers: BTreeMap<String, Arc<dyn Reranker>>,
     models: Option<ModelRegistry>,
     telemetry: Option<TelemetryManager>,
@@ -81,6 +85,13 @@ impl VideoSearchAgentBuilder {
     #[must_use]
     pub fn with_query_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn QueryEncoder>) -> Self {
         self.encoders.insert(name.into(), encoder);
+        self
+    }
+
+    /// Registers an encoder of pictures under the name that profiles use.
+    #[must_use]
+    pub fn with_picture_encoder(mut self, name: impl Into<String>, encoder: Arc<dyn PictureEncoder>) -> Self {
+        self.picture_encoders.insert(name.into(), encoder);
         self
     }
 
@@ -142,6 +153,7 @@ impl VideoSearchAgentBuilder {
             schemas,
             gate,
             encoders,
+            picture_encoders,
             rerankers,
             models,
             telemetry,
@@ -165,7 +177,8 @@ impl VideoSearchAgentBuilder {
             gate.register_cache(Arc::new(experience.clone()));
         }
         let retriever = Retriever { backend, planner, encoders };
-        let inner = Inner { retriever, router, rerankers, telemetry, memory, metrics, observers, experience };
+        let inner =
+            Inner { retriever, picture_encoders, router, rerankers, telemetry, memory, metrics, observers, experience };
         VideoSearchAgent { inner: Arc::new(inner), gate }
     }
 }
@@ -193,6 +206,7 @@ impl VideoSearchAgent {
             schemas,
             gate,
             encoders: BTreeMap::new(),
+            picture_encoders: PictureEncoders::new(),
             rerankers: BTreeMap::new(),
             models: None,
             telemetry: None,
@@ -369,7 +383,9 @@ impl VideoSearchAgent {
         events: Events<'_>,
     ) -> Result<SearchResponse> {
         request.check()?;
-        let request = Arc::new(request);
+        let request = like::resolve(&self.inner.retriever, grant, request).await?;
+        let seen = (&*self.inner.retriever.planner, &self.inner.picture_encoders);
+        let request = Arc::new(picture::resolve(seen, grant, request).await?);
         let mut recall = pin!(self.recall(grant, &request));
         let mut search = pin!(self.search_profiles(grant, &request, record, events));
         let mut recalled = None;

@@ -2,8 +2,8 @@
 
 use crate::request::{Grouping, MAX_PROFILES, SearchRequest};
 use cogniverse_sdk::{
-    Error, ErrorCode, Generation, Listing, Modality, PageCursor, ProfileName, Result, RouteTier, StrategyName,
-    TenantId, TimeRange, Timestamp,
+    Error, ErrorCode, Generation, Listing, Modality, PageCursor, ProfileName, Result, RouteTier, Sort, StrategyName,
+    TenantId, TimeRange, Timestamp, WordCondition,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,16 @@ struct Bound<'r> {
     /// Absent where the request names none, as before there were rerankers.
     #[serde(skip_serializing_if = "Option::is_none")]
     reranker: Option<&'r str>,
+    // Absent where nothing is asked, as before there were these.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    words: &'r [WordCondition],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    typos: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sort: Option<&'r Sort>,
+    /// Absent where the request names none, as before there were languages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'r str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -51,6 +61,15 @@ impl<'r> Bound<'r> {
             memory: _,
             answer: _,
             reranker,
+            words,
+            typos,
+            sort,
+            // They count all that match, whatever the page.
+            facets: _,
+            // What it stands for is in the query, the vectors and the filter.
+            like: _,
+            picture: _,
+            language,
         } = request;
         Self {
             tenant,
@@ -66,6 +85,10 @@ impl<'r> Bound<'r> {
             allow_degraded: *allow_degraded,
             generation,
             reranker: reranker.as_deref(),
+            words,
+            typos: *typos,
+            sort: sort.as_ref(),
+            language: language.as_deref(),
         }
     }
 }
@@ -209,6 +232,8 @@ mod tests {
             request().allowing_degraded(),
             request().with_reranker("signals"),
             request().with_reranker("none"),
+            request().with_language("de"),
+            request().with_language("fr"),
             SearchRequest { profiles: Vec::new(), ..request() },
         ];
         for (of, owner) in others.iter().enumerate() {

@@ -25,6 +25,7 @@
 //! | [`record`] | what happened in a search, and who is told |
 //! | [`experience`], [`optimization`] | what is remembered of searches, and what is learned from it |
 //! | `encoding` | query encoders by name, and the cache of their vectors |
+//! | `like`, `picture` | a stored segment, or a picture, as the query |
 //! | `fusion`, `moment` | fusion of several profiles; merging of adjacent hits into moments |
 //! | [`recall`] | memories recalled beside a search, and verdicts on results |
 //! | `cursor`, `tenant_lru` | page cursors, bound to one tenant and one query; caches that tenants share |
@@ -36,9 +37,11 @@ mod cursor;
 mod encoding;
 pub mod experience;
 mod fusion;
+mod like;
 mod moment;
 pub mod optimization;
 pub mod parameters;
+mod picture;
 mod plan;
 pub mod recall;
 pub mod record;
@@ -61,7 +64,7 @@ pub use optimization::{
 pub use parameters::SearchParameters;
 pub use recall::{MemoryOptions, Outcome, OutcomeReport, Recall, Recalled, Verdict};
 pub use record::{RouteRecord, SearchObserver, SearchRecord, StageTimes};
-pub use request::{AnswerMode, Grouping, SearchRequest};
+pub use request::{AnswerMode, Grouping, Like, SearchRequest};
 pub use rerank::{LanguageModelReranker, SignalReranker, SignalWeights};
 pub use response::{
     Answer, Citation, Degradation, Evidence, ProfileAnswer, Reranked, Reranking, SearchResponse, SearchResult,

@@ -46,7 +46,11 @@ fn touches(a: &SearchResult, b: &SearchResult) -> bool {
 
 /// Merges two results: the better one's score, strategy and text, the union of ranges, and the evidence of both.
 fn join(mut better: SearchResult, other: SearchResult) -> SearchResult {
-    better.start_time = better.start_time.min(other.start_time);
+    if other.start_time < better.start_time {
+        better.start_time = other.start_time;
+        // It leads to where the moment begins.
+        better.location = other.location.or(better.location);
+    }
     better.end_time = better.end_time.max(other.end_time);
     better.evidence.extend(other.evidence);
     better.evidence.sort_by_key(|evidence| evidence.rank);

@@ -1,7 +1,10 @@
 //! Search parameters in a customer's JSON.
 
-use crate::request::{AnswerMode, Grouping, SearchRequest};
-use cogniverse_sdk::{Error, Filter, Matrix, PageCursor, ProfileName, Result, StrategyName, TenantId, TimeRange};
+use crate::request::{AnswerMode, Grouping, Like, SearchRequest};
+use cogniverse_sdk::{
+    Error, FacetRequest, Filter, Matrix, PageCursor, ProfileName, Result, Sort, StrategyName, TenantId, TimeRange,
+    WordCondition,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::time::Duration;
 
@@ -31,6 +34,9 @@ const MAX_CELLS: usize = 1 << 20;
 pub struct SearchParameters {
     /// The query text.
     pub query: String,
+    /// The language of the query, such as `de` (default: any).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// The profiles to search; empty for the service's default, or for those that the query is routed to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<ProfileName>,
@@ -65,6 +71,24 @@ pub struct SearchParameters {
     /// Whether a text is made from the results: `routed` (default), `off`, `summary` or `report`.
     #[serde(skip_serializing_if = "is_routed")]
     pub answer: AnswerMode,
+    /// Whether `"a phrase"`, `-without` and `prefix*` in the query are operators (default `false`: all of it is literal).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub operators: bool,
+    /// Conditions on the words of segments, such as `{"phrase": "open sea"}`, `{"without": "harbour"}`, `{"prefix": "boat"}`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<WordCondition>,
+    /// Whether a query word that no segment has is replaced by similar ones (default `false`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub typos: bool,
+    /// The order by a field: `{"field": "meta_rating", "descending": true}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Sort>,
+    /// The fields by which the matched segments are counted: `[{"field": "video_id", "limit": 10}]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facets: Vec<FacetRequest>,
+    /// The moment like which others are looked for: `{"video_id": "v1", "seconds": 12.5}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub like: Option<Like>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -76,6 +100,7 @@ impl Default for SearchParameters {
     fn default() -> Self {
         Self {
             query: String::new(),
+            language: None,
             profiles: Vec::new(),
             top_k: 10,
             strategy: None,
@@ -88,6 +113,12 @@ impl Default for SearchParameters {
             timeout_ms: None,
             reranker: None,
             answer: AnswerMode::default(),
+            operators: false,
+            words: Vec::new(),
+            typos: false,
+            sort: None,
+            facets: Vec::new(),
+            like: None,
         }
     }
 }
@@ -104,7 +135,9 @@ impl SearchParameters {
     /// Returns the request of a tenant, which is routed where the parameters name no profile.
     #[must_use]
     pub fn routed_for_tenant(self, tenant: TenantId) -> SearchRequest {
-        SearchRequest {
+        let operators = self.operators;
+        let request = SearchRequest {
+            language: self.language,
             profiles: self.profiles,
             top_k: self.top_k,
             strategy: self.strategy,
@@ -117,8 +150,14 @@ impl SearchParameters {
             timeout: self.timeout_ms.map(Duration::from_millis),
             reranker: self.reranker,
             answer: self.answer,
+            words: self.words,
+            typos: self.typos,
+            sort: self.sort,
+            facets: self.facets,
+            like: self.like,
             ..SearchRequest::routed(tenant, self.query)
-        }
+        };
+        if operators { request.with_operators() } else { request }
     }
 }
 
@@ -127,6 +166,7 @@ impl From<SearchRequest> for SearchParameters {
     fn from(request: SearchRequest) -> Self {
         Self {
             query: request.query,
+            language: request.language,
             profiles: request.profiles,
             top_k: request.top_k,
             strategy: request.strategy,
@@ -138,6 +178,13 @@ impl From<SearchRequest> for SearchParameters {
             allow_degraded: request.allow_degraded,
             reranker: request.reranker,
             answer: request.answer,
+            // What a person wrote is taken apart already.
+            operators: false,
+            words: request.words,
+            typos: request.typos,
+            sort: request.sort,
+            facets: request.facets,
+            like: request.like,
             timeout_ms: request.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         }
     }
@@ -170,6 +217,7 @@ mod tests {
     fn whole() -> Value {
         json!({
             "query": "gradient descent",
+            "language": "en",
             "profiles": ["frames", "chunks"],
             "top_k": 3,
             "strategy": "phased",

@@ -9,11 +9,12 @@ use cogniverse_core::{
 };
 use cogniverse_foundation::{BackendProfile, RoutingConfig};
 use cogniverse_sdk::{
-    DocumentStore, EncoderInfo, Error, ErrorCode, FieldName, Filter, Modality, ProfileName, QueryEncoder, Result,
-    SchemaName, StrategyName, TenantId, TenantSchema, TensorShape, TensorType, VectorKind, filter::Range,
+    DocumentStore, EncoderInfo, Error, ErrorCode, FieldName, Filter, MetadataName, MetadataType, Modality, ProfileName,
+    QueryEncoder, Result, SchemaName, StrategyName, TenantId, TenantSchema, TensorShape, TensorType, VectorKind,
+    filter::Range,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     sync::Arc,
     time::{Duration, Instant},
@@ -39,6 +40,8 @@ pub(crate) struct Plan {
     /// The weight of the profile where several are fused.
     pub(crate) weight: f64,
     pub(crate) config_version: u64,
+    /// The metadata that the profile declares.
+    pub(crate) metadata: BTreeMap<MetadataName, MetadataType>,
     pub(crate) schema: TenantSchema,
     pub(crate) strategy: Strategy,
     pub(crate) filter: Option<Filter>,
@@ -151,6 +154,7 @@ impl Planner {
             modalities: config.routed_for().to_vec(),
             weight: routing.fusion_weights.get(name).copied().unwrap_or(1.0),
             config_version: profile.config.version,
+            metadata: config.metadata.clone(),
             schema: schema_name,
             strategy,
             filter,
@@ -170,7 +174,7 @@ impl Planner {
         Ok(plan)
     }
 
-    async fn schema(&self, name: &TenantSchema) -> Result<Arc<Schema>> {
+    pub(crate) async fn schema(&self, name: &TenantSchema) -> Result<Arc<Schema>> {
         if let Some((since, schema)) = self.cache.get(name.tenant(), name)
             && since.elapsed() < SCHEMA_TIME
         {

@@ -1,8 +1,10 @@
 //! Search requests.
 
 use crate::recall::MemoryOptions;
+use cogniverse_core::text::Language;
 use cogniverse_sdk::{
-    Error, ErrorCode, Filter, Matrix, PageCursor, ProfileName, Result, StrategyName, TenantId, TimeRange,
+    Error, ErrorCode, FacetRequest, Filter, Matrix, PageCursor, Picture, ProfileName, Result, Sort, StrategyName,
+    TenantId, TimeRange, VideoId, WordCondition,
 };
 use std::time::Duration;
 
@@ -34,6 +36,9 @@ pub struct SearchRequest {
     pub profiles: Vec<ProfileName>,
     /// The query text, required where a strategy ranks by words or an encoder makes the query vectors.
     pub query: String,
+    /// The language of the query (a code of ISO 639 such as `de`, or a tag such as `pt-BR`); `None` (the default) looks for its
+    /// words in all languages of the segments.
+    pub language: Option<String>,
     /// The number of results per page (default 10, at most 1,000).
     pub top_k: usize,
     /// The strategy; `None` uses each profile's default.
@@ -57,8 +62,39 @@ pub struct SearchRequest {
     pub reranker: Option<String>,
     /// Whether a text is made from the results (default: where the query is routed and asks for one).
     pub answer: AnswerMode,
+    /// Conditions on the words of segments, all of which must hold (default: none).
+    pub words: Vec<WordCondition>,
+    /// Whether a query word that no segment has is replaced by similar ones that segments have (default `false`); the response says
+    /// each replacement.
+    pub typos: bool,
+    /// The order of results by an attribute field, in place of the score (default: by score). It needs one profile, and segments.
+    pub sort: Option<Sort>,
+    /// The fields by which the matched segments are counted, such as `video_id` (default: none, at most 8).
+    pub facets: Vec<FacetRequest>,
+    /// The moment like which others are looked for, in place of a query (default: none). It needs one profile.
+    pub like: Option<Like>,
+    /// The picture to look for in place of query vectors (default: none). It needs one profile, whose encoder takes pictures.
+    pub picture: Option<Picture>,
     /// Options to recall a user's memories beside the search (default: none). They do not change the results.
     pub memory: Option<MemoryOptions>,
+}
+
+/// A moment of a video, like which others are looked for.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Like {
+    /// The video.
+    pub video_id: VideoId,
+    /// The time in seconds from the start of the video.
+    pub seconds: f64,
+}
+
+impl Like {
+    /// Creates a moment.
+    #[must_use]
+    pub fn new(video_id: VideoId, seconds: f64) -> Self {
+        Self { video_id, seconds }
+    }
 }
 
 /// Whether a text is made from the results of a search, by the tenant's language model.
@@ -97,6 +133,12 @@ impl SearchRequest {
         Self { profiles: vec![profile], ..Self::routed(tenant, query) }
     }
 
+    /// Creates a request for ten segments that look like a picture.
+    #[must_use]
+    pub fn by_picture(tenant: TenantId, profile: ProfileName, picture: Picture) -> Self {
+        Self { picture: Some(picture), ..Self::new(tenant, profile, "") }
+    }
+
     /// Creates a request for ten segments that is routed: the query decides which of the tenant's deployed profiles are
     /// searched, and whether a text is made from what they find.
     ///
@@ -114,6 +156,7 @@ impl SearchRequest {
             tenant,
             profiles: Vec::new(),
             query: query.into(),
+            language: None,
             top_k: 10,
             strategy: None,
             filter: None,
@@ -125,14 +168,42 @@ impl SearchRequest {
             timeout: None,
             reranker: None,
             answer: AnswerMode::default(),
+            words: Vec::new(),
+            typos: false,
+            sort: None,
+            facets: Vec::new(),
+            like: None,
+            picture: None,
             memory: None,
         }
+    }
+
+    /// Creates a request for ten segments that are like a moment of a video, by their words and vectors.
+    ///
+    /// ```
+    /// use cogniverse_agents::{Like, SearchRequest};
+    /// use cogniverse_sdk::{ProfileName, TenantId, VideoId};
+    ///
+    /// let (tenant, profile) = (TenantId::parse("acme_corp")?, ProfileName::parse("video_text_minilm_mv_segment")?);
+    /// let request = SearchRequest::like(tenant, profile, Like::new(VideoId::parse("lecture-42")?, 754.0));
+    /// # Ok::<(), cogniverse_sdk::Error>(())
+    /// ```
+    #[must_use]
+    pub fn like(tenant: TenantId, profile: ProfileName, moment: Like) -> Self {
+        Self { like: Some(moment), ..Self::new(tenant, profile, "") }
     }
 
     /// Adds a profile to search.
     #[must_use]
     pub fn and_profile(mut self, profile: ProfileName) -> Self {
         self.profiles.push(profile);
+        self
+    }
+
+    /// Sets the language of the query.
+    #[must_use]
+    pub fn with_language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
         self
     }
 
@@ -213,6 +284,44 @@ impl SearchRequest {
         self
     }
 
+    /// Takes a query apart as a person writes it: `"a phrase"`, `-without` and `prefix*` become conditions, and the rest stays the
+    /// query. Without this call all of it is literal.
+    #[must_use]
+    pub fn with_operators(mut self) -> Self {
+        let parsed = cogniverse_sdk::query_words::parse(&self.query);
+        self.query = parsed.text;
+        self.words.extend(parsed.conditions);
+        self
+    }
+
+    /// Adds a condition on the words of segments.
+    #[must_use]
+    pub fn with_words(mut self, condition: WordCondition) -> Self {
+        self.words.push(condition);
+        self
+    }
+
+    /// Replaces query words that no segment has by similar ones.
+    #[must_use]
+    pub fn with_typos(mut self) -> Self {
+        self.typos = true;
+        self
+    }
+
+    /// Orders the results by a field.
+    #[must_use]
+    pub fn sorted_by(mut self, sort: Sort) -> Self {
+        self.sort = Some(sort);
+        self
+    }
+
+    /// Counts the matched segments by a field.
+    #[must_use]
+    pub fn with_facet(mut self, facet: FacetRequest) -> Self {
+        self.facets.push(facet);
+        self
+    }
+
     /// Recalls a user's memories for this query; the response lists them.
     #[must_use]
     pub fn with_memory(mut self, options: MemoryOptions) -> Self {
@@ -228,6 +337,31 @@ impl SearchRequest {
         if self.query.len() > MAX_QUERY {
             let message = format!("the query is {} bytes long; give at most {MAX_QUERY}", self.query.len());
             return Err(Error::of(ErrorCode::TextTooLong, message));
+        }
+        let of_one =
+            [("sort", self.sort.is_some()), ("like", self.like.is_some()), ("a picture", self.picture.is_some())];
+        if let Some((what, _)) = of_one.iter().find(|(_, asked)| *asked && self.profiles.len() != 1) {
+            return Err(Error::invalid(format!("{what} needs exactly one profile; name it")));
+        }
+        if self.sort.is_some() && (self.grouping != Grouping::Segments || self.reranker.is_some()) {
+            return Err(Error::invalid("an order by a field is of segments that nobody reranks; ask for one of them"));
+        }
+        if self.picture.is_some() && (self.like.is_some() || self.query_vectors.is_some()) {
+            return Err(Error::invalid("a picture makes the query vectors; give no others with it"));
+        }
+        if let Some(like) = &self.like {
+            if !self.query.is_empty() || self.query_vectors.is_some() {
+                return Err(Error::invalid("a moment is the query; give no other with it"));
+            }
+            if !(like.seconds.is_finite() && like.seconds >= 0.0) {
+                return Err(Error::invalid(format!(
+                    "{} is no time in a video; give seconds from its start",
+                    like.seconds
+                )));
+            }
+        }
+        if let Some(language) = &self.language {
+            Language::parse(language)?;
         }
         let mut seen = std::collections::HashSet::new();
         if let Some(twice) = self.profiles.iter().find(|profile| !seen.insert(*profile)) {

@@ -2,8 +2,8 @@
 
 use crate::{recall::Recall, routing::Route, snippet::Snippet};
 use cogniverse_sdk::{
-    DocumentId, Generation, PageCursor, ProfileName, SchemaName, SearchId, StrategyName, TenantId, Timestamp,
-    search_backend::Coverage,
+    Correction, DocumentId, Facet, Generation, Metadata, PageCursor, ProfileName, SchemaName, SearchId, StrategyName,
+    TenantId, Timestamp, search_backend::Coverage,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -76,6 +76,12 @@ pub struct ProfileAnswer {
     pub degraded: Option<Degradation>,
     /// The extent to which the profile's segments were searched.
     pub coverage: Coverage,
+    /// The counts of the matched segments, in the order of the request's facets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facets: Vec<Facet>,
+    /// The query words that were replaced by similar ones, where the request allows it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<Correction>,
 }
 
 /// A fallback from the requested search.
@@ -109,8 +115,15 @@ pub struct SearchResult {
     pub profile: ProfileName,
     /// The number of the best segment within the video.
     pub segment_id: i64,
-    /// The transcript of the best segment, or its description where it has no transcript.
+    /// The transcript of the best segment; without one its description, or the text on screen.
     pub text: String,
+    /// The path or address of the video with the start of the result, such as `https://videos.example/42#t=12.5`; `None` where
+    /// the video has neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The metadata of the video, as far as the profile declares it.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
     /// The time of recording, or of storing where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Timestamp>,
@@ -264,6 +277,8 @@ pub(crate) mod tests {
             profile,
             segment_id: rank as i64,
             text: String::new(),
+            location: None,
+            metadata: Metadata::new(),
             recorded_at: None,
             reranked: None,
             evidence: vec![evidence],

@@ -10,8 +10,8 @@ use crate::{
 };
 use cogniverse_core::guarded_backend::GuardedBackend;
 use cogniverse_sdk::{
-    BackendHit, BackendHits, BackendQuery, Error, ErrorKind, FieldValue, Matrix, ProfileName, Result, SearchBackend,
-    StrategyName, Timestamp,
+    BackendHit, BackendHits, BackendQuery, Document, Error, ErrorKind, FieldValue, Matrix, Metadata, MetadataName,
+    MetadataType, Result, SearchBackend, Timestamp,
 };
 use std::{
     collections::BTreeMap,
@@ -112,6 +112,11 @@ impl Retriever {
         let mut query = BackendQuery::new(plan.schema.clone(), plan.strategy.name().clone())
             .with_filter(filter)
             .with_page(window.skip, window.take)
+            .with_words(request.words.clone())
+            .with_typos(request.typos)
+            .with_sort(request.sort.clone())
+            .with_facets(request.facets.clone())
+            .with_language(request.language.clone())
             .with_timeout(window.time_left());
         if inputs.text || !request.query.is_empty() {
             query = query.with_text(&request.query);
@@ -124,12 +129,9 @@ impl Retriever {
                 self.planner.forget_schema(&plan.schema);
             }
         })?;
-        let BackendHits { hits, matched, coverage, .. } = found;
-        let results: Vec<SearchResult> = hits
-            .into_iter()
-            .zip(window.skip + 1..)
-            .map(|(hit, rank)| result(hit, rank, &plan.profile, plan.strategy.name()))
-            .collect();
+        let BackendHits { hits, matched, coverage, facets, corrections, .. } = found;
+        let results: Vec<SearchResult> =
+            hits.into_iter().zip(window.skip + 1..).map(|(hit, rank)| result(hit, rank, &plan)).collect();
         tracing::Span::current().record("search.matched", matched);
         telemetry::found(&results, content);
         let answer = ProfileAnswer {
@@ -141,6 +143,8 @@ impl Retriever {
             matched,
             degraded: plan.degraded,
             coverage,
+            facets,
+            corrections,
         };
         Ok(Part { answer, results })
     }
@@ -162,11 +166,12 @@ impl Retriever {
     }
 }
 
-fn result(hit: BackendHit, rank: usize, profile: &ProfileName, strategy: &StrategyName) -> SearchResult {
+fn result(hit: BackendHit, rank: usize, plan: &Plan) -> SearchResult {
     let document = &hit.document;
     let seconds = |field: &str| document.get(field).and_then(FieldValue::as_f64).unwrap_or_default();
     let spoken = document.text("audio_transcript");
-    let text = if spoken.is_empty() { document.text("segment_description") } else { spoken };
+    let seen = ["segment_description", "screen_text"].map(|field| document.text(field));
+    let text = [spoken].into_iter().chain(seen).find(|text| !text.is_empty()).unwrap_or_default();
     let snippets = hit.highlights.iter().map(|highlight| {
         let text = document.text(highlight.field.as_str()).to_owned();
         Snippet::new(highlight.field.clone(), text, highlight.ranges.clone())
@@ -174,7 +179,7 @@ fn result(hit: BackendHit, rank: usize, profile: &ProfileName, strategy: &Strate
     let recorded = document.get("creation_timestamp").and_then(FieldValue::as_i64).filter(|at| *at > 0);
     let evidence = Evidence {
         document_id: document.id.clone(),
-        profile: profile.clone(),
+        profile: plan.profile.clone(),
         rank,
         score: hit.score,
         first_phase: hit.first_phase,
@@ -188,12 +193,33 @@ fn result(hit: BackendHit, rank: usize, profile: &ProfileName, strategy: &Strate
         start_time: evidence.start_time,
         end_time: evidence.end_time,
         score: hit.score,
-        strategy: strategy.clone(),
-        profile: profile.clone(),
+        strategy: plan.strategy.name().clone(),
+        profile: plan.profile.clone(),
         segment_id: document.get("segment_id").and_then(FieldValue::as_i64).unwrap_or_default(),
         text: text.to_owned(),
+        location: location(document.text("source_url"), evidence.start_time),
+        metadata: metadata(document, &plan.metadata),
         recorded_at: recorded.and_then(|at| Timestamp::from_millisecond(at).ok()),
         reranked: None,
         evidence: vec![evidence],
     }
+}
+
+/// Returns the location of a moment: the path or address of the video, and the time as media fragments have it.
+fn location(source: &str, start: f64) -> Option<String> {
+    // An address with a fragment of its own is left alone.
+    match source {
+        "" => None,
+        source if source.contains('#') => Some(source.to_owned()),
+        source => Some(format!("{source}#t={}", (start * 1000.0).round() / 1000.0)),
+    }
+}
+
+/// Returns the metadata of a document that a profile declares.
+fn metadata(document: &Document, declared: &BTreeMap<MetadataName, MetadataType>) -> Metadata {
+    let value = |(name, kind): (&MetadataName, &MetadataType)| {
+        let field = name.field().ok()?;
+        Some((name.clone(), kind.of_field(document.fields.get(&field)?)?))
+    };
+    declared.iter().filter_map(value).collect()
 }

@@ -5,7 +5,7 @@ use cogniverse_sdk::{
     AuditEvent, AuditLog, BackendHits, BackendQuery, Caller, DeployedSchema, DocumentStore, Error, ErrorCode,
     FeedReport, Filter, OwnedDocument, Result, Retention, Retry, SchemaStore, SearchBackend, TenantId, TenantSchema,
     TenantSnapshot, Timestamp,
-    document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+    document_store::{DeleteRequest, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
     schema_store::{DeployReport, DeployRequest},
 };
 use std::{
@@ -169,6 +169,12 @@ impl DocumentStore for GuardedBackend {
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
         let schema = request.schema.clone();
         let page = self.inner.visit(request).await?;
+        self.own(&schema, page).await
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<VisitPage> {
+        let schema = request.schema.clone();
+        let page = self.inner.list(request).await?;
         self.own(&schema, page).await
     }
 

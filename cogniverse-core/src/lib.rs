@@ -18,6 +18,7 @@
 //! |---|---|
 //! | [`schemas`] | base schemas: loading, compiling, deploying to tenants |
 //! | [`ingestion`], [`transcript`] | ingestion of videos and segments files |
+//! | [`catalogue`] | the videos that were ingested, and the jobs that did it |
 //! | [`text`] | text analysis: terms and highlights |
 //! | [`tenants`] | tenants' records, and the gate that admits every call |
 //! | [`lifecycle`] | creation, suspension, reactivation and erasure of tenants |
@@ -33,6 +34,7 @@
 //! | [`memory`] | memories of agents |
 
 pub mod backup;
+pub mod catalogue;
 pub mod doctor;
 #[doc(hidden)]
 pub mod failpoint;

@@ -9,10 +9,14 @@ mod loader;
 mod lower;
 mod manager;
 pub(crate) mod memory_schema;
+pub(crate) mod metadata;
 pub mod provenance;
 mod query;
 mod schema;
 mod strategy;
+
+/// The base schema of the catalogue of videos.
+pub(crate) const CATALOGUE_BASE: &str = "video_catalogue";
 
 pub(crate) use memory_schema::{BASE as MEMORY_BASE, STAGE_BASE};
 

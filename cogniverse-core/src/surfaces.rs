@@ -2,122 +2,25 @@
 
 mod config;
 mod documents;
+mod kept;
 mod records;
 mod telemetry;
 
 pub use config::ConfigSurface;
 pub use documents::SchemaSurface;
+pub use kept::KeptSurface;
 pub use telemetry::TelemetrySurface;
 
-use crate::{ingestion::KeptTranscripts, tenants::Gate};
+use crate::tenants::Gate;
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    BackupRecord, Caller, CallerId, Error, ErrorCode, ErrorKind, Export, ExportPage, Import, Inventory, Operation,
-    Remains, Result, Retention, Role, SurfaceErasure, TenantId, TenantSurface,
+    Caller, CallerId, ErrorKind, Inventory, Operation, Remains, Result, Retention, Role, SurfaceErasure, TenantId,
+    TenantSurface,
     isolation::{Attack, Canary, Planting},
 };
 
 /// The number of entries that are read together.
 const PAGE: usize = 500;
-/// The number of transcripts that are read together: of an hour each, some megabytes.
-const TRANSCRIPTS: usize = 16;
-
-/// The transcripts that are kept so that no video is transcribed twice.
-#[derive(Debug, Clone)]
-pub struct TranscriptSurface(KeptTranscripts);
-
-impl TranscriptSurface {
-    /// Creates the surface of a cache of transcripts.
-    #[must_use]
-    pub fn new(kept: KeptTranscripts) -> Self {
-        Self(kept)
-    }
-}
-
-#[async_trait]
-impl TenantSurface for TranscriptSurface {
-    fn name(&self) -> &'static str {
-        "transcripts"
-    }
-
-    async fn inventory(&self, tenant: &TenantId) -> Result<Inventory> {
-        let (files, bytes) = self.0.size_of(tenant).await?;
-        Ok(Inventory::of(files).with_bytes(bytes))
-    }
-
-    async fn erase(&self, tenant: &TenantId) -> Result<SurfaceErasure> {
-        let (files, _) = self.0.size_of(tenant).await?;
-        self.0.erase(tenant).await?;
-        Ok(SurfaceErasure::of(files))
-    }
-
-    async fn remains(&self, tenant: &TenantId) -> Result<Remains> {
-        Ok(Remains::Items(self.0.size_of(tenant).await?.0))
-    }
-
-    async fn plant(&self, canary: &Canary) -> Result<Planting> {
-        if let Some(word) = self.0.canary(&canary.tenant).await? {
-            canary.may_replace(&word)?;
-        }
-        self.0.plant(&canary.tenant, &canary.word).await?;
-        Ok(Planting::Planted)
-    }
-
-    async fn attack(&self, attacker: &TenantId, canary: &Canary) -> Result<Vec<Attack>> {
-        let own = self.0.canary(&canary.tenant).await?;
-        if own.as_deref() != Some(&*canary.word) {
-            return Ok(vec![Attack::failed(
-                "read",
-                "the owner does not find the canary either, so this shows nothing",
-            )]);
-        }
-        Ok(vec![match self.0.canary(attacker).await {
-            Ok(found) => Attack::of(
-                "read",
-                found.as_deref() != Some(&*canary.word),
-                format!("{} transcripts by the same video", usize::from(found.is_some())),
-            ),
-            Err(error) => Attack::refused("read", &error, canary),
-        }])
-    }
-
-    async fn remove_canary(&self, canary: &Canary) -> Result<u64> {
-        match self.0.canary(&canary.tenant).await? {
-            Some(word) if canary.may_replace(&word).is_ok() => {
-                self.0.remove_canary(&canary.tenant).await.map(u64::from)
-            }
-            _ => Ok(0),
-        }
-    }
-
-    fn not_carried(&self) -> Option<String> {
-        None
-    }
-
-    async fn export(&self, export: &Export, after: Option<&str>) -> Result<ExportPage> {
-        let names = self.0.names_after(&export.tenant, after.unwrap_or_default(), TRANSCRIPTS).await?;
-        let next = names.last().filter(|_| names.len() == TRANSCRIPTS).cloned();
-        let mut records = Vec::with_capacity(names.len());
-        for name in names {
-            // One that is gone meanwhile was replaced or removed, as a cache may be.
-            if let Some(bytes) = self.0.read_file(&export.tenant, &name).await? {
-                records.push(BackupRecord::new(serde_json::json!({ "transcript": name }), bytes));
-            }
-        }
-        let items = records.len() as u64;
-        Ok(ExportPage::new(records, items, next))
-    }
-
-    async fn import(&self, import: &Import, records: Vec<BackupRecord>) -> Result<()> {
-        for record in records {
-            let name = record.head.get("transcript").and_then(|name| name.as_str()).ok_or_else(|| {
-                Error::of(ErrorCode::BackupDamaged, "a transcript of the backup has no name; use another backup")
-            })?;
-            self.0.write_file(&import.tenant, name, record.body).await?;
-        }
-        Ok(())
-    }
-}
 
 /// The access that callers of other tenants have to a tenant.
 #[derive(Debug, Clone)]

@@ -1,13 +1,46 @@
 //! Text analysis, highlights, and validation of texts.
 
-mod analyzer;
-mod highlight;
+//!
+//! | file | content |
+//! |---|---|
+//! | `language` | languages, by their codes |
+//! | `words`, `script`, `numbers` | where words begin and end, what joins them, and what they are written in |
+//! | `fold`, `han`, `stems`, `arabic`, `hindi` | one form for spellings, scripts and endings of a word |
+//! | `analyzer`, `query` | terms of documents, and of queries for documents of several languages |
+//! | `highlight` | what of a document a query's terms mark |
 
-use cogniverse_sdk::{Error, Result};
+mod analyzer;
+mod arabic;
+mod fold;
+mod han;
+mod highlight;
+mod hindi;
+mod language;
+mod numbers;
+mod query;
+mod script;
+mod stems;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use cogniverse_sdk::{Error, Result, document::Fields};
 use std::borrow::Cow;
 
-pub use analyzer::{ANALYZER_VERSION, Analyzer};
+pub use analyzer::{ANALYZER_VERSION, Analyzer, Token};
 pub use highlight::highlights;
+pub use language::Language;
+pub use query::{QueryWord, query_terms, query_words};
+
+/// The field by whose language the other text fields of a document are analyzed, where the schema has it as a string attribute.
+pub const LANGUAGE_FIELD: &str = "language";
+
+/// Returns the language that a document names in [`LANGUAGE_FIELD`]; `None` without one, or with what is no language.
+#[must_use]
+pub fn language_of(fields: &Fields) -> Option<Language> {
+    let own = fields.iter().find(|(name, _)| name.as_str() == LANGUAGE_FIELD);
+    own.and_then(|(_, value)| value.as_str()).and_then(Language::of)
+}
 
 /// Returns whether a text may contain the character on every backend: Vespa refuses documents with control characters
 /// other than tab and line ends, and with Unicode noncharacters.
@@ -49,7 +82,7 @@ pub fn check_text(text: &str) -> Result<()> {
 /// `InvalidInput` that names the query.
 pub fn check_words(query: &str) -> Result<()> {
     let mut any = false;
-    Analyzer::new().analyze(query, |_, _| any = true);
+    Analyzer::of_query(None).analyze(query, |_, _| any = true);
     if any {
         return Ok(());
     }

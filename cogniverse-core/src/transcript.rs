@@ -13,6 +13,7 @@ use crate::files;
 pub use beside::{Beside, FoundTranscript};
 pub use cogniverse_sdk::Cue;
 use cogniverse_sdk::{Error, Result, TimeRange, Transcription};
+pub(crate) use json::is_transcript as is_transcript_json;
 use reading::{RawCue, Reading};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ pub struct Transcript {
     latest: Vec<f64>,
     problems: Vec<String>,
     problem_count: usize,
+    /// The language that the file or the model names.
+    language: Option<String>,
 }
 
 impl Transcript {
@@ -56,7 +59,8 @@ impl Transcript {
     /// Converts a transcription of a model.
     pub(crate) fn from_transcription(transcription: Transcription) -> Result<Self> {
         let parts = transcription.cues.into_iter().map(|cue| (cue.range.start(), cue.range.end(), cue.text));
-        Ok(Self::of(Transcription::from_parts(parts)?.cues))
+        let language = transcription.language;
+        Ok(Self { language, ..Self::of(Transcription::from_parts(parts)?.cues) })
     }
 
     /// Parses the text of a file of a kind: `srt`, `vtt` or `json`.
@@ -68,7 +72,7 @@ impl Transcript {
     }
 
     fn from_reading(read: Reading) -> Result<Self> {
-        let Reading { cues: raw, problems, count, .. } = read;
+        let Reading { cues: raw, problems, count, language, .. } = read;
         let mut cues = Vec::with_capacity(raw.len());
         for RawCue { line, start, end, lines } in raw {
             let range = TimeRange::new(start, end).map_err(|e| {
@@ -81,7 +85,7 @@ impl Transcript {
         }
         match problems.first() {
             Some(problem) if cues.is_empty() => Err(Error::invalid(format!("no cue can be read; {problem}"))),
-            _ => Ok(Self { problems, problem_count: count, ..Self::of(cues) }),
+            _ => Ok(Self { problems, problem_count: count, language, ..Self::of(cues) }),
         }
     }
 
@@ -101,13 +105,19 @@ impl Transcript {
                 *slot = end;
             }
         }
-        Self { cues, words, latest, problems: Vec::new(), problem_count: 0 }
+        Self { cues, words, latest, problems: Vec::new(), problem_count: 0, language: None }
     }
 
     /// Returns the cues in time order.
     #[must_use]
     pub fn cues(&self) -> &[Cue] {
         &self.cues
+    }
+
+    /// Returns the language, where the name of the file, its content or the model that made it names one.
+    #[must_use]
+    pub fn language(&self) -> Option<&str> {
+        self.language.as_deref()
     }
 
     /// Returns the first hundred invalid cues with the reasons, by their line and times in the file.

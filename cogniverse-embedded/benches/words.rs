@@ -1,4 +1,5 @@
-//! Searches by words (BM25) over 100,000 segments (`COGNIVERSE_BENCH_DOCUMENTS`) of about 40 words, and the opening of their store.
+//! Searches by words (BM25) over 100,000 segments (`COGNIVERSE_BENCH_DOCUMENTS`) of about 40 words, their counts and orders by fields, and
+//! the opening of their store.
 //!
 //! The corpus and the queries are seeded. Words are drawn from 20,000 by Zipf's law, so that some are in nearly all segments.
 
@@ -7,8 +8,8 @@
 use cogniverse_core::schemas::EmbeddedSchemaLoader;
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendQuery, Document, DocumentId, DocumentStore, FieldName, Filter, SchemaLoader, SchemaName, SchemaStore,
-    SearchBackend, StrategyName, TenantId, TenantSchema,
+    BackendQuery, Document, DocumentId, DocumentStore, FacetRequest, FieldName, Filter, ListRequest, SchemaLoader,
+    SchemaName, SchemaStore, SearchBackend, Sort, StrategyName, TenantId, TenantSchema, WordCondition,
     document_store::PutRequest,
     filter::Number,
     schema_store::{DeployRequest, SchemaDeployment},
@@ -115,6 +116,33 @@ fn words(criterion: &mut Criterion) {
         .with_page(1_000, 10);
     group.bench_function("10 words, hits 1,000 to 1,010", |bencher| {
         bencher.iter(|| black_box(runtime.block_on(backend.search(long.clone())).unwrap()));
+    });
+    // Words of every segment, so that all of them are counted and ordered.
+    let all = BackendQuery::new(schema.clone(), StrategyName::parse("bm25_only").unwrap())
+        .with_text("word1 word2 word3 word4 word5 word6")
+        .with_timeout(Some(Duration::from_secs(60)));
+    let facet = |name: &str| FacetRequest::new(field(name), 10);
+    let video = Some(Sort::ascending(field("video_id")));
+    let orders = [
+        ("a facet of videos, no hits", all.clone().with_facets(vec![facet("video_id")]).with_page(0, 0)),
+        ("a facet of numbers, no hits", all.clone().with_facets(vec![facet("segment_id")]).with_page(0, 0)),
+        ("two facets, beside 10 hits", all.clone().with_facets(vec![facet("video_id"), facet("segment_id")])),
+        ("10 hits in the order of videos", all.clone().with_sort(video)),
+        (
+            "a phrase",
+            all.clone().with_text("word1").with_words(vec![WordCondition::Phrase("word900 word1".to_owned())]),
+        ),
+        ("a prefix", all.clone().with_words(vec![WordCondition::Prefix("word90".to_owned())])),
+        ("a word with two typos", all.with_text("wrrd19999x").with_typos(true)),
+    ];
+    for (name, query) in orders {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(runtime.block_on(backend.search(query.clone())).unwrap()));
+        });
+    }
+    let list = ListRequest::new(schema.clone(), Sort::descending(field("segment_id")));
+    group.bench_function("a page of 100 in the order of numbers", |bencher| {
+        bencher.iter(|| black_box(runtime.block_on(backend.list(list.clone())).unwrap()));
     });
     drop(backend);
     group.sample_size(20);

@@ -9,6 +9,7 @@ use crate::{
     config::{self, EmbeddedConfig},
     connections::Connections,
     cores::Cores,
+    derivations::Derivation,
     error,
     folder::{DataFolder, is_folder},
     index::CodeCache,
@@ -101,6 +102,7 @@ impl EmbeddedBackend {
                 block_documents: config.block_documents,
                 code_cache: CodeCache::new(config.float_cache_bytes),
                 schemas: Schemas::default(),
+                derivations: Arc::default(),
                 connections,
                 others: Arc::downgrade(&stores),
             };
@@ -259,6 +261,14 @@ impl EmbeddedBackend {
         .await
     }
 
+    /// Returns the indexes that are being derived anew, as after an upgrade that analyzes words otherwise. Each is derived once,
+    /// as its schema is opened: calls wait for it as long as they allow, and are then refused with
+    /// [`ErrorCode::SchemaOpening`](cogniverse_sdk::ErrorCode::SchemaOpening) and the progress, while it goes on.
+    #[must_use]
+    pub fn deriving(&self) -> Vec<Derivation> {
+        self.inner.shared.derivations.list()
+    }
+
     /// Returns the resources currently held.
     #[must_use]
     pub fn resources(&self) -> Resources {
@@ -354,7 +364,13 @@ impl Inner {
     async fn open(self: &Arc<Self>, schema: &TenantSchema, limit: Option<Duration>) -> Result<Arc<TenantStore>> {
         let patience = limit.map_or(self.config.open_timeout, |limit| limit.min(self.config.open_timeout));
         let (inner, name) = (Arc::clone(self), schema.clone());
-        self.stores.get(schema, patience, move || inner.open_store(&name)).await
+        let opened = self.stores.get(schema, patience, move || inner.open_store(&name)).await;
+        opened.map_err(|error| match self.shared.derivations.of(schema) {
+            Some(derivation) if error.code() == ErrorCode::SchemaOpening => {
+                error.with_context("index_derived_anew", derivation)
+            }
+            _ => error,
+        })
     }
 
     fn open_store(&self, schema: &TenantSchema) -> Result<TenantStore> {

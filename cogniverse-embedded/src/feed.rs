@@ -1,7 +1,8 @@
 //! `DocumentStore`: storing, reading, deleting and visiting documents of one tenant schema.
 
 use crate::{
-    backend::EmbeddedBackend, index::Snapshot, record::StoredDocument, snapshot::MAX_PAGE, tenant_store::TenantStore,
+    backend::EmbeddedBackend, index::Snapshot, listing::list, record::StoredDocument, snapshot::MAX_PAGE,
+    tenant_store::TenantStore,
 };
 use async_trait::async_trait;
 use cogniverse_core::schemas::Schema;
@@ -9,7 +10,8 @@ use cogniverse_sdk::{
     Document, DocumentOutcome, DocumentStore, Error, ErrorCode, ErrorKind, FeedReport, FieldName, Filter,
     OwnedDocument, Result, TenantId, TenantSchema, TenantSnapshot,
     document_store::{
-        DeleteRequest, DeleteTarget, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
+        DeleteRequest, DeleteTarget, DocumentUpdate, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage,
+        VisitRequest,
     },
     schema::FieldType,
 };
@@ -50,6 +52,10 @@ impl DocumentStore for EmbeddedBackend {
 
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
         self.with_store("visit", request.schema.clone(), move |store| visit(store, &request)).await
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<VisitPage> {
+        self.with_store("list", request.schema.clone(), move |store| list(store, &request)).await
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {

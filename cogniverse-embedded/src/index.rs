@@ -29,7 +29,7 @@ pub(crate) use bytes::BlockBytes;
 pub(crate) use cells_at::CellsAt;
 pub(crate) use code_cache::{CODE_RUN, CodeCache, CodeSlot, Codes};
 pub(crate) use codes::CodeArena;
-pub(crate) use columns::Columns;
+pub(crate) use columns::{ColumnOrder, ColumnValue, Columns, Rank, compare_values};
 pub(crate) use floats::FloatRows;
 pub(crate) use places::{Places, ones};
 pub(crate) use postings::{Decoded, Postings, RUN};

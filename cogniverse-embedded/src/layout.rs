@@ -1,8 +1,12 @@
 //! The indexed fields of a schema, in index order.
 
-use cogniverse_core::schemas::Schema;
+use cogniverse_core::{
+    schemas::Schema,
+    text::{Language, language_of},
+};
 use cogniverse_sdk::{
     CellType, FieldName, TensorShape, TensorType,
+    document::Fields,
     schema::{FieldType, Indexing},
 };
 
@@ -11,6 +15,8 @@ use cogniverse_sdk::{
 pub(crate) struct Layout {
     /// Attribute fields that filters may name.
     pub(crate) attributes: Vec<(FieldName, FieldType)>,
+    /// Whether texts are analyzed by their document's language, which is an attribute.
+    pub(crate) languages: bool,
     /// The text fields that BM25 scores.
     pub(crate) texts: Vec<FieldName>,
     /// The int8 tensors, which hold packed sign bits.
@@ -44,7 +50,9 @@ impl TensorField {
 
 impl Layout {
     pub(crate) fn of(schema: &Schema) -> Self {
-        let mut layout = Self { attributes: Vec::new(), texts: Vec::new(), bits: Vec::new(), floats: Vec::new() };
+        let languages = schema.has_languages();
+        let mut layout =
+            Self { attributes: Vec::new(), languages, texts: Vec::new(), bits: Vec::new(), floats: Vec::new() };
         for field in schema.fields() {
             match &field.field_type {
                 FieldType::Tensor(tensor) => {
@@ -65,6 +73,11 @@ impl Layout {
             }
         }
         layout
+    }
+
+    /// Returns the language by which a document's texts are analyzed.
+    pub(crate) fn language_of(&self, fields: &Fields) -> Option<Language> {
+        language_of(fields).filter(|_| self.languages)
     }
 
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &TensorField> {

@@ -27,7 +27,7 @@
 //! | `returned` | release of free memory after stores are closed |
 //! | `open_stores`, `tenant_store`, `record` | the open stores; one store; its SQLite file |
 //! | `vectors`, `mapped` | the files of vectors; files mapped into memory |
-//! | `upkeep` | the background work on block files |
+//! | `upkeep`, `derivations` | the background work on block files; indexes that are being derived anew |
 //! | `store_file`, `connections` | the connections to a SQLite file; the pool of those that are idle |
 //! | `schemas` | the compiled schemas, which tenants share |
 //! | `layout`, `index` | the indexed fields of a schema; blocks and snapshots |
@@ -39,6 +39,7 @@ mod catalog;
 mod config;
 mod connections;
 mod cores;
+mod derivations;
 mod error;
 mod feed;
 mod files;
@@ -47,6 +48,7 @@ mod index;
 #[doc(hidden)]
 pub mod kernel;
 mod layout;
+mod listing;
 mod mapped;
 mod open_stores;
 mod probe;
@@ -64,5 +66,6 @@ mod vectors;
 
 pub use backend::{EmbeddedBackend, Resources};
 pub use config::{Durability, EmbeddedConfig};
+pub use derivations::Derivation;
 pub use files::EmbeddedFiles;
 pub use record::{Damage, Verification};

@@ -350,6 +350,7 @@ mod tests {
             block_documents: 1024,
             code_cache: CodeCache::new(1 << 20),
             schemas: Schemas::default(),
+            derivations: Arc::default(),
             connections: Arc::new(Connections::new(1)),
             others: Weak::new(),
         });

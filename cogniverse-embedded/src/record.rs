@@ -19,6 +19,7 @@ pub(crate) use writer::Writer;
 
 use crate::{
     config::Durability,
+    derivations::{Derivations, Deriving},
     error,
     index::{CellsAt, DocumentTerms, IndexedDocument, Snapshot},
     layout::{Layout, TensorField},
@@ -26,7 +27,6 @@ use crate::{
     tensor_cells,
     vectors::VectorFiles,
 };
-use cogniverse_core::text::Analyzer;
 use cogniverse_sdk::{Document, DocumentId, Error, FieldName, Result, TenantSchema, document::Fields};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::{
@@ -52,6 +52,7 @@ pub(crate) struct Record {
     file: Option<Arc<StoreFile>>,
     /// The identity stored in the file.
     store: OnceLock<String>,
+    derivations: Arc<Derivations>,
 }
 
 /// A document as stored, without its tensors.
@@ -125,7 +126,12 @@ impl Change {
 
 impl Record {
     pub(crate) fn new(path: PathBuf, schema: TenantSchema, layout: Arc<Layout>, durability: Durability) -> Self {
-        Self { path, schema, layout, durability, file: None, store: OnceLock::new() }
+        Self { path, schema, layout, durability, file: None, store: OnceLock::new(), derivations: Arc::default() }
+    }
+
+    /// Tells where an index is derived anew.
+    pub(crate) fn telling(self, derivations: Arc<Derivations>) -> Self {
+        Self { derivations, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -200,25 +206,37 @@ impl Record {
     /// Loads the index: block files as they are, and documents that are in none of them from the record.
     pub(crate) fn load(&self, connection: &Connection, files: &VectorFiles) -> Result<Snapshot> {
         let mut snapshot = Snapshot::empty(Arc::clone(&self.layout)).at(self.moment(connection)?);
-        let mut after = 0;
-        for stored in self.stored_blocks(connection)? {
-            let (own, block, live) = stored;
-            snapshot = self.load_between(connection, files, snapshot, (after, own.first))?;
+        let (mut after, stored) = (0, self.stored_blocks(connection)?);
+        let mut deriving = self.derivation(connection, stored.iter().map(|(own, ..)| (own.first, own.last)))?;
+        for (own, block, live) in stored {
+            snapshot = self.load_between((connection, files), snapshot, (after, own.first), &mut deriving)?;
             snapshot = snapshot.with_stored(own, block, live);
             after = own.last;
         }
-        self.load_between(connection, files, snapshot, (after, i64::MAX))
+        self.load_between((connection, files), snapshot, (after, i64::MAX), &mut deriving)
+    }
+
+    /// Returns the derivation of the documents outside of some ranges of rows, where it takes long enough to be told.
+    fn derivation(&self, connection: &Connection, known: impl Iterator<Item = (i64, i64)>) -> Result<Option<Deriving>> {
+        let sql = "SELECT count(*) FROM documents WHERE row > ?1 AND row < ?2";
+        let mut select = connection.prepare_cached(sql).map_err(self.sqlite())?;
+        let (mut after, mut of) = (0, 0);
+        for (first, last) in known.chain([(i64::MAX, i64::MAX)]) {
+            of += select.query_row([after, first], |row| row.get::<_, i64>(0)).map_err(self.sqlite())?;
+            after = last;
+        }
+        let told = u64::try_from(of).ok().filter(|_| of > LOAD_BATCH);
+        Ok(told.map(|of| self.derivations.begin(&self.schema, of)))
     }
 
     /// Appends the documents whose rows lie after the first and before the second.
     fn load_between(
         &self,
-        connection: &Connection,
-        files: &VectorFiles,
+        (connection, files): (&Connection, &VectorFiles),
         mut snapshot: Snapshot,
         (mut after, before): (i64, i64),
+        deriving: &mut Option<Deriving>,
     ) -> Result<Snapshot> {
-        let analyzer = Analyzer::new();
         loop {
             let documents = self.documents_between(connection, after, before)?;
             let Some(last) = documents.last() else { return Ok(snapshot) };
@@ -229,10 +247,14 @@ impl Record {
                     cells.transpose().map(|cells| cells.map(<[u8]>::to_vec))
                 });
                 let (bits, floats) = (bits.collect::<Result<_>>()?, tensors.floats(&self.layout));
-                let terms = DocumentTerms::of(&fields, &self.layout, &analyzer);
+                let terms = DocumentTerms::of(&fields, &self.layout);
                 Ok(IndexedDocument { row, id, fields, terms, bits, floats })
             };
+            let count = documents.len();
             snapshot = snapshot.next(&[], documents.into_iter().map(index).collect::<Result<_>>()?);
+            if let Some(deriving) = deriving {
+                deriving.advance(count);
+            }
         }
     }
 
@@ -347,7 +369,6 @@ impl Record {
             transaction,
             files,
             vectors: self.appender(transaction)?,
-            analyzer: Analyzer::new(),
             change: Change::default(),
         };
         work(&mut writer)?;

@@ -4,7 +4,7 @@ use crate::{
     backend::EmbeddedBackend,
     cores::OwnCore,
     error::corrupt,
-    rank::{Prepared, execute, prepare},
+    rank::{Prepared, correct, execute, prepare},
     tenant_store::TenantStore,
 };
 use async_trait::async_trait;
@@ -44,7 +44,7 @@ impl EmbeddedBackend {
             let own = cores.enter();
             let prepared = prepare(store, query, started, flag)?;
             prepared.meter().check_time()?;
-            let hits = run(store, &prepared, &own)?;
+            let hits = run(store, prepared, &own)?;
             store.check_not_dropped()?;
             Ok(hits)
         })
@@ -52,10 +52,11 @@ impl EmbeddedBackend {
     }
 }
 
-fn run(store: &TenantStore, prepared: &Prepared, cores: &OwnCore) -> Result<BackendHits> {
-    let words: Vec<&str> = prepared.words.iter().map(|(word, _)| word.as_str()).collect();
+fn run(store: &TenantStore, mut prepared: Prepared, cores: &OwnCore) -> Result<BackendHits> {
     let moment = store.moment()?;
-    let ranked = execute(&moment, prepared, cores)?;
+    let corrections = if prepared.corrects() { correct(&moment.snapshot, &mut prepared)? } else { Vec::new() };
+    let words: Vec<&str> = prepared.words.iter().map(|(word, _)| word.as_str()).collect();
+    let ranked = execute(&moment, &prepared, cores)?;
     let mut hits = Vec::with_capacity(ranked.hits.len());
     let (connection, meter) = (moment.connection()?, prepared.meter());
     let (record, rows): (_, Vec<i64>) = (store.record(), ranked.hits.iter().map(|hit| hit.row).collect());
@@ -64,13 +65,14 @@ fn run(store: &TenantStore, prepared: &Prepared, cores: &OwnCore) -> Result<Back
         let missing = || corrupt(record.path(), format!("row {} is in the index and not in the file", ranked.row));
         let stored = stored.ok_or_else(missing)?;
         let document = Document { id: stored.id, fields: stored.fields };
-        let highlights = highlights(&document, &store.layout().texts, &words);
+        let layout = store.layout();
+        let highlights = highlights(&document, layout.language_of(&document.fields), &layout.texts, &words);
         let mut hit = BackendHit::new(store.name().clone(), document, ranked.score);
         hit.first_phase = ranked.first_phase;
         hit.highlights = highlights;
         hits.push(hit);
     }
-    Ok(BackendHits::new(hits, ranked.matched))
+    Ok(BackendHits::new(hits, ranked.matched).with_facets(ranked.facets).with_corrections(corrections))
 }
 
 /// Tells the working thread, on drop, that its caller has gone.

@@ -11,6 +11,7 @@ use crate::{
     catalog::Deployment,
     config::Durability,
     connections::Connections,
+    derivations::Derivations,
     error,
     index::{CodeCache, Snapshot, StoredChange},
     layout::Layout,
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) block_documents: usize,
     pub(crate) code_cache: CodeCache,
     pub(crate) schemas: Schemas,
+    pub(crate) derivations: Arc<Derivations>,
     pub(crate) connections: Arc<Connections>,
     /// The stores, of which idle ones may be closed.
     pub(crate) others: Weak<OpenStores>,
@@ -103,7 +105,8 @@ impl TenantStore {
         if !exists {
             fs::create_dir_all(folder).map_err(|e| error::io(folder, e))?;
         }
-        let mut record = Record::new(path.clone(), name.clone(), Arc::clone(&layout), shared.durability);
+        let mut record = Record::new(path.clone(), name.clone(), Arc::clone(&layout), shared.durability)
+            .telling(Arc::clone(&shared.derivations));
         let mut connection = if exists { record.connect()? } else { record.create()? };
         let store = record.prepare(&mut connection, exists, deployment)?;
         let mut connection = StoreFile::opened(&path, connection)?;

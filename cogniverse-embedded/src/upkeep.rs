@@ -4,7 +4,7 @@ use crate::tenant_store::TenantStore;
 use cogniverse_core::worker;
 use parking_lot::{Condvar, Mutex};
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +23,8 @@ pub(crate) struct Upkeep {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Weak<TenantStore>>,
+    /// The addresses of the stores in the queue, which holds each in place as long as it is there.
+    waiting: HashSet<usize>,
     running: bool,
 }
 
@@ -30,9 +32,7 @@ impl Upkeep {
     /// Has a store's work done in the background. Stores take turns.
     pub(crate) fn request(self: &Arc<Self>, store: &Arc<TenantStore>) {
         let mut state = self.state.lock();
-        if self.closing.load(Ordering::Acquire)
-            || state.queue.iter().any(|queued| queued.as_ptr() == Arc::as_ptr(store))
-        {
+        if self.closing.load(Ordering::Acquire) || !state.waiting.insert(Arc::as_ptr(store).addr()) {
             return;
         }
         state.queue.push_back(Arc::downgrade(store));
@@ -52,7 +52,11 @@ impl Upkeep {
         loop {
             let store = {
                 let mut state = self.state.lock();
-                match state.queue.pop_front() {
+                let first = state.queue.pop_front();
+                if let Some(store) = &first {
+                    state.waiting.remove(&store.as_ptr().addr());
+                }
+                match first {
                     Some(store) if !self.closing.load(Ordering::Acquire) => store,
                     _ => {
                         state.running = false;

@@ -4,8 +4,8 @@
 
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendHits, BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Filter, OwnedDocument, SchemaStore,
-    SearchBackend, Tensor,
+    BackendHits, BackendQuery, Document, DocumentStore, ErrorKind, FacetRequest, FieldValue, Filter, OwnedDocument,
+    SchemaStore, SearchBackend, Sort, Tensor,
     contract::fixture::{axis, deploy, document, field, id, row, schema_of, strategy, tenant},
     document::Fields,
     document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
@@ -69,6 +69,12 @@ async fn answers(backend: &EmbeddedBackend) -> (Vec<BackendHits>, Vec<OwnedDocum
             let query = query.with_vectors(row(axis(3))).with_filter(filter).with_page(0, 60);
             hits.push(backend.search(query).await.unwrap());
         }
+    }
+    for (name, descending) in [("video_id", false), ("segment_id", true), ("start_time", true)] {
+        let facets = ["video_id", "segment_id", "start_time"].map(|name| FacetRequest::new(field(name), 20)).to_vec();
+        let query = BackendQuery::new(schema(), strategy("bm25_only")).with_text("alpha beta").with_page(7, 200);
+        let query = query.with_sort(Some(Sort { field: field(name), descending })).with_facets(facets);
+        hits.push(backend.search(query).await.unwrap());
     }
     let visited = backend.visit(VisitRequest::new(schema()).with_page_size(1000)).await.unwrap().documents;
     let ids = (0..DOCUMENTS).map(|n| segment(n).id).collect();
@@ -181,6 +187,71 @@ async fn a_store_is_opened_by_its_blocks() {
         ErrorKind::Corrupt,
         "nothing is made up"
     );
+}
+
+/// Gives a block file the fingerprint that another version of the analysis would have given it.
+fn of_another_version(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[16] ^= 1;
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&bytes[..12]);
+    sum.update(&bytes[16..]);
+    bytes[12..16].copy_from_slice(&sum.finalize().to_le_bytes());
+    fs::write(path, bytes).unwrap();
+}
+
+/// An upgrade that analyzes words otherwise: no answer is made of terms of the earlier version, a call waits as long as it
+/// allows and is told how far the derivation is, and what was derived is written out, so that it is derived once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_of_another_version_of_the_analysis_are_derived_anew_with_progress() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = 30_000;
+    let backend = open(folder.path(), 4096).await;
+    deploy(&backend, &["acme"]).await;
+    for first in (0..documents).step_by(1000) {
+        let batch = (first..first + 1000).map(segment).collect();
+        backend.put(PutRequest::new(schema_of("acme"), batch)).await.unwrap();
+    }
+    let query = || BackendQuery::new(schema_of("acme"), strategy("bm25_only")).with_text("alpha number17");
+    let expected = backend.search(query()).await.unwrap();
+    until(folder.path(), |folder| named(folder).last().is_some_and(|(_, _, last)| *last > documents - 4096)).await;
+    drop(backend);
+    let before = named(folder.path());
+    blocks(folder.path()).iter().for_each(|path| of_another_version(path));
+    let backend = open(folder.path(), 4096).await;
+    let impatient = backend.search(query().with_timeout(Some(Duration::from_millis(1)))).await.unwrap_err();
+    assert_eq!(impatient.code(), cogniverse_sdk::ErrorCode::SchemaOpening);
+    let (mut seen, mut told) = (Vec::new(), Vec::new());
+    let found = loop {
+        seen.extend(backend.deriving());
+        match backend.search(query().with_timeout(Some(Duration::from_millis(5)))).await {
+            Ok(found) => break found,
+            Err(error) if error.code() == cogniverse_sdk::ErrorCode::SchemaOpening => {
+                told.extend(error.context().find(|(key, _)| *key == "index_derived_anew").map(|(_, of)| of.to_owned()));
+            }
+            // The store is open, and 5 ms are too few for a search on a busy machine.
+            Err(_) => break backend.search(query()).await.unwrap(),
+        }
+    };
+    assert_eq!(found, expected);
+    assert!(seen.iter().any(|of| of.schema == schema_of("acme") && of.done > 0 && of.of > 25_000), "{seen:?}");
+    assert!(seen.is_sorted_by_key(|of| of.done), "{seen:?}");
+    assert!(told.iter().any(|of| of.to_string().ends_with(" documents")), "{told:?}");
+    assert!(backend.deriving().is_empty());
+    // What was derived takes the place of the earlier files: the next opening derives nothing.
+    until(folder.path(), |folder| before.iter().all(|known| !named(folder).contains(known))).await;
+    drop(backend);
+    let backend = open(folder.path(), 4096).await;
+    let opening = tokio::spawn({
+        let backend = backend.clone();
+        async move { backend.search(query()).await.unwrap() }
+    });
+    let mut derived = 0;
+    while !opening.is_finished() {
+        derived += backend.deriving().len();
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+    assert_eq!((opening.await.unwrap(), derived), (expected, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

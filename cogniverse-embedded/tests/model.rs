@@ -12,10 +12,11 @@
 
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendQuery, Document, DocumentId, DocumentStore, FieldValue, Filter, SearchBackend, Tensor,
+    BackendQuery, Document, DocumentId, DocumentStore, FacetCount, FacetRequest, FieldValue, Filter, SearchBackend,
+    Sort, Tensor,
     contract::fixture::{axis, deploy, document, field, id, row, schema_of, strategy},
     document::Fields,
-    document_store::{DeleteRequest, DocumentUpdate, PutRequest, UpdateRequest, VisitRequest},
+    document_store::{DeleteRequest, DocumentUpdate, ListRequest, PutRequest, UpdateRequest, VisitRequest},
     filter::Number,
     quantize::{from_bf16, to_bf16},
 };
@@ -34,6 +35,8 @@ enum Operation {
     Search(Vec<u8>, bool),
     SearchVectors(u8),
     SearchFused(Vec<u8>, u8),
+    SearchSorted(Vec<u8>, bool, bool),
+    List(bool, bool, u8),
     Reopen,
 }
 
@@ -47,6 +50,8 @@ fn operation() -> impl Strategy<Value = (usize, Operation)> {
         4 => (prop::collection::vec(0u8..6, 1..4), any::<bool>()).prop_map(|(words, filtered)| Operation::Search(words, filtered)),
         2 => (0u8..8).prop_map(Operation::SearchVectors),
         2 => (prop::collection::vec(0u8..6, 1..4), 0u8..8).prop_map(|(words, direction)| Operation::SearchFused(words, direction)),
+        3 => (prop::collection::vec(0u8..6, 1..4), any::<bool>(), any::<bool>()).prop_map(|(words, by_video, descending)| Operation::SearchSorted(words, by_video, descending)),
+        2 => (any::<bool>(), any::<bool>(), 1u8..15).prop_map(|(by_video, descending, size)| Operation::List(by_video, descending, size)),
         1 => Just(Operation::Reopen),
     ];
     (0..TENANTS.len(), operation)
@@ -135,6 +140,40 @@ impl World {
     }
 }
 
+/// The order of a tenant's documents by a field: equal ones by id, whatever the direction.
+fn sorted(mut documents: Vec<&Document>, sort: &Sort) -> Vec<DocumentId> {
+    let key = |document: &Document| match document.get(sort.field.as_str()) {
+        Some(FieldValue::String(text)) => (text.clone(), 0),
+        Some(FieldValue::Integer(number)) => (String::new(), *number),
+        other => panic!("{other:?}"),
+    };
+    documents.sort_by(|a, b| {
+        let order = key(a).cmp(&key(b));
+        let order = if sort.descending { order.reverse() } else { order };
+        order.then_with(|| a.id.cmp(&b.id))
+    });
+    documents.into_iter().map(|document| document.id.clone()).collect()
+}
+
+/// The most frequent values of a field, equally frequent ones in ascending order.
+fn counted(documents: &[&Document], name: &str, limit: usize) -> (Vec<FacetCount>, u64) {
+    let mut counts: BTreeMap<(String, i64), (FieldValue, u64)> = BTreeMap::new();
+    for value in documents.iter().filter_map(|document| document.get(name)) {
+        let key = (value.as_str().unwrap_or_default().to_owned(), value.as_i64().unwrap_or_default());
+        counts.entry(key).or_insert_with(|| (value.clone(), 0)).1 += 1;
+    }
+    let mut values: Vec<FacetCount> =
+        counts.into_values().map(|(value, count)| FacetCount::new(value, count)).collect();
+    values.sort_by_key(|listed| std::cmp::Reverse(listed.count));
+    values.truncate(limit);
+    let listed: u64 = values.iter().map(|listed| listed.count).sum();
+    (values, documents.len() as u64 - listed)
+}
+
+fn order(by_video: bool, descending: bool) -> Sort {
+    Sort { field: field(if by_video { "video_id" } else { "segment_id" }), descending }
+}
+
 async fn open(folder: &std::path::Path) -> EmbeddedBackend {
     let config = EmbeddedConfig::new(folder).with_durability(Durability::ProcessCrash).with_max_open_schemas(2);
     EmbeddedBackend::open(config).await.unwrap()
@@ -216,6 +255,36 @@ async fn run(operations: Vec<(usize, Operation)>) {
                     .with_text(text(&words))
                     .with_vectors(row(axis(direction as usize)));
                 same_hits(&backend, query, world.search_fused(&words, direction)).await;
+            }
+            Operation::SearchSorted(words, by_video, descending) => {
+                let sort = order(by_video, descending);
+                let facets = ["video_id", "segment_id"].map(|name| FacetRequest::new(field(name), 3)).to_vec();
+                let query = BackendQuery::new(schema, strategy("bm25_only")).with_text(text(&words));
+                let query = query.with_sort(Some(sort.clone())).with_facets(facets).with_page(1, 9);
+                let found = backend.search(query).await.unwrap();
+                let matched: Vec<&Document> =
+                    world.search(&words, false).iter().map(|(id, _)| &world.documents[id]).collect();
+                let ids: Vec<DocumentId> = found.hits.into_iter().map(|hit| hit.document.id).collect();
+                let expected: Vec<DocumentId> = sorted(matched.clone(), &sort).into_iter().skip(1).take(9).collect();
+                assert_eq!((ids, found.matched), (expected, matched.len() as u64));
+                for facet in found.facets {
+                    assert_eq!((facet.values, facet.others), counted(&matched, facet.field.as_str(), 3));
+                }
+            }
+            Operation::List(by_video, descending, size) => {
+                let sort = order(by_video, descending);
+                let expected = sorted(world.documents.values().collect(), &sort);
+                let mut request = ListRequest::new(schema, sort).with_page_size(size.into());
+                let mut listed = Vec::new();
+                loop {
+                    let page = backend.list(request.clone()).await.unwrap();
+                    listed.extend(page.documents.into_iter().map(|found| found.document.id));
+                    if page.continuation.is_none() {
+                        break;
+                    }
+                    request = request.with_continuation(page.continuation);
+                }
+                assert_eq!(listed, expected);
             }
             Operation::Reopen => {
                 drop(backend);

@@ -5,10 +5,10 @@
 use cogniverse_core::schemas::EmbeddedSchemaLoader;
 use cogniverse_embedded::{EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
-    BackendQuery, Document, DocumentStore, Matrix, SchemaLoader, SchemaName, SchemaStore, SearchBackend, TenantId,
-    TenantSchema, Tensor,
-    contract::fixture::{field, id, strategy},
-    document_store::PutRequest,
+    BackendQuery, Document, DocumentStore, ErrorKind, FieldValue, Matrix, SchemaLoader, SchemaName, SchemaStore,
+    SearchBackend, Sort, TenantId, TenantSchema, Tensor,
+    contract::fixture::{axis, deploy, document, field, id, schema_of, strategy},
+    document_store::{DeleteRequest, ListRequest, PutRequest},
     quantize::pack_rows,
     schema_store::{DeployRequest, SchemaDeployment},
 };
@@ -87,6 +87,70 @@ async fn a_short_page_is_the_begin_of_a_long_one() {
             for limit in [1, 10, 60, 230] {
                 assert_eq!(page(limit).await, all[..limit], "{ranking}, round {round}, the first {limit}");
             }
+        }
+    }
+}
+
+/// Between two pages of a listing the document that the cursor names is deleted, and others come before and behind it: what was there
+/// throughout is listed once, whether or not its value is still in the index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_goes_on_where_it_was() {
+    for (name, block_documents) in [("video_id", 32), ("video_id", usize::MAX), ("segment_id", 32)] {
+        for descending in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = EmbeddedConfig::new(folder.path()).with_block_documents(block_documents);
+            let backend = EmbeddedBackend::open(config).await.unwrap();
+            deploy(&backend, &["acme"]).await;
+            let schema = || schema_of("acme");
+            // Each number is a video of its own; of every fifth both fields are left out.
+            let segment = |number: i64| {
+                let mut segment = document(&format!("v{number:04}"), number, "words", axis(0));
+                if number % 5 == 0 {
+                    segment.fields.remove(&field("video_id"));
+                    segment.fields.remove(&field("segment_id"));
+                }
+                segment
+            };
+            let put = async |numbers: Vec<i64>| {
+                let documents = numbers.into_iter().map(segment).collect();
+                backend.put(PutRequest::new(schema_of("acme"), documents)).await.unwrap();
+            };
+            put((0..200).map(|n| n * 10 + 3).collect()).await;
+            put((0..40).map(|n| n * 10 + 5).collect()).await;
+            let sort = Sort { field: field(name), descending };
+            let mut request = ListRequest::new(schema(), sort).with_page_size(7);
+            let (mut listed, mut gone) = (Vec::new(), Vec::new());
+            for round in 0_i64.. {
+                let page = backend.list(request.clone()).await.unwrap();
+                listed.extend(page.documents.iter().map(|found| found.document.clone()));
+                let Some(next) = page.continuation else { break };
+                let last = page.documents.last().unwrap().document.id.clone();
+                gone.push(last.clone());
+                backend.delete(DeleteRequest::ids(schema(), vec![last])).await.unwrap();
+                put(vec![round * 61 % 2_000 + 1, 1_999 - round * 61 % 2_000]).await;
+                request = request.with_continuation(Some(next));
+            }
+            let ids: Vec<String> = listed.iter().map(|document| document.id.to_string()).collect();
+            let mut distinct = ids.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), ids.len(), "{name} {descending}: none twice");
+            let throughout = (0..200).map(|n| n * 10 + 3).chain((0..40).map(|n| n * 10 + 5)).map(segment);
+            for document in throughout {
+                assert!(ids.contains(&document.id.to_string()), "{name} {descending}: {} is missing", document.id);
+            }
+            let values: Vec<Option<&FieldValue>> = listed.iter().map(|document| document.get(name)).collect();
+            let with = values.iter().take_while(|value| value.is_some()).count();
+            assert!(with > 150 && values[with..].iter().all(Option::is_none), "{name} {descending}");
+            let key = |value: &Option<&FieldValue>| {
+                let value = value.unwrap();
+                (value.as_str().unwrap_or_default().to_owned(), value.as_i64().unwrap_or_default())
+            };
+            assert!(values[..with].is_sorted_by(|a, b| if descending { key(a) >= key(b) } else { key(a) <= key(b) }));
+            // A schema that was deployed anew has other documents.
+            backend.drop_schema(&schema()).await.unwrap();
+            deploy(&backend, &["acme"]).await;
+            assert_eq!(backend.list(request).await.unwrap_err().kind(), ErrorKind::InvalidInput);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A cache of vectors, and encoders that use it.
 
 use async_trait::async_trait;
-use cogniverse_sdk::{EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder};
+use cogniverse_sdk::{
+    EncoderInfo, Error, Matrix, Picture, PictureEncoder, QueryEncoder, Result, SegmentContent, SegmentEncoder,
+};
 use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -11,6 +13,7 @@ use std::{fmt, sync::Arc};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Role {
     Query,
+    Picture,
     Segment,
 }
 
@@ -132,6 +135,25 @@ impl<E: QueryEncoder + ?Sized> QueryEncoder for CachedEncoder<E> {
             return Ok(rows);
         }
         let rows = self.inner.encode_query(text).await?;
+        self.cache.put(key, &rows);
+        Ok(rows)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<E: PictureEncoder + ?Sized> PictureEncoder for CachedEncoder<E> {
+    fn info(&self) -> &EncoderInfo {
+        self.inner.info()
+    }
+
+    async fn encode_picture(&self, picture: &Picture) -> Result<Matrix<f32>> {
+        let content = Sha256::digest(picture.bytes()).into();
+        let key = Key { info: self.inner.info().clone(), role: Role::Picture, content };
+        if let Some(rows) = self.cache.get(&key) {
+            return Ok(rows);
+        }
+        let rows = self.inner.encode_picture(picture).await?;
         self.cache.put(key, &rows);
         Ok(rows)
     }

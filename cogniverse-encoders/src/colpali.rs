@@ -6,7 +6,8 @@ mod picture;
 
 use async_trait::async_trait;
 use cogniverse_sdk::{
-    EncoderInfo, Error, ErrorCode, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind,
+    EncoderInfo, Error, ErrorCode, Matrix, Picture, PictureEncoder, QueryEncoder, Result, SegmentContent,
+    SegmentEncoder, VectorKind,
 };
 use model::Model;
 use std::{fmt, path::Path, sync::Arc};
@@ -73,6 +74,17 @@ impl QueryEncoder for ColPaliEncoder {
 
     async fn encode_query(&self, text: &str) -> Result<Matrix<f32>> {
         self.encode(Content::Query(text.to_owned())).await
+    }
+}
+
+#[async_trait]
+impl PictureEncoder for ColPaliEncoder {
+    fn info(&self) -> &EncoderInfo {
+        &self.info
+    }
+
+    async fn encode_picture(&self, picture: &Picture) -> Result<Matrix<f32>> {
+        self.encode(Content::Pictures(vec![picture.bytes().to_vec()])).await
     }
 }
 

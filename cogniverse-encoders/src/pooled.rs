@@ -2,7 +2,10 @@
 
 use crate::{cluster::clusters, rows::unit};
 use async_trait::async_trait;
-use cogniverse_sdk::{EncoderInfo, Error, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind};
+use cogniverse_sdk::{
+    EncoderInfo, Error, Matrix, Picture, PictureEncoder, QueryEncoder, Result, SegmentContent, SegmentEncoder,
+    VectorKind,
+};
 use std::sync::Arc;
 
 /// The number of rows clustered together, about one picture's patches. It bounds memory (4 MB) and time.
@@ -77,6 +80,17 @@ impl<E: SegmentEncoder + ?Sized> SegmentEncoder for PooledEncoder<E> {
     async fn encode_segments(&self, segments: &[SegmentContent]) -> Result<Vec<Matrix<f32>>> {
         let encoded = self.inner.encode_segments(segments).await?;
         encoded.iter().map(|rows| self.pool(rows)).collect()
+    }
+}
+
+#[async_trait]
+impl<E: PictureEncoder + ?Sized> PictureEncoder for PooledEncoder<E> {
+    fn info(&self) -> &EncoderInfo {
+        self.inner.info()
+    }
+
+    async fn encode_picture(&self, picture: &Picture) -> Result<Matrix<f32>> {
+        self.inner.encode_picture(picture).await
     }
 }
 

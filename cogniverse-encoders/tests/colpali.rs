@@ -5,7 +5,7 @@
 
 use candle_core::{Device, Tensor};
 use cogniverse_encoders::ColPaliEncoder;
-use cogniverse_sdk::{ErrorKind, QueryEncoder, SegmentContent, SegmentEncoder};
+use cogniverse_sdk::{ErrorKind, PictureEncoder, QueryEncoder, SegmentContent, SegmentEncoder};
 use serde_json::json;
 use std::{collections::HashMap, path::Path, sync::Arc};
 use tempfile::TempDir;
@@ -148,6 +148,13 @@ mod segment {
     use super::*;
     cogniverse_sdk::segment_encoder_contract! {
         make: async { let (encoder, folder) = tiny(); (encoder as Arc<dyn SegmentEncoder>, folder) }, skips: []
+    }
+}
+
+mod picture_query {
+    use super::*;
+    cogniverse_sdk::picture_encoder_contract! {
+        make: async { let (encoder, folder) = tiny(); (encoder as Arc<dyn PictureEncoder>, folder) }, skips: []
     }
 }
 

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
 use async_trait::async_trait;
-use cogniverse_encoders::{EmbedderEncoder, HashEncoder, PooledEncoder};
+use cogniverse_encoders::{CachedEncoder, EmbedderEncoder, HashEncoder, PooledEncoder, VectorCache};
 use cogniverse_sdk::{
-    EncoderInfo, ErrorKind, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, TextEmbedder, TextKind,
-    VectorKind,
+    EncoderInfo, Error, ErrorKind, Matrix, Picture, PictureEncoder, QueryEncoder, Result, SegmentContent,
+    SegmentEncoder, TextEmbedder, TextKind, VectorKind,
 };
 use std::sync::{
     Arc,
@@ -267,4 +267,70 @@ mod cache {
         encoder.encode_query(&"word ".repeat(100)).await.unwrap();
         assert_eq!(cache.stats().entries, stats.entries);
     }
+}
+
+/// One row a byte of a whole picture.
+#[derive(Debug)]
+struct Bytes(EncoderInfo, AtomicUsize);
+
+impl Bytes {
+    fn new() -> Arc<Self> {
+        let info = EncoderInfo { model: "bytes".to_owned(), dims: 2, kind: VectorKind::Multi };
+        Arc::new(Self(info, AtomicUsize::new(0)))
+    }
+}
+
+#[async_trait]
+impl PictureEncoder for Bytes {
+    fn info(&self) -> &EncoderInfo {
+        &self.0
+    }
+
+    async fn encode_picture(&self, picture: &Picture) -> Result<Matrix<f32>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        if !picture.bytes().ends_with(&[0xae, 0x42, 0x60, 0x82]) {
+            return Err(Error::invalid("the picture is cut"));
+        }
+        Matrix::new(2, picture.bytes().iter().flat_map(|byte| [f32::from(*byte), 1.0]).collect())
+    }
+}
+
+#[async_trait]
+impl SegmentEncoder for Bytes {
+    fn info(&self) -> &EncoderInfo {
+        &self.0
+    }
+
+    async fn encode_segments(&self, _: &[SegmentContent]) -> Result<Vec<Matrix<f32>>> {
+        Ok(Vec::new())
+    }
+}
+
+mod cached_picture {
+    use super::*;
+    cogniverse_sdk::picture_encoder_contract! {
+        make: async {
+            let cached = CachedEncoder::new(Bytes::new(), Arc::new(VectorCache::new(1 << 20)));
+            (Arc::new(cached) as Arc<dyn PictureEncoder>, ())
+        }, skips: []
+    }
+}
+
+mod pooled_picture {
+    use super::*;
+    cogniverse_sdk::picture_encoder_contract! {
+        make: async { (Arc::new(PooledEncoder::new(Bytes::new(), 3).unwrap()) as Arc<dyn PictureEncoder>, ()) }, skips: []
+    }
+}
+
+#[tokio::test]
+async fn a_picture_is_encoded_once_by_its_bytes_and_never_pooled() {
+    let inner = Bytes::new();
+    let cached = CachedEncoder::new(inner.clone(), Arc::new(VectorCache::new(1 << 20)));
+    let picture = Picture::parse(cogniverse_sdk::contract::picture::png()).unwrap();
+    let rows = cached.encode_picture(&picture).await.unwrap();
+    assert_eq!(cached.encode_picture(&picture).await.unwrap(), rows);
+    assert_eq!(inner.1.load(Ordering::SeqCst), 1);
+    let pooled = PooledEncoder::new(inner, 3).unwrap();
+    assert_eq!(pooled.encode_picture(&picture).await.unwrap().len(), picture.bytes().len());
 }

@@ -341,6 +341,12 @@ async fn what_is_wrong_is_refused_before_it_is_stored() {
         Segmentation::frames(f64::INFINITY),
         Segmentation::Frames { every_seconds: 1.0, max_frames: 0 },
         Segmentation::scenes(1.0),
+        Segmentation::shots(0.0),
+        Segmentation::shots(f64::NAN),
+        Segmentation::Shots { threshold: 0.3, min_seconds: 0.4, max_seconds: 60.0 },
+        Segmentation::Shots { threshold: 0.3, min_seconds: f64::NAN, max_seconds: 60.0 },
+        Segmentation::Shots { threshold: 0.3, min_seconds: 2.0, max_seconds: 3.9 },
+        Segmentation::Shots { threshold: 0.3, min_seconds: 2.0, max_seconds: f64::INFINITY },
     ] {
         let profile = BackendProfile::new(SchemaName::parse("s").unwrap(), segmentation);
         refusal(manager.set_profile(&acme, &name, profile).await, invalid, &["give"]);
@@ -379,6 +385,9 @@ fn stored_forms_are_read_with_defaults_and_without_unknown_fields() {
     assert_eq!(serde_json::from_value::<TelemetryConfig>(json!({})).unwrap(), TelemetryConfig::new());
     let frames: Segmentation = serde_json::from_value(json!({ "kind": "frames" })).unwrap();
     assert_eq!(frames, Segmentation::frames(1.0));
+    let shots: Segmentation = serde_json::from_value(json!({ "kind": "shots", "max_seconds": 30.0 })).unwrap();
+    assert_eq!(shots, Segmentation::Shots { threshold: 0.3, min_seconds: 2.0, max_seconds: 30.0 });
+    shots.validate().unwrap();
     assert!(serde_json::from_value::<SystemConfig>(json!({})).is_err(), "there is no default tenant");
     assert!(serde_json::from_value::<SystemConfig>(json!({ "tenant_id": "a", "typo": 1 })).is_err());
     assert!(serde_json::from_value::<Segmentation>(json!({ "kind": "frames", "typo": 1 })).is_err());

@@ -12,7 +12,8 @@ use crate::{
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cogniverse_sdk::{
-    EncoderInfo, Error, ErrorCode, Matrix, QueryEncoder, Result, SegmentContent, SegmentEncoder, VectorKind,
+    EncoderInfo, Error, ErrorCode, Matrix, Picture, PictureEncoder, PictureKind, QueryEncoder, Result, SegmentContent,
+    SegmentEncoder, VectorKind,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::path::Path;
@@ -137,21 +138,22 @@ impl VllmEncoder {
             Error::of(ErrorCode::FileUnreadable, format!("the picture {} cannot be read", path.display()))
                 .with_source(e)
         })?;
+        self.picture_bytes(&format!("the picture {}", path.display()), &bytes).await
+    }
+
+    async fn picture_bytes(&self, name: &str, bytes: &[u8]) -> Result<Matrix<f32>> {
         let most = self.config.max_picture_bytes;
         if bytes.len() > most {
             return Err(Error::invalid(format!(
-                "the picture {} has {} bytes and at most {most} are sent; make it smaller, or raise VllmConfig::max_picture_bytes",
-                path.display(),
+                "{name} has {} bytes and at most {most} are sent; make it smaller, or raise VllmConfig::max_picture_bytes",
                 bytes.len()
             )));
         }
-        let kind = match bytes.as_slice() {
-            [0xff, 0xd8, 0xff, ..] => "jpeg",
-            [0x89, b'P', b'N', b'G', ..] => "png",
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "webp",
-            _ => return Err(Error::invalid(format!("{} is no JPEG, PNG or WebP picture", path.display()))),
+        let kind = match PictureKind::of(bytes) {
+            Some(kind @ (PictureKind::Jpeg | PictureKind::Png | PictureKind::WebP)) => kind.media_type(),
+            _ => return Err(Error::invalid(format!("{name} is no JPEG, PNG or WebP picture"))),
         };
-        let uri = format!("data:image/{kind};base64,{}", STANDARD.encode(&bytes));
+        let uri = format!("data:{kind};base64,{}", STANDARD.encode(bytes));
         let body = Body::json(&Chat::picture(&self.config.model, &uri, &self.config.picture_prompt))?;
         let made = self.pooling(&body, 1).await?;
         made.into_iter().next().ok_or_else(|| Error::unexpected("one picture made no vectors"))
@@ -167,6 +169,18 @@ impl QueryEncoder for VllmEncoder {
     async fn encode_query(&self, text: &str) -> Result<Matrix<f32>> {
         let made = self.texts(&[self.text(&self.config.query_prefix, text)?]).await?;
         made.into_iter().next().ok_or_else(|| Error::unexpected("one text made no vectors"))
+    }
+}
+
+/// A picture as a query is encoded as the pictures of segments are: late interaction compares patches with patches.
+#[async_trait]
+impl PictureEncoder for VllmEncoder {
+    fn info(&self) -> &EncoderInfo {
+        &self.info
+    }
+
+    async fn encode_picture(&self, picture: &Picture) -> Result<Matrix<f32>> {
+        self.picture_bytes("the picture", picture.bytes()).await
     }
 }
 

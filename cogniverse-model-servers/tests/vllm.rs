@@ -75,6 +75,39 @@ mod query {
     }
 }
 
+/// As servers do, it refuses what it cannot decode: the whole picture ends in its last chunk.
+fn decoding(request: &Request, number: usize) -> Answer {
+    let url = request.json().pointer("/messages/0/content/0/image_url/url").and_then(Value::as_str).map(str::to_owned);
+    match url {
+        Some(url) if !url.ends_with("AABJRU5ErkJggg==") => {
+            Answer::new("400 Bad Request", "application/json", "{\"error\": \"cannot identify image file\"}")
+        }
+        _ => vllm(request, number),
+    }
+}
+
+mod picture {
+    use super::*;
+    use cogniverse_sdk::PictureEncoder;
+    cogniverse_sdk::picture_encoder_contract! {
+        make: async {
+            let server = Server::new(decoding);
+            let encoder = VllmEncoder::connect(config(&server.url)).await.unwrap();
+            (Arc::new(encoder) as Arc<dyn PictureEncoder>, server)
+        }, skips: []
+    }
+
+    #[tokio::test]
+    async fn a_query_is_encoded_as_the_picture_of_a_segment_is() {
+        let (encoder, _server) = encoder(|c| c).await;
+        let file = cogniverse_sdk::contract::picture::PictureFile::new(&cogniverse_sdk::contract::picture::png());
+        let picture = cogniverse_sdk::Picture::read(&file.path(), 1000).unwrap();
+        let query = encoder.encode_picture(&picture).await.unwrap();
+        let segment = SegmentContent::default().with_frames(vec![file.path()]);
+        assert_eq!(encoder.encode_segments(&[segment]).await.unwrap(), [query]);
+    }
+}
+
 mod segment {
     use super::*;
     cogniverse_sdk::segment_encoder_contract! {

@@ -1,4 +1,4 @@
-//! Language models and text embedding by Ollama.
+//! Language models, text embedding and description of pictures by Ollama.
 //!
 //! Ollama answers 200 in many failures: a truncated prompt, incomplete JSON, an empty list of vectors, a broken
 //! stream. Here each of these is an error or a flag in the answer.
@@ -28,11 +28,13 @@
 //! | `client` | every call by name |
 //! | `generation`, `models`, `pull` | requests and results of the calls |
 //! | `chat`, `embedder`, `provider` | the roles `LanguageModel`, `TextEmbedder` and `LanguageModelProvider` |
+//! | `describer` | the role `FrameDescriber`, by models that see |
 //! | `wire`, `error` | Ollama's JSON; its errors in one table |
 
 mod chat;
 mod client;
 mod config;
+mod describer;
 mod embedder;
 mod error;
 mod generation;
@@ -46,6 +48,7 @@ mod wire;
 pub use chat::OllamaModel;
 pub use client::{Health, OllamaClient};
 pub use config::OllamaConfig;
+pub use describer::OllamaDescriber;
 pub use embedder::OllamaEmbedder;
 pub use generation::{Generation, PromptRequest, Timings};
 pub use model_name::ModelName;

@@ -31,12 +31,23 @@ pub(crate) enum Question<'a> {
     Messages {
         messages: &'a [ChatMessage],
     },
+    Pictures {
+        messages: [PictureMessage<'a>; 1],
+    },
     Prompt {
         prompt: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         system: Option<&'a str>,
         raw: bool,
     },
+}
+
+/// A message with pictures in base64, without a prefix.
+#[derive(Serialize, Clone, Copy)]
+pub(crate) struct PictureMessage<'a> {
+    pub(crate) role: &'static str,
+    pub(crate) content: &'a str,
+    pub(crate) images: &'a [String],
 }
 
 #[derive(Serialize)]

@@ -7,8 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test asserts")]
 
 use cogniverse_ollama::{
-    KeepAlive, ModelName, OllamaClient, OllamaConfig, OllamaEmbedder, OllamaModel, OllamaOptions, OverlongPrompt,
-    PromptRequest,
+    KeepAlive, ModelName, OllamaClient, OllamaConfig, OllamaDescriber, OllamaEmbedder, OllamaModel, OllamaOptions,
+    OverlongPrompt, PromptRequest,
 };
 use cogniverse_sdk::{
     ChatMessage, ChatRequest, ErrorKind, FinishReason, LanguageModel, Retry, TextEmbedder, TextKind, Timestamp,
@@ -42,6 +42,13 @@ fn chat_name() -> ModelName {
 
 fn ask(text: &str) -> ChatRequest {
     ChatRequest::new(vec![ChatMessage::user(text)]).with_temperature(0.0).with_seed(7)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_that_does_not_see_is_refused_as_a_describer() {
+    let Some((config, _turn)) = config("COGNIVERSE_OLLAMA_URL").await else { return };
+    let error = OllamaDescriber::connect(OllamaClient::new(config).unwrap(), CHAT).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Unsupported && error.to_string().contains("does not see"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ use crate::{
 use async_trait::async_trait;
 use cogniverse_http::Request;
 use cogniverse_sdk::{ChatAnswer, ChatRequest, Error, LanguageModel, Result};
+use serde::Serialize;
 
 /// The largest text of one answer, in bytes.
 const MAX_TEXT_BYTES: usize = 64 << 20;
@@ -25,7 +26,7 @@ pub struct OpenAiModel {
 }
 
 /// An answer's text, why it ended, and its counts.
-type Raw = (String, String, Option<Usage>);
+pub(crate) type Raw = (String, String, Option<Usage>);
 
 impl OpenAiModel {
     /// Selects a model by the server's name for it. Sends nothing yet.
@@ -40,14 +41,15 @@ impl OpenAiModel {
         Ok(Self { client, model })
     }
 
-    fn call(&self, request: &ChatRequest, stream: bool) -> Result<Request> {
+    /// Makes a request of messages, which are those of the chat or of another form.
+    pub(crate) fn call<M: Serialize>(&self, messages: &[M], request: &ChatRequest, stream: bool) -> Result<Request> {
         request.check()?;
         let limit = self.client.config().token_limit;
         let schema =
             |schema| ResponseFormat::JsonSchema { json_schema: JsonSchema { name: "answer", strict: true, schema } };
         let ask = Ask {
             model: &self.model,
-            messages: &request.messages,
+            messages,
             stream,
             stream_options: stream.then_some(StreamOptions { include_usage: true }),
             max_tokens: request.max_tokens.filter(|_| limit == TokenLimitField::MaxTokens),
@@ -59,17 +61,20 @@ impl OpenAiModel {
         self.client.post(["chat", "completions"], &ask)
     }
 
-    fn answer(&self, (text, finish, usage): Raw, request: &ChatRequest) -> Result<ChatAnswer> {
+    pub(crate) fn answer(&self, (text, finish, usage): Raw) -> ChatAnswer {
         let usage = usage.unwrap_or_default();
         let filled = self.client.config().context_tokens.zip(usage.prompt_tokens).is_some_and(|(n, read)| read >= n);
         ChatAnswer::new(text)
             .with_finish(finish_reason(&finish))
             .with_prompt_cut(filled)
             .with_tokens(usage.prompt_tokens, usage.completion_tokens)
-            .checked(request)
     }
 
-    async fn whole(&self, call: &Request) -> Result<Raw> {
+    pub(crate) fn client(&self) -> &OpenAiClient {
+        &self.client
+    }
+
+    pub(crate) async fn whole(&self, call: &Request) -> Result<Raw> {
         let completion: Completion = self.client.http().json(call).await?;
         let choice =
             completion.choices.into_iter().next().ok_or_else(|| Error::unexpected("an answer of no choices"))?;
@@ -138,9 +143,9 @@ impl LanguageModel for OpenAiModel {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatAnswer> {
-        let call = self.call(&request, false)?;
+        let call = self.call(&request.messages, &request, false)?;
         let raw = self.client.http().within(self.client.limit(request.timeout), &call, self.whole(&call)).await?;
-        self.answer(raw, &request)
+        self.answer(raw).checked(&request)
     }
 
     async fn chat_streamed(
@@ -148,9 +153,9 @@ impl LanguageModel for OpenAiModel {
         request: ChatRequest,
         piece: &mut (dyn for<'p> FnMut(&'p str) + Send),
     ) -> Result<ChatAnswer> {
-        let call = self.call(&request, true)?;
+        let call = self.call(&request.messages, &request, true)?;
         let raw =
             self.client.http().within(self.client.limit(request.timeout), &call, self.streamed(&call, piece)).await?;
-        self.answer(raw, &request)
+        self.answer(raw).checked(&request)
     }
 }

@@ -1,4 +1,4 @@
-//! Language models and text embedding by servers that speak OpenAI's API: vLLM, llama.cpp, LM Studio, OpenAI.
+//! Language models, text embedding and description of pictures by servers that speak OpenAI's API: vLLM, llama.cpp, LM Studio, OpenAI.
 //!
 //! The servers agree on successful responses and on little else; differences are handled in every known form, and a
 //! malformed response is an error. Use `cogniverse-ollama` for Ollama: its native API reports truncated prompts, and
@@ -28,11 +28,13 @@
 //! | `client` | the HTTP client |
 //! | `chat`, `events` | the role `LanguageModel`; answers that come as server-sent events |
 //! | `embedder`, `provider` | the roles `TextEmbedder` and `LanguageModelProvider` |
+//! | `describer` | the role `FrameDescriber`, by models that see |
 //! | `wire`, `error` | OpenAI's JSON; errors in the form of each server |
 
 mod chat;
 mod client;
 mod config;
+mod describer;
 mod embedder;
 mod error;
 mod events;
@@ -42,5 +44,6 @@ mod wire;
 pub use chat::OpenAiModel;
 pub use client::OpenAiClient;
 pub use config::{OpenAiConfig, TokenLimitField};
+pub use describer::OpenAiDescriber;
 pub use embedder::OpenAiEmbedder;
 pub use provider::OpenAiProvider;

@@ -1,14 +1,14 @@
 //! OpenAI's JSON.
 
-use cogniverse_sdk::{ChatMessage, FinishReason};
+use cogniverse_sdk::FinishReason;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The body of `chat/completions`.
 #[derive(Serialize)]
-pub(crate) struct Ask<'a> {
+pub(crate) struct Ask<'a, M> {
     pub(crate) model: &'a str,
-    pub(crate) messages: &'a [ChatMessage],
+    pub(crate) messages: &'a [M],
     pub(crate) stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stream_options: Option<StreamOptions>,
@@ -22,6 +22,26 @@ pub(crate) struct Ask<'a> {
     pub(crate) seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) response_format: Option<ResponseFormat<'a>>,
+}
+
+/// A message with pictures.
+#[derive(Serialize)]
+pub(crate) struct PictureMessage<'a> {
+    pub(crate) role: &'static str,
+    pub(crate) content: Vec<AskPart<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum AskPart<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl },
+}
+
+#[derive(Serialize)]
+pub(crate) struct ImageUrl {
+    /// `data:image/jpeg;base64,…`.
+    pub(crate) url: String,
 }
 
 #[derive(Serialize)]

@@ -8,14 +8,18 @@ pub mod document_store;
 pub mod encoder;
 pub mod experience_store;
 pub mod fixture;
+pub mod frame_describer;
 pub mod health_probe;
 pub mod isolation;
 pub mod language_model;
 pub mod memory_store;
+pub mod ordered;
+pub mod picture;
 pub mod quota_store;
 pub mod reranker;
 pub mod schema_loader;
 pub mod schema_store;
+pub mod screen_reader;
 mod scripted_model;
 pub mod search_backend;
 pub mod telemetry_provider;
@@ -23,6 +27,7 @@ pub mod text_embedder;
 
 pub use scripted_model::ScriptedModel;
 pub mod transcriber;
+pub mod word_conditions;
 
 /// The outcome of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

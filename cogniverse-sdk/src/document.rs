@@ -83,6 +83,18 @@ impl From<f64> for FieldValue {
     }
 }
 
+impl From<bool> for FieldValue {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<Vec<String>> for FieldValue {
+    fn from(texts: Vec<String>) -> Self {
+        Self::Strings(texts)
+    }
+}
+
 impl From<Tensor> for FieldValue {
     fn from(tensor: Tensor) -> Self {
         Self::Tensor(tensor)

@@ -1,7 +1,7 @@
 //! Storing, reading and visiting documents.
 
 use crate::{
-    DeployedSchema, Document, DocumentId, Error, FieldName, Filter, Listing, OwnedDocument, PageCursor, Result,
+    DeployedSchema, Document, DocumentId, Error, FieldName, Filter, Listing, OwnedDocument, PageCursor, Result, Sort,
     TenantId, TenantSchema, Timestamp, document::Fields,
 };
 use async_trait::async_trait;
@@ -284,6 +284,92 @@ impl VisitRequest {
     }
 }
 
+/// The parameters that the cursor of a sorted listing is bound to.
+#[derive(serde::Serialize)]
+struct Sorted<'r> {
+    tenant: &'r crate::TenantId,
+    base: &'r crate::SchemaName,
+    filter: Option<serde_json::Value>,
+    sort: &'r Sort,
+}
+
+/// A request for one page of documents in the order of a field, without their tensors.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ListRequest {
+    /// The tenant schema to read from.
+    pub schema: TenantSchema,
+    /// A filter on the documents to return (default: all).
+    pub filter: Option<Filter>,
+    /// The order of the documents.
+    pub sort: Sort,
+    /// The largest number of documents in a page (default 100; from 1 to 1,000).
+    pub page_size: usize,
+    /// The cursor of the page to return; `None` for the first.
+    pub continuation: Option<PageCursor>,
+}
+
+impl ListRequest {
+    /// Creates a request for the first page of all documents.
+    #[must_use]
+    pub fn new(schema: TenantSchema, sort: Sort) -> Self {
+        Self { schema, filter: None, sort, page_size: 100, continuation: None }
+    }
+
+    /// Restricts the listing to documents that match a filter.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Option<Filter>) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Sets the page size.
+    #[must_use]
+    pub fn with_page_size(mut self, page_size: usize) -> Self {
+        self.page_size = page_size;
+        self
+    }
+
+    /// Sets the continuation of the previous page.
+    #[must_use]
+    pub fn with_continuation(mut self, continuation: Option<PageCursor>) -> Self {
+        self.continuation = continuation;
+        self
+    }
+
+    /// Refuses a page size that is not served; for backends.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a page size below 1 or above 1,000.
+    pub fn check_page_size(&self) -> Result<()> {
+        match self.page_size {
+            1..=1_000 => Ok(()),
+            size => Err(Error::invalid(format!("a page of {size} documents; give a page size from 1 to 1000"))),
+        }
+    }
+
+    /// Seals the cursor of a position in this listing; for backends.
+    ///
+    /// # Errors
+    /// As [`PageCursor::seal`].
+    pub fn seal(&self, position: &impl serde::Serialize) -> Result<PageCursor> {
+        PageCursor::seal(Listing::Documents, &self.bound(), position)
+    }
+
+    /// Opens the position of the request's cursor, `None` without one; for backends.
+    ///
+    /// # Errors
+    /// As [`PageCursor::open`].
+    pub fn position<P: serde::de::DeserializeOwned>(&self) -> Result<Option<P>> {
+        self.continuation.as_ref().map(|cursor| cursor.open(Listing::Documents, &self.bound())).transpose()
+    }
+
+    fn bound(&self) -> Sorted<'_> {
+        let filter = self.filter.as_ref().map(Filter::canonical);
+        Sorted { tenant: self.schema.tenant(), base: self.schema.base(), filter, sort: &self.sort }
+    }
+}
+
 /// One page of a visit. A page may be empty and still have a continuation; the visit ends where there is none.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -309,6 +395,9 @@ impl VisitPage {
 /// - `put` and `update` report every document, in order, checked against the schema: unknown fields, wrong kinds, wrong
 ///   dimensions, NaN and infinities are refused one by one; the others are stored.
 /// - A visit that follows every continuation returns each document that was there throughout exactly once.
+/// - A listing returns documents in the order of its field, and equal ones in a stable order. Each page is taken at its own moment: one
+///   that follows every continuation returns each document once that was there throughout with the same value. A backend may bound how
+///   far a listing reaches; beyond that it is `InvalidInput`.
 /// - `count` is exact.
 ///
 /// # Errors
@@ -332,6 +421,9 @@ pub trait DocumentStore: fmt::Debug + Send + Sync + 'static {
 
     /// Reads one page of all documents.
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage>;
+
+    /// Reads one page of documents in the order of a field, without their tensors.
+    async fn list(&self, request: ListRequest) -> Result<VisitPage>;
 
     /// Counts all documents, or those that match a filter.
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64>;

@@ -1,6 +1,6 @@
 //! Models that turn queries and segments into vectors.
 
-use crate::{Error, Matrix, Result, VideoId, tensor::check_finite};
+use crate::{Error, Matrix, Picture, Result, VideoId, tensor::check_finite};
 use async_trait::async_trait;
 use std::{fmt, path::PathBuf};
 
@@ -118,5 +118,25 @@ pub trait SegmentEncoder: fmt::Debug + Send + Sync + 'static {
     async fn encode_segments(&self, segments: &[SegmentContent]) -> Result<Vec<Matrix<f32>>>;
 }
 
+/// An encoder of pictures as queries, in the space of a model's segments: a picture finds segments that look like it.
+///
+/// # Contract
+/// The rules of [`QueryEncoder`] hold for the rows. The same bytes give the same rows.
+///
+/// # Errors
+/// `InvalidInput` for a picture that cannot be decoded or that the model does not take.
+///
+/// # Cancellation
+/// Dropping the future may waste work but leaves no state behind.
+#[async_trait]
+pub trait PictureEncoder: fmt::Debug + Send + Sync + 'static {
+    /// Returns a description of the output.
+    fn info(&self) -> &EncoderInfo;
+
+    /// Encodes a picture.
+    async fn encode_picture(&self, picture: &Picture) -> Result<Matrix<f32>>;
+}
+
+const _: fn(&dyn PictureEncoder) = |_| {};
 const _: fn(&dyn QueryEncoder) = |_| {};
 const _: fn(&dyn SegmentEncoder) = |_| {};

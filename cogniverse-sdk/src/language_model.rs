@@ -232,7 +232,7 @@ const PLACES: usize = 64;
 
 /// Returns the JSON value in an answer, an object where one was asked for: the whole text, else the content of a
 /// Markdown fence, else the first object or array in the prose. A `<think>` block is skipped.
-fn json_in(text: &str, object: bool) -> Option<&str> {
+pub(crate) fn json_in(text: &str, object: bool) -> Option<&str> {
     let whole = |text: &'_ str| serde_json::from_str::<IgnoredAny>(text).is_ok();
     let text = text.trim_start_matches('\u{feff}').trim();
     if whole(text) {

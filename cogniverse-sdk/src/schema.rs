@@ -52,6 +52,16 @@ pub struct Field {
 }
 
 impl Field {
+    /// Creates a field that is returned with hits and kept in memory for filters, with fast filters where the type has them.
+    #[must_use]
+    pub fn attribute(name: FieldName, field_type: FieldType) -> Self {
+        let attribute = match field_type {
+            FieldType::Bool | FieldType::Tensor(_) => Vec::new(),
+            _ => vec!["fast-search".to_owned()],
+        };
+        Self { name, field_type, indexing: vec![Indexing::Summary, Indexing::Attribute], attribute, index: None }
+    }
+
     /// Returns whether the field has an indexing mode.
     #[must_use]
     pub fn has(&self, indexing: Indexing) -> bool {

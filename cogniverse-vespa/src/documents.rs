@@ -8,7 +8,7 @@ use crate::{
     document_path::{all_path, check_id, escape, field_set, type_path},
     error::Api,
     feed::{Condition, Feed, FeedOperation},
-    response, search_request, visit,
+    listing, response, search_request, visit,
     wire::DocumentAnswer,
 };
 use async_trait::async_trait;
@@ -17,7 +17,9 @@ use cogniverse_http::{Method, unreadable};
 use cogniverse_sdk::{
     DocumentId, DocumentOutcome, DocumentStore, Error, ErrorCode, ErrorKind, FeedReport, FieldValue, Filter,
     OutcomeStatus, OwnedDocument, Result, TenantSchema, deadline_in,
-    document_store::{DeleteRequest, DeleteTarget, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+    document_store::{
+        DeleteRequest, DeleteTarget, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
+    },
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeSeed;
@@ -64,6 +66,10 @@ impl DocumentStore for VespaBackend {
 
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
         visit::page(self, &request).await.map_err(|e| named(e, "visit"))
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<VisitPage> {
+        listing::page(self, &request).await.map_err(|e| named(e, "list"))
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {

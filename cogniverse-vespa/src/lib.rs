@@ -42,10 +42,12 @@ mod document_json;
 mod document_path;
 mod documents;
 mod error;
+mod facets;
 mod feed;
 mod json_key;
 #[cfg(test)]
 mod judged;
+mod listing;
 mod manifest;
 mod overrides;
 mod plan;
@@ -60,6 +62,7 @@ mod services;
 mod tensor_json;
 mod visit;
 mod wire;
+mod word_condition;
 
 pub use backend::VespaBackend;
 pub use config::{ResourceLimits, VespaConfig};

@@ -13,7 +13,7 @@ use serde::{
     Deserialize,
     de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor},
 };
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// What came back.
 #[derive(Debug, Default)]
@@ -22,6 +22,39 @@ pub(crate) struct Found {
     pub(crate) coverage: Option<SearchCoverage>,
     pub(crate) errors: Vec<Error>,
     pub(crate) hits: Vec<Hit>,
+    pub(crate) groups: Vec<GroupList>,
+}
+
+/// The groups of one grouping.
+#[derive(Debug, Deserialize)]
+pub(crate) struct GroupList {
+    #[serde(default)]
+    pub(crate) label: String,
+    #[serde(rename = "children", default)]
+    pub(crate) groups: Vec<Group>,
+}
+
+/// One group.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) value: String,
+    pub(crate) fields: GroupFields,
+}
+
+/// What is told of a group.
+#[derive(Debug, Deserialize)]
+pub(crate) struct GroupFields {
+    #[serde(rename = "count()")]
+    pub(crate) count: u64,
+}
+
+/// The id of what holds the groups of a query begins with this, and that of no hit.
+const GROUPS: &str = "group:root:";
+
+/// What stands beside each other in an answer.
+enum Child {
+    Hit(Hit),
+    Groups(Vec<GroupList>),
 }
 
 /// One hit.
@@ -104,7 +137,14 @@ impl<'de> Visitor<'de> for Root<'_> {
                     let errors: Vec<SearchError<'de>> = map.next_value()?;
                     found.errors = errors.iter().map(error::of_search).collect();
                 }
-                "children" => found.hits = map.next_value_seed(crate::document_json::List(HitSeed(self.0)))?,
+                "children" => {
+                    for child in map.next_value_seed(crate::document_json::List(ChildSeed(self.0)))? {
+                        match child {
+                            Child::Hit(hit) => found.hits.push(hit),
+                            Child::Groups(groups) => found.groups.extend(groups),
+                        }
+                    }
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -115,11 +155,11 @@ impl<'de> Visitor<'de> for Root<'_> {
 }
 
 #[derive(Clone, Copy)]
-struct HitSeed<'s>(&'s Schema);
+struct ChildSeed<'s>(&'s Schema);
 
-impl<'de> DeserializeSeed<'de> for HitSeed<'_> {
-    type Value = Hit;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Hit, D::Error> {
+impl<'de> DeserializeSeed<'de> for ChildSeed<'_> {
+    type Value = Child;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Child, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
@@ -127,17 +167,27 @@ impl<'de> DeserializeSeed<'de> for HitSeed<'_> {
 #[derive(Deserialize)]
 struct Relevance(#[serde(deserialize_with = "relevance")] f64);
 
-impl<'de> Visitor<'de> for HitSeed<'_> {
-    type Value = Hit;
+impl<'de> Visitor<'de> for ChildSeed<'_> {
+    type Value = Child;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a hit")
+        f.write_str("a hit or the groups of a query")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Hit, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Child, A::Error> {
         let mut hit = Hit { relevance: f64::NAN, document: WireDocument::default() };
+        let mut groups = None;
         while let Some(Key(key)) = map.next_key()? {
             match &*key {
+                "id" => {
+                    let id: Cow<'de, str> = map.next_value()?;
+                    // Where nothing matched, there is nothing else of the groups.
+                    if id.starts_with(GROUPS) {
+                        groups.get_or_insert_with(Vec::new);
+                    }
+                }
+                // No hit has any.
+                "children" => groups = Some(map.next_value()?),
                 "relevance" => hit.relevance = map.next_value::<Relevance>()?.0,
                 "fields" => hit.document = map.next_value_seed(FieldsSeed(self.0))?,
                 _ => {
@@ -145,7 +195,7 @@ impl<'de> Visitor<'de> for HitSeed<'_> {
                 }
             }
         }
-        Ok(hit)
+        Ok(groups.map_or(Child::Hit(hit), Child::Groups))
     }
 }
 
@@ -174,6 +224,23 @@ mod tests {
         assert_eq!(fields.get(&fixture::field("video_id")).unwrap().as_str(), Some("ab"));
         assert_eq!(fields.len(), 4);
         assert!(found.coverage.unwrap().degraded.unwrap().timeout);
+    }
+
+    #[test]
+    fn groups_stand_beside_hits_in_any_order() {
+        let root = r#"{"id":"group:root:0","relevance":1.0,"continuation":{"this":""},"children":[{"id":"grouplist:facet0","label":"facet0","children":[{"id":"group:string:v1","relevance":0.5,"value":"v1","fields":{"count()":3}}]}]}"#;
+        let turned = r#"{"children":[{"children":[{"fields":{"count()":3},"value":"v1"}],"label":"facet0"}],"id":"group:root:0"}"#;
+        let hit = r#"{"id":"index:c/0/1","relevance":1,"fields":{"documentid":"id:ns:s::v/1"}}"#;
+        for children in [format!("{root},{hit}"), format!("{hit},{turned}")] {
+            let found =
+                found(&format!(r#"{{"root":{{"fields":{{"totalCount":4}},"children":[{children}]}}}}"#)).unwrap();
+            let lists =
+                found.groups.iter().map(|list| (&*list.label, &*list.groups[0].value, list.groups[0].fields.count));
+            assert_eq!((found.hits.len(), lists.collect::<Vec<_>>()), (1, vec![("facet0", "v1", 3)]));
+        }
+        let none = found(r#"{"root":{"fields":{"totalCount":0},"children":[{"id":"group:root:0","relevance":1.0}]}}"#)
+            .unwrap();
+        assert!(none.hits.is_empty() && none.groups.is_empty());
     }
 
     #[test]

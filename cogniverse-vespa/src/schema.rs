@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | text with `index` | `summary | index | attribute` | searched on disk, shown from memory |
 //! | `string`, `array<string>` attributes | `match { word cased }` | a filter compares ids as they are written |
+//! | the attribute `language` | `set_language`, before the others | texts are stemmed by it |
 //! | tensors | `attribute`, and `index` where the base schema asks | never in a summary |
 //! | all but tensors | `document-summary cogniverse` of attributes | hits cost no read of the document store |
 //! | functions | `function inline` | the same value, computed in place: no function is shared between phases' nodes |
@@ -11,7 +12,10 @@
 //! | signals of a global phase | `rankingExpression(f)`, in it and in `match-features` | content nodes compute them: of a plain `f`, the container would ask for the documents' tensors and compute it itself |
 
 use crate::retrieval::{self, TOKEN_INPUTS};
-use cogniverse_core::schemas::{Formula, Fusion, Scale, Schema, Signal, Strategy};
+use cogniverse_core::{
+    schemas::{Formula, Fusion, Scale, Schema, Signal, Strategy},
+    text::LANGUAGE_FIELD,
+};
 use cogniverse_sdk::{
     Error, Result, TensorShape, TensorType,
     schema::{Field, FieldType, Index, Indexing, RankProfile},
@@ -74,7 +78,10 @@ fn write(schema: &Schema, name: &str) -> Result<String> {
     out.open(format_args!("schema {name}"));
     out.line("documentid: attribute");
     out.open(format_args!("document {name}"));
-    for field in schema.fields() {
+    // The language first: texts are stemmed by it.
+    let is_language = |field: &&Field| schema.has_languages() && field.name.as_str() == LANGUAGE_FIELD;
+    let (languages, others): (Vec<&Field>, Vec<&Field>) = schema.fields().iter().partition(is_language);
+    for field in languages.into_iter().chain(others) {
         write_field(&mut out, field).map_err(|e| e.with_context("field", &field.name))?;
     }
     out.close();
@@ -118,6 +125,7 @@ fn write_field(out: &mut Lines, field: &Field) -> Result<()> {
         FieldType::Tensor(_) if indexed => out.line("indexing: attribute | index"),
         FieldType::Tensor(_) => out.line("indexing: attribute"),
         _ if text => out.line("indexing: summary | index | attribute"),
+        FieldType::String if name == LANGUAGE_FIELD => out.line("indexing: set_language | summary | attribute"),
         _ => out.line("indexing: summary | attribute"),
     }
     let fast = field.attribute.iter().any(|setting| setting == "fast-search");

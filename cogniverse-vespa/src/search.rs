@@ -5,6 +5,7 @@ use crate::{
     client::VespaClient,
     document_path::FullId,
     error::Api,
+    facets,
     response::{self, Found, Hit},
     search_request::{self, SearchRequest},
     wire::SearchCoverage,
@@ -13,17 +14,24 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cogniverse_core::{
     schemas::{Schema, Strategy},
-    text::highlights,
+    text::{Language, highlights, query_terms},
 };
 use cogniverse_sdk::{
-    BackendHit, BackendHits, BackendQuery, Document, DocumentId, Error, ErrorKind, Result, SearchBackend, TenantSchema,
-    deadline_in,
+    BackendHit, BackendHits, BackendQuery, Document, DocumentId, Error, ErrorKind, Facet, Filter, Result,
+    SearchBackend, TenantSchema, deadline_in,
+    schema::FieldType,
     search_backend::{Coverage, PartialCause},
 };
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 /// What the way to Vespa and back may take beside the search's own time.
 const WAY: Duration = Duration::from_secs(1);
+
+/// Returns the terms that highlights mark in documents of a language.
+fn words_in(query: &BackendQuery, language: Option<Language>) -> Vec<String> {
+    let text = query.text.as_deref().unwrap_or_default();
+    query_terms(text, language).into_iter().map(|(term, _)| term).collect()
+}
 
 #[async_trait]
 impl SearchBackend for VespaBackend {
@@ -36,12 +44,48 @@ impl VespaBackend {
     async fn run(&self, query: &BackendQuery) -> Result<BackendHits> {
         let schema = self.schema(&query.schema).await?;
         let strategy = schema.check_query(query)?;
-        let Some(SearchRequest { body, words, timeout }) = search_request::search(&schema, query, strategy)? else {
-            return Ok(BackendHits::default());
+        let Some(SearchRequest { body, timeout }) = search_request::search(&schema, query, strategy)? else {
+            let none = query.facets.iter().map(|facet| Facet::new(facet.field.clone(), Vec::new(), 0));
+            return Ok(BackendHits::default().with_facets(none.collect()));
         };
         let found = self.ask(&query.schema, &schema, body.into(), timeout).await;
         let found = found.map_err(|e| e.with_context("strategy", &query.strategy))?;
-        self.hits(query, &schema, strategy, &words, found)
+        let facets = self.facets(query, &schema, strategy, &found).await?;
+        Ok(self.hits(query, &schema, strategy, found)?.with_facets(facets))
+    }
+
+    /// Returns the counts by fields. The documents that have none of the listed values are asked for where they may have several.
+    async fn facets(
+        &self,
+        query: &BackendQuery,
+        schema: &Schema,
+        strategy: &Strategy,
+        found: &Found,
+    ) -> Result<Vec<Facet>> {
+        let mut all = Vec::with_capacity(query.facets.len());
+        for (number, request) in query.facets.iter().enumerate() {
+            let values = facets::listed(schema, (number, request), &found.groups)?;
+            let is_list =
+                schema.field(request.field.as_str()).is_some_and(|field| field.field_type == FieldType::StringArray);
+            let others = match is_list && !values.is_empty() {
+                false => found.total.saturating_sub(values.iter().map(|listed| listed.count).sum()),
+                true => {
+                    let listed = values.iter().map(|listed| listed.value.clone()).collect();
+                    let others = Filter::In(request.field.clone(), listed).negate();
+                    let filter = query.filter.iter().cloned().chain([others]).collect();
+                    let mut rest = query.clone().with_filter(Some(Filter::All(filter))).with_page(0, 0);
+                    (rest.facets, rest.sort) = (Vec::new(), None);
+                    match search_request::matching(schema, &rest, strategy)? {
+                        None => 0,
+                        Some(request) => {
+                            self.ask(&query.schema, schema, request.body.into(), request.timeout).await?.total
+                        }
+                    }
+                }
+            };
+            all.push(Facet::new(request.field.clone(), values, others));
+        }
+        Ok(all)
     }
 
     async fn ask(&self, name: &TenantSchema, schema: &Schema, body: Bytes, timeout: Duration) -> Result<Found> {
@@ -56,7 +100,7 @@ impl VespaBackend {
             Err(_) => return Err(answer.error().with_context("schema", name)),
         };
         // Errors beside hits are a partial answer; errors without hits are no answer (invariant 9).
-        if found.hits.is_empty() {
+        if found.hits.is_empty() && found.groups.is_empty() {
             if let Some(error) = found.errors.into_iter().next() {
                 if error.kind() == ErrorKind::NotFound {
                     self.catalog().forget();
@@ -71,14 +115,8 @@ impl VespaBackend {
         Ok(found)
     }
 
-    fn hits(
-        &self,
-        query: &BackendQuery,
-        schema: &Schema,
-        strategy: &Strategy,
-        words: &[String],
-        found: Found,
-    ) -> Result<BackendHits> {
+    fn hits(&self, query: &BackendQuery, schema: &Schema, strategy: &Strategy, found: Found) -> Result<BackendHits> {
+        let mut terms: HashMap<Option<Language>, Vec<String>> = HashMap::new();
         let coverage = coverage(&found);
         let texts = if strategy.inputs().text { schema.text_fields() } else { &[] };
         let rescored = strategy.rescored();
@@ -86,10 +124,18 @@ impl VespaBackend {
         for (place, hit) in found.hits.into_iter().enumerate() {
             let first_phase = hit.document.first_phase;
             let mut hit = self.hit(&query.schema, hit)?;
+            if query.sort.is_some() {
+                // What Vespa computed of a score beside the order says nothing.
+                hit.score = 0.0;
+            }
             // The best so many of all were among the best so many of their node, so they have a later phase's score.
-            hit.first_phase = first_phase.filter(|_| query.offset.saturating_add(place) < rescored);
+            hit.first_phase =
+                first_phase.filter(|_| query.sort.is_none() && query.offset.saturating_add(place) < rescored);
             if hit.schema == query.schema {
-                hit.highlights = highlights(&hit.document, texts, words);
+                // As its own language has the words.
+                let language = schema.language_of(&hit.document.fields);
+                let words = terms.entry(language).or_insert_with(|| words_in(query, language));
+                hit.highlights = highlights(&hit.document, language, texts, words);
             }
             hits.push(hit);
         }
@@ -97,7 +143,7 @@ impl VespaBackend {
     }
 
     /// A hit under the schema that its own id names, whatever was asked for ([invariant 5](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#5)).
-    fn hit(&self, asked: &TenantSchema, hit: Hit) -> Result<BackendHit> {
+    pub(crate) fn hit(&self, asked: &TenantSchema, hit: Hit) -> Result<BackendHit> {
         let Hit { relevance, document } = hit;
         let foreign = |what: &str| {
             Error::unexpected(format!("a hit of schema \"{asked}\" is {what}; it was not shown"))

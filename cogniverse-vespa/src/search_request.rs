@@ -3,16 +3,18 @@
 use crate::{
     condition::{Language, condition},
     document_json::{write, write_text},
+    facets,
     retrieval::{self, Retrieval, TOKEN_INPUTS, token_input},
     schema::{SUMMARY, TEXT_FIELDS, UNRANKED},
-    tensor_json,
+    tensor_json, word_condition,
 };
 use cogniverse_core::{
     schemas::{Schema, Strategy},
-    text::Analyzer,
+    text::{Language as TextLanguage, check_words},
 };
 use cogniverse_sdk::{
-    BackendQuery, CellType, FieldName, Filter, Matrix, Result, TensorShape, TensorType, quantize::pack_rows,
+    BackendQuery, CellType, FieldName, Filter, ListRequest, Matrix, Result, Sort, TensorShape, TensorType,
+    quantize::pack_rows, schema::FieldType,
 };
 use std::time::Duration;
 
@@ -29,23 +31,33 @@ const SCORED_TARGET: usize = 10_000;
 #[derive(Debug, PartialEq)]
 pub(crate) struct SearchRequest {
     pub(crate) body: Vec<u8>,
-    /// The words that highlights mark.
-    pub(crate) words: Vec<String>,
     pub(crate) timeout: Duration,
 }
 
 /// Makes the request of a query that [`Schema::check_query`] accepted.
 pub(crate) fn search(schema: &Schema, query: &BackendQuery, strategy: &Strategy) -> Result<Option<SearchRequest>> {
-    let words = query.text.as_deref().filter(|_| strategy.inputs().text);
-    let words = words.map(|text| Analyzer::new().terms(text)).unwrap_or_default();
-    let (retrieval, scored) = retrieval::of(schema, strategy);
-    if query.limit == 0 || (retrieval == Retrieval::Words && words.is_empty()) {
+    if query.limit == 0 && query.facets.is_empty() {
         return Ok(None);
+    }
+    matching(schema, query, strategy)
+}
+
+/// Makes the request of a query whose matches are asked for even where it wants no hit.
+pub(crate) fn matching(schema: &Schema, query: &BackendQuery, strategy: &Strategy) -> Result<Option<SearchRequest>> {
+    let text = query.text.as_deref().filter(|text| strategy.inputs().text && check_words(text).is_ok());
+    word_condition::check(query, strategy)?;
+    let (mut retrieval, scored) = retrieval::of(schema, strategy);
+    if retrieval == Retrieval::Words && text.is_none() {
+        if !word_condition::asks_for_words(&query.words) {
+            return Ok(None);
+        }
+        // The conditions alone decide.
+        retrieval = Retrieval::All;
     }
     let name = query.schema.physical_name();
     let inputs = Inputs::of(schema, query, strategy)?;
-    let plan = Plan { schema, query, strategy, retrieval, scored, inputs: &inputs, has_words: !words.is_empty() };
-    let yql = format!("select * from {name} where {}", plan.condition()?);
+    let plan = Plan { schema, query, strategy, retrieval, scored, inputs: &inputs, has_words: text.is_some() };
+    let yql = format!("select * from {name} where {}{}", plan.condition()?, facets::grouping(schema, &query.facets));
     let timeout = query.timeout.unwrap_or(strategy.timeout());
     let mut body = head(&yql, name, strategy.name().as_str(), timeout);
     write(&mut body, format_args!(",\"hits\":{},\"offset\":{}", query.limit, query.offset));
@@ -53,13 +65,54 @@ pub(crate) fn search(schema: &Schema, query: &BackendQuery, strategy: &Strategy)
     let (hits, offset) = (query.limit.max(400), query.offset.max(1000));
     write(&mut body, format_args!(",\"maxHits\":{hits},\"maxOffset\":{offset}"));
     write(&mut body, format_args!(",\"presentation.summary\":\"{SUMMARY}\""));
-    if let Some(text) = query.text.as_deref().filter(|_| plan.has_words && strategy.inputs().text) {
+    if let Some(sort) = &query.sort {
+        write_sort(&mut body, schema, sort);
+    }
+    if let Some(text) = text {
+        // By it Vespa stems the words, as it did those of documents by the language that they name.
+        if let Some(language) = query.language.as_deref().and_then(TextLanguage::of) {
+            write(&mut body, format_args!(",\"model.language\":\"{language}\""));
+        }
         write(&mut body, format_args!(",\"{TEXT}\":"));
         write_text(&mut body, text);
     }
     plan.write_inputs(&mut body);
     body.push(b'}');
-    Ok(Some(SearchRequest { body, words, timeout }))
+    Ok(Some(SearchRequest { body, timeout }))
+}
+
+/// The request of a page of documents in the order of a field.
+pub(crate) fn list(
+    schema: &Schema,
+    request: &ListRequest,
+    (offset, hits): (usize, usize),
+    timeout: Duration,
+) -> Result<Vec<u8>> {
+    let name = request.schema.physical_name();
+    let condition =
+        request.filter.as_ref().map_or(Ok("true".to_owned()), |filter| condition(Language::Yql, schema, filter))?;
+    let mut body = head(&format!("select * from {name} where {condition}"), name, UNRANKED, timeout);
+    write(&mut body, format_args!(",\"hits\":{hits},\"offset\":{offset}"));
+    write(&mut body, format_args!(",\"maxHits\":{},\"maxOffset\":{}", hits.max(400), offset.max(1000)));
+    write(&mut body, format_args!(",\"presentation.summary\":\"{SUMMARY}\""));
+    write_sort(&mut body, schema, &request.sort);
+    // A part of a page would miss documents.
+    body.extend_from_slice(b",\"ranking.softtimeout.enable\":false}");
+    Ok(body)
+}
+
+/// Writes the parameters of an order by a field, in which documents without it are last, and texts are compared by their bytes.
+///
+/// Vespa refuses it beside a global phase, so that is left out; and it would guess the number of matches where the field is searched fast.
+fn write_sort(body: &mut Vec<u8>, schema: &Schema, sort: &Sort) {
+    let is_text = schema.field(sort.field.as_str()).is_some_and(|field| field.field_type == FieldType::String);
+    let sign = if sort.descending { '-' } else { '+' };
+    let value = if is_text { format!("raw({})", sort.field) } else { sort.field.to_string() };
+    write(
+        body,
+        format_args!(",\"ranking.sorting\":\"{sign}missing({value},last) +[docid]\",\"sorting.degrading\":false"),
+    );
+    write(body, format_args!(",\"ranking.globalPhase.rerankCount\":0"));
 }
 
 /// The request that counts documents.
@@ -134,11 +187,13 @@ impl Plan<'_> {
         };
         let added = self.has_words && self.retrieval != Retrieval::Words && retrieval::adds_words(self.strategy);
         let found = found.map(|found| if added { format!("({found} or {words})") } else { found });
-        let matched = match (found, filter) {
-            (Some(found), Some(filter)) => format!("{found} and {filter}"),
-            (Some(only), None) | (None, Some(only)) => only,
-            (None, None) => "true".to_owned(),
-        };
+        let mut all: Vec<String> = found.into_iter().chain(filter).collect();
+        if all.is_empty() {
+            // There must be something that others are taken out of.
+            all.push("true".to_owned());
+        }
+        all.extend(word_condition::conditions(&self.query.words));
+        let matched = all.join(" and ");
         let mut ranked = Vec::new();
         let asked = self.retrieval == Retrieval::Words || (added && self.retrieval != Retrieval::All);
         if !asked && self.has_words && self.strategy.inputs().text {
@@ -228,11 +283,13 @@ mod tests {
         for (strategy, inputs) in [("bm25_only", vec![]), ("phased", vec!["input.query(qtb)", "input.query(qt)"])] {
             let query = BackendQuery::new(name.clone(), fixture::strategy(strategy))
                 .with_text("from sources *")
+                .with_language(Some("de-AT".into()))
                 .with_vectors(vectors.clone());
             let strategy = schema.check_query(&query).unwrap();
             let request = search(&schema, &query, strategy).unwrap().unwrap();
             let body: Value = serde_json::from_slice(&request.body).unwrap();
             assert_eq!(body["model.restrict"], json!(name.physical_name()));
+            assert_eq!(body.get("model.language"), strategy.inputs().text.then(|| json!("de")).as_ref());
             let yql = body["yql"].as_str().unwrap();
             assert!(yql.starts_with(&format!("select * from {} where ", name.physical_name())), "{yql}");
             assert!(!yql.contains("sources"), "{yql}");

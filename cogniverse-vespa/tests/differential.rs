@@ -7,6 +7,7 @@ mod vespa;
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
     BackendHits, BackendQuery, Document, DocumentStore, Filter, Matrix, SchemaStore, SearchBackend, Tensor,
+    WordCondition,
     contract::fixture,
     document_store::PutRequest,
     quantize::pack_rows,
@@ -108,8 +109,19 @@ async fn the_wire_gives_what_the_embedded_backend_gives() {
                         .with_page(0, 100)
                         .with_timeout(Some(Duration::from_secs(20)));
                     let ours = embedded.search(query.clone()).await.unwrap();
-                    let theirs = over_the_wire.search(query).await.unwrap();
+                    let theirs = over_the_wire.search(query.clone()).await.unwrap();
                     compare(&format!("{tenant} {strategy} {filter:?}"), &ours, &theirs);
+                    let conditions = [
+                        WordCondition::Phrase(format!("{} {}", WORDS[round], WORDS[round + 1])),
+                        WordCondition::Without(WORDS[round + 2].to_owned()),
+                        WordCondition::Without(format!("{} {}", WORDS[round + 3], WORDS[round])),
+                    ];
+                    for conditions in [&conditions[..1], &conditions[1..2], &conditions[2..]] {
+                        let query = query.clone().with_words(conditions.to_vec());
+                        let ours = embedded.search(query.clone()).await.unwrap();
+                        let theirs = over_the_wire.search(query).await.unwrap();
+                        compare(&format!("{tenant} {strategy} {filter:?} {conditions:?}"), &ours, &theirs);
+                    }
                 }
             }
         }

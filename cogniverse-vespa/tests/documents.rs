@@ -5,10 +5,10 @@
 mod world;
 
 use cogniverse_sdk::{
-    DocumentId, DocumentStore, ErrorKind, FieldValue, Filter, OutcomeStatus,
+    DocumentId, DocumentStore, ErrorKind, FieldValue, Filter, OutcomeStatus, Sort,
     contract::fixture,
     document::Fields,
-    document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, VisitRequest},
+    document_store::{DeleteRequest, DocumentUpdate, GetRequest, ListRequest, PutRequest, VisitRequest},
 };
 use cogniverse_vespa::{Condition, FeedOperation, VespaBackend, VespaConfig};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -335,4 +335,20 @@ async fn invariant_23_a_feed_reads_no_further_than_it_feeds() {
         assert!(read.load(Ordering::Relaxed) <= done + 16, "{} read, {done} done", read.load(Ordering::Relaxed));
     }
     assert_eq!(done, 400);
+}
+
+/// Vespa sorts no further than its window: beyond it the remedy is named. A partial answer is no page.
+#[tokio::test]
+async fn a_listing_ends_with_an_error_where_vespa_cannot_go_on() {
+    let (backend, _server) = world().await;
+    fill(&backend, "acme", 12).await;
+    let request = ListRequest::new(fixture::schema_of("acme"), Sort::descending(fixture::field("segment_id")));
+    let at = |offset: usize| request.seal(&serde_json::json!({ "offset": offset })).unwrap();
+    let page = backend.list(request.clone().with_page_size(5)).await.unwrap();
+    assert_eq!(page.continuation, Some(at(5)));
+    let last = backend.list(request.clone().with_continuation(Some(at(10)))).await.unwrap();
+    assert_eq!((last.documents.len(), last.continuation), (2, None));
+    let error = backend.list(request.clone().with_continuation(Some(at(10_000)))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+    assert!(error.to_string().contains("narrow the listing by a filter"), "{error}");
 }

@@ -97,7 +97,10 @@ mod documents {
     cogniverse_sdk::document_store_contract! { make: super::backend(), skips: [], attributes: [ignore = "needs a real Vespa"] }
 }
 mod search {
-    cogniverse_sdk::search_backend_contract! { make: super::backend(), skips: [], attributes: [ignore = "needs a real Vespa"] }
+    cogniverse_sdk::search_backend_contract! {
+        make: super::backend(), skips: ["prefixes_restrict_the_match", "unknown_words_are_corrected"],
+        attributes: [ignore = "needs a real Vespa"]
+    }
 }
 mod isolation {
     cogniverse_sdk::isolation_contract! { make: super::backend(), skips: [], attributes: [ignore = "needs a real Vespa"] }

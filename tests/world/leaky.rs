@@ -8,7 +8,7 @@ use cogniverse::{
     sdk::{
         BackendHits, BackendQuery, DeployedSchema, DocumentStore, FeedReport, OwnedDocument, Retention, SchemaStore,
         SearchBackend, TenantId, TenantSchema, TenantSnapshot,
-        document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+        document_store::{DeleteRequest, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
         schema_store::{DeployReport, DeployRequest},
     },
 };
@@ -147,6 +147,14 @@ impl DocumentStore for Leaky {
         match self.inner.visit(request.clone()).await {
             Err(_) if matches!(self.fault(), Some(Fault::TakesAnyContinuation)) => {
                 self.inner.visit(request.with_continuation(None)).await
+            }
+            answer => answer,
+        }
+    }
+    async fn list(&self, request: ListRequest) -> Result<VisitPage> {
+        match self.inner.list(request.clone()).await {
+            Err(_) if matches!(self.fault(), Some(Fault::TakesAnyContinuation)) => {
+                self.inner.list(request.with_continuation(None)).await
             }
             answer => answer,
         }

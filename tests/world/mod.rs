@@ -174,3 +174,16 @@ impl World {
         self.cogniverse.ingest(request).await.unwrap();
     }
 }
+
+/// A test picture of some seconds, its index at the front or at the end.
+pub(crate) fn clip(folder: &std::path::Path, name: &str, seconds: u32, front: bool) -> PathBuf {
+    let path = folder.join(name);
+    let source = format!("testsrc=duration={seconds}:size=160x120:rate=10");
+    let mut command = std::process::Command::new("ffmpeg");
+    command.args(["-v", "error", "-y", "-f", "lavfi", "-i", &source, "-pix_fmt", "yuv420p"]);
+    if front {
+        command.args(["-movflags", "+faststart"]);
+    }
+    assert!(command.arg(&path).status().unwrap().success());
+    path
+}

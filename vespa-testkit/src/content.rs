@@ -5,7 +5,7 @@
 //! | `package`, `sd`, `changes` | an application package, its schemas, and what it changes in the running one |
 //! | `data_type`, `value`, `tensor`, `document_id`, `store` | documents |
 //! | `documents`, `selection` | `/document/v1` |
-//! | `search`, `yql`, `matching`, `nearest` | `/search/` |
+//! | `search`, `yql`, `matching`, `analysis`, `nearest` | `/search/` |
 //! | `engine`, `engine_schema` | the embedded engine, which scores the strategies |
 //!
 //! What it is not: there is no proton, so no graph (neighbours are exact, so recall is never at risk), none of Vespa's
@@ -14,6 +14,7 @@
 //! type; in other profiles numbers, `attribute`, `bm25`, `nativeRank` (here: bm25 over all text fields), `closeness` and
 //! functions of these have their values, and anything else is 0. A query's input that is missing scores 0, as in proton.
 
+mod analysis;
 mod changes;
 mod data_type;
 mod document_id;

@@ -5,7 +5,7 @@ use crate::{
     backup,
     ingestion::check_fit,
     quotas::QuotaBackend,
-    schemas::{MEMORY_BASE, STAGE_BASE, Schema, SchemaHealth, SchemaManager},
+    schemas::{CATALOGUE_BASE, MEMORY_BASE, STAGE_BASE, Schema, SchemaHealth, SchemaManager},
     tenants::{Gate, TenantRecord, TenantState},
 };
 use cogniverse_foundation::{
@@ -137,7 +137,8 @@ pub(super) async fn of_schemas(
     };
     let mut findings = Vec::new();
     let bases: BTreeSet<SchemaName> = deployed.iter().map(|deployed| deployed.schema.base().clone()).collect();
-    let of_videos = bases.iter().filter(|base| ![MEMORY_BASE, STAGE_BASE].contains(&base.as_str())).count();
+    let of_videos =
+        bases.iter().filter(|base| ![MEMORY_BASE, STAGE_BASE, CATALOGUE_BASE].contains(&base.as_str())).count();
     if of_videos == 0 {
         findings.push(Finding::warning(
             "no_schemas",

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use cogniverse_sdk::{
     BackendHits, BackendQuery, DeployedSchema, DocumentStore, FeedReport, Filter, OwnedDocument, Result, Retention,
     SchemaStore, SearchBackend, TenantId, TenantSchema, TenantSnapshot,
-    document_store::{DeleteRequest, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+    document_store::{DeleteRequest, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
     schema_store::{DeployReport, DeployRequest},
 };
 use std::{sync::Arc, time::Duration};
@@ -74,6 +74,11 @@ impl DocumentStore for FairBackend {
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
         let _place = self.place(&request.schema, Kind::Read, request.page_size, None).await?;
         self.inner.visit(request).await
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<VisitPage> {
+        let _place = self.place(&request.schema, Kind::Read, request.page_size, None).await?;
+        self.inner.list(request).await
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {

@@ -5,11 +5,12 @@ use crate::{
         Schema,
         provenance::{EMBEDDING_MODEL, PROFILE},
     },
-    text::cleaned,
+    text::{LANGUAGE_FIELD, cleaned},
 };
 use cogniverse_sdk::{
-    CellType, Document, DocumentId, EncoderInfo, Error, ErrorCode, FieldName, FieldValue, Matrix, ProfileName, Result,
-    SchemaName, Tensor, TensorShape, TensorType, TimeRange, Timestamp, VectorKind, VideoId,
+    CellType, Document, DocumentId, EncoderInfo, Error, ErrorCode, FieldName, FieldValue, Matrix, Metadata,
+    MetadataName, ProfileName, Result, SchemaName, Tensor, TensorShape, TensorType, TimeRange, Timestamp, VectorKind,
+    VideoId,
     document::Fields,
     quantize::{pack_rows, packed_bytes},
     schema::FieldType,
@@ -33,16 +34,49 @@ pub struct Segment {
     pub description: String,
     /// The transcript of what is said.
     pub transcript: String,
+    /// The time of recording of the video, where it is known.
+    pub recorded_at: Option<Timestamp>,
+    /// The metadata of the video.
+    pub metadata: Metadata,
+    /// The text that stands on screen, one line each.
+    pub screen_text: String,
+    /// The language of the texts, as a code of ISO 639: by it their words are analyzed. `None` analyzes them by their script.
+    pub language: Option<String>,
     /// Vectors supplied with the segment, if any.
     pub vectors: Option<Matrix<f32>>,
+    /// What stays as it is stored.
+    pub(super) keeps: Keeps,
+}
+
+/// What a run did not look at, or could not see: it stays as it is stored of the same time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Keeps {
+    pub(super) description: bool,
+    pub(super) screen_text: bool,
 }
 
 impl Segment {
-    /// Returns the description and transcript, which text encoders read.
+    /// Returns the description, the transcript and the text on screen, which text encoders read.
     #[must_use]
     pub fn text(&self) -> String {
-        let parts = [self.description.as_str(), self.transcript.as_str()];
+        let parts = [self.description.as_str(), self.transcript.as_str(), self.screen_text.as_str()];
         parts.into_iter().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Takes over from the stored document what it [`Keeps`].
+    pub(super) fn keep(&mut self, stored: &Document) {
+        let is_at = |field: &str, time: f64| {
+            stored.get(field).and_then(FieldValue::as_f64).is_some_and(|stored| (stored - time).abs() < 1e-9)
+        };
+        if !(is_at("start_time", self.range.start()) && is_at("end_time", self.range.end())) {
+            return;
+        }
+        if self.keeps.description && self.description.is_empty() {
+            stored.text("segment_description").clone_into(&mut self.description);
+        }
+        if self.keeps.screen_text && self.screen_text.is_empty() {
+            stored.text("screen_text").clone_into(&mut self.screen_text);
+        }
     }
 
     /// Returns the id of the segment's document.
@@ -102,8 +136,13 @@ impl Cut {
     }
 }
 
-/// Fields that hold a video's location and title.
-const NAMES: [&str; 2] = ["source_url", "video_title"];
+/// The field of text on screen.
+const SCREEN_TEXT: &str = "screen_text";
+
+/// Fields that hold a video's location, title and language. Those of metadata are alike: nothing is encoded of them.
+const NAMES: [&str; 3] = ["source_url", "video_title", LANGUAGE_FIELD];
+/// The field of the time of recording, or of storing where that is not known.
+const TIME: &str = "creation_timestamp";
 
 /// The tensor fields of a schema that take segment vectors.
 #[derive(Debug)]
@@ -186,24 +225,43 @@ pub(super) fn document(
     // What a file's bytes left there costs no segment.
     let text = |text: &str| FieldValue::from(&*cleaned(text));
     let (cut, model) = origin;
-    let known: [(&str, FieldValue); 11] = [
+    let known: [(&str, FieldValue); 12] = [
         (PROFILE, text(cut.profile.as_str())),
         (EMBEDDING_MODEL, text(model)),
         ("video_id", text(segment.video_id.as_str())),
         ("video_title", text(&segment.title)),
         ("source_url", text(&segment.source_url)),
-        ("creation_timestamp", FieldValue::Integer(now.as_millisecond())),
+        (TIME, FieldValue::Integer(segment.recorded_at.unwrap_or(now).as_millisecond())),
         ("segment_id", FieldValue::Integer(segment.segment_id)),
         ("start_time", FieldValue::Float(segment.range.start())),
         ("end_time", FieldValue::Float(segment.range.end())),
         ("segment_description", text(&segment.description)),
         ("audio_transcript", text(&segment.transcript)),
+        (SCREEN_TEXT, text(&segment.screen_text)),
     ];
     let mut fields = Fields::new();
     for (name, value) in known {
-        if schema.field(name).is_some() {
+        // Documents of before the field was there have none, and are not stored anew for an empty one.
+        let is_absent = name == SCREEN_TEXT && segment.screen_text.is_empty();
+        if schema.field(name).is_some() && !is_absent {
             fields.insert(FieldName::parse(name)?, value);
         }
+    }
+    for (name, value) in &segment.metadata {
+        let name = name.field()?;
+        if schema.field(name.as_str()).is_some() {
+            let value = match value.to_field() {
+                FieldValue::String(value) => text(&value),
+                FieldValue::Strings(values) => {
+                    FieldValue::Strings(values.iter().map(|value| cleaned(value).into_owned()).collect())
+                }
+                value => value,
+            };
+            fields.insert(name, value);
+        }
+    }
+    if let Some(language) = segment.language.as_deref().filter(|_| schema.field(LANGUAGE_FIELD).is_some()) {
+        fields.insert(FieldName::parse(LANGUAGE_FIELD)?, text(language));
     }
     if let Some(rows) = vectors {
         tensors.fill(rows, &mut fields)?;
@@ -215,24 +273,38 @@ pub(super) fn document(
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Difference {
     None,
-    /// Only the location or title differ, so nothing needs encoding. Holds the new values.
-    Name(Fields),
+    /// Only the location, title, language or metadata differ, so nothing needs encoding. Holds the fields to set and to clear.
+    Names {
+        assign: Fields,
+        clear: Vec<FieldName>,
+    },
     Content,
 }
 
-/// Compares contents, ignoring timestamps and vectors.
-pub(super) fn difference(stored: &Fields, new: &Fields) -> Difference {
-    let is_name = |name: &FieldName| NAMES.contains(&name.as_str());
+/// Compares contents, ignoring times of storing and vectors.
+pub(super) fn difference(stored: &Fields, new: &Fields, recorded: bool) -> Difference {
+    let is_name = |name: &FieldName| {
+        NAMES.contains(&name.as_str())
+            || MetadataName::of_field(name).is_some()
+            // Where the time of recording is known it is the video's.
+            || (recorded && name.as_str() == TIME)
+    };
     let said = |fields: &Fields, names: bool| {
         let mut said = fields.clone();
         said.retain(|name, value| {
-            is_name(name) == names && name.as_str() != "creation_timestamp" && !matches!(value, FieldValue::Tensor(_))
+            is_name(name) == names && (names || name.as_str() != TIME) && !matches!(value, FieldValue::Tensor(_))
         });
         said
     };
     if said(stored, false) != said(new, false) {
         return Difference::Content;
     }
-    let names = said(new, true);
-    if said(stored, true) == names { Difference::None } else { Difference::Name(names) }
+    let (mut before, assign) = (said(stored, true), said(new, true));
+    // A language that is not said any more stays: nothing tells that it was wrong.
+    before.retain(|name, _| name.as_str() != LANGUAGE_FIELD || assign.contains_key(name));
+    if before == assign {
+        return Difference::None;
+    }
+    let clear = before.into_keys().filter(|name| !assign.contains_key(name)).collect();
+    Difference::Names { assign, clear }
 }

@@ -1,18 +1,16 @@
 //! Identification of videos by content.
 
+use super::steady::Steady;
 use crate::files;
 use cogniverse_sdk::{Error, ErrorCode, ErrorKind, Result, VideoId};
 use sha2::{Digest, Sha256};
 use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
+    collections::HashSet,
+    io::Read,
     path::{Path, PathBuf},
 };
 use unicode_normalization::UnicodeNormalization;
 
-/// Files up to this size are hashed in full; of larger ones the first, middle and last MiB, and the size.
-const WHOLE: u64 = 8 << 20;
-const PART: u64 = 1 << 20;
 /// The number of skipped entries of a folder that are listed; others are only counted ([invariant 23](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#23)).
 const KEPT: usize = 100;
 /// The file name extensions of videos, case-insensitive.
@@ -20,10 +18,18 @@ const EXTENSIONS: [&str; 18] = [
     "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "ts",
     "webm", "wmv",
 ];
+/// The file name extensions of sounds, which are segments with words and without pictures.
+const SOUNDS: [&str; 9] = ["aac", "flac", "m4a", "mka", "mp3", "oga", "ogg", "opus", "wav"];
+/// The file name extensions of still pictures, each one segment.
+const PICTURES: [&str; 5] = ["gif", "jpeg", "jpg", "png", "webp"];
 /// The extensions of transcripts, which are read with their videos.
 const TRANSCRIPTS: [&str; 3] = ["json", "srt", "vtt"];
 /// The number of hexadecimal digits of the content hash in an id.
 const DIGITS: usize = 24;
+/// The number of hexadecimal digits that tell two videos of one content apart.
+const WORDS: usize = 8;
+/// The number of bytes of a video that are read together.
+const BUFFER: usize = 1 << 18;
 
 /// A video file with its content hash.
 #[derive(Debug, Clone)]
@@ -35,40 +41,67 @@ pub(super) struct VideoFile {
     pub(super) id: VideoId,
     /// The content hash.
     pub(super) digest: String,
+    /// The file as it was when it was hashed.
+    pub(super) stamp: Steady,
 }
 
 impl VideoFile {
-    /// Hashes a file. Blocking.
+    /// Hashes a whole file. Blocking.
+    ///
+    /// # Errors
+    /// `Unavailable` where the file cannot be read or changes meanwhile; `InvalidInput` where it is not a regular file.
     pub(super) fn identify(path: &Path) -> Result<Self> {
         let (file, size) = files::open_regular("the video", path)?;
-        let digest = digest(file, size).map_err(|e| {
+        let stamp = Steady::of_file(&file, path)?;
+        let (digest, read) = digest(file).map_err(|e| {
             Error::of(ErrorCode::FileUnreadable, format!("the video {} cannot be read; check the file", path.display()))
                 .with_source(e)
         })?;
-        let title = path.file_stem().map(|stem| stem.to_string_lossy().nfc().collect()).unwrap_or_default();
+        stamp.check(path)?;
+        if read != size {
+            return Err(Error::of(
+                ErrorCode::FileUnreadable,
+                format!("the video {} changes while it is read; ingest it again when it is complete", path.display()),
+            ));
+        }
+        let title = title_of(path);
         let id = VideoId::parse(digest.chars().take(DIGITS).collect::<String>())?;
-        Ok(Self { path: path.to_owned(), title, id, digest })
+        Ok(Self { path: path.to_owned(), title, id, digest, stamp })
+    }
+
+    /// Tells the video from another file of the same content, by a digest of what is said beside it.
+    pub(super) fn told_apart_by(mut self, words: &str) -> Result<Self> {
+        self.id = VideoId::parse(format!("{}-{}", self.id, words.chars().take(WORDS).collect::<String>()))?;
+        Ok(self)
     }
 }
 
-fn digest(mut file: File, size: u64) -> std::io::Result<String> {
+/// Returns the title of a video that nothing else gives one: the name of its file without the extension.
+pub(super) fn title_of(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().nfc().collect()).unwrap_or_default()
+}
+
+/// Returns the digest of a file as hexadecimal digits, and the number of bytes read.
+pub(super) fn digest(mut file: impl Read) -> std::io::Result<(String, u64)> {
     let mut hasher = Sha256::new();
-    hasher.update(size.to_le_bytes());
-    let starts =
-        if size <= WHOLE { vec![(0, size)] } else { vec![(0, PART), ((size - PART) / 2, PART), (size - PART, PART)] };
-    let mut buffer = vec![0; 1 << 16];
-    for (start, length) in starts {
-        file.seek(SeekFrom::Start(start))?;
-        let mut part = Read::by_ref(&mut file).take(length);
-        loop {
-            let read = part.read(&mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            hasher.update(buffer.get(..read).unwrap_or_default());
+    let (mut buffer, mut total) = (vec![0; BUFFER], 0);
+    loop {
+        let read = match file.read(&mut buffer) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            break;
         }
+        total += read as u64;
+        hasher.update(buffer.get(..read).unwrap_or_default());
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok((hex(hasher), total))
+}
+
+/// Returns a digest as hexadecimal digits.
+pub(super) fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The contents of a folder.
@@ -120,6 +153,7 @@ pub(super) fn find_videos(folder: &Path) -> Result<Found> {
             }
         }
     }
+    pass_over_covers(&mut found);
     found.passed_over.sort();
     // What is called a video and passed over is in the report, which is then not complete.
     let named = |(path, _): &(PathBuf, _)| EXTENSIONS.contains(&ending(path).as_str());
@@ -127,12 +161,31 @@ pub(super) fn find_videos(folder: &Path) -> Result<Found> {
         return Err(Error::invalid(format!(
             "no video in {}: files that end with {} are looked for, also in folders below it; {} others were passed over",
             folder.display(),
-            EXTENSIONS.join(", "),
+            [&EXTENSIONS[..], &SOUNDS, &PICTURES].concat().join(", "),
             found.passed_count
         )));
     }
     found.videos.sort();
     Ok(found)
+}
+
+/// Passes over the pictures that are the covers of videos and sounds: those of the same name beside them.
+fn pass_over_covers(found: &mut Found) {
+    let named = |path: &Path| {
+        let stem: String =
+            path.file_stem().unwrap_or_default().to_string_lossy().nfc().flat_map(char::to_lowercase).collect();
+        (path.parent().unwrap_or(Path::new("")).to_owned(), stem)
+    };
+    let is_picture = |path: &Path| PICTURES.contains(&ending(path).as_str());
+    let owners: HashSet<_> = found.videos.iter().filter(|path| !is_picture(path)).map(|path| named(path)).collect();
+    let is_cover = |path: &Path| is_picture(path) && owners.contains(&named(path));
+    let (covers, videos) = std::mem::take(&mut found.videos).into_iter().partition(|path: &PathBuf| is_cover(path));
+    found.videos = videos;
+    covers.into_iter().for_each(|path: PathBuf| found.pass(path, "the cover of a file of the same name"));
+}
+
+fn is_media(ending: &str) -> bool {
+    EXTENSIONS.contains(&ending) || SOUNDS.contains(&ending) || PICTURES.contains(&ending)
 }
 
 fn ending(path: &Path) -> String {
@@ -160,7 +213,7 @@ fn why_not(path: &Path, link: bool, root: &Path) -> Option<&'static str> {
     if TRANSCRIPTS.contains(&ending.as_str()) {
         return Some(BESIDE);
     }
-    if !EXTENSIONS.contains(&ending.as_str()) {
+    if !is_media(&ending) {
         return Some("its name ends as no video's does");
     }
     match files::open_regular("the video", path) {
@@ -195,7 +248,7 @@ mod tests {
         assert_eq!((&a.id, copy.title.as_str()), (&copy.id, "copy of talk"), "a name is no content");
         let large = vec![7u8; 9 << 20];
         let mut other = large.clone();
-        other[(9 << 20) - 5] = 8;
+        other[3 << 20] = 8;
         assert_ne!(write("large.mkv", &large).digest, write("other.mkv", &other).digest);
         assert_eq!(find_videos(folder.path()).unwrap().videos.len(), 5);
         assert_eq!(write("cafe\u{301}.mp4", b"x").title, "caf\u{e9}");

@@ -8,13 +8,26 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The largest number of frames per segment, spread evenly over its time.
+/// The default largest number of frames per segment, spread evenly over its time.
 const MOST: u32 = 10;
+/// The default longest side of a frame, in pixels.
+const LONGEST_SIDE: u32 = 4096;
+
+/// The width and height of a print.
+const PRINT: (u32, u32) = (96, 54);
+
+/// Returns the file of a frame's print: its brightness in 96 by 54 fields, a byte each, by which frames are told apart.
+pub(super) fn print_of(frame: &Path) -> PathBuf {
+    frame.with_extension("gray")
+}
 
 /// Frame images in a temporary folder, removed on drop.
 pub(super) struct Frames {
     folder: TempDir,
     pictures: Pictures,
+    most: u32,
+    longest_side: u32,
+    prints: bool,
 }
 
 impl Frames {
@@ -26,10 +39,38 @@ impl Frames {
             )
             .with_source(e)
         })?;
-        Ok(Self { folder, pictures })
+        Ok(Self { folder, pictures, most: MOST, longest_side: LONGEST_SIDE, prints: false })
     }
 
-    /// Extracts about one frame a second of a segment, at least one and at most ten, as JPEG files in time order.
+    /// Sets the largest number of frames of a segment (default 10).
+    pub(super) fn with_most(mut self, most: u32) -> Self {
+        self.most = most.max(1);
+        self
+    }
+
+    /// Sets the longest side of a frame in pixels, to which larger ones are scaled down (default 4,096).
+    pub(super) fn with_longest_side(mut self, pixels: u32) -> Self {
+        self.longest_side = pixels;
+        self
+    }
+
+    /// Makes a print of each frame too: see [`print_of`].
+    pub(super) fn with_prints(mut self) -> Self {
+        self.prints = true;
+        self
+    }
+
+    /// Removes frames that were used.
+    pub(super) fn remove(&self, frames: &[PathBuf]) {
+        for frame in frames.iter().filter(|frame| frame.starts_with(self.folder.path())) {
+            // What stays is removed with the folder.
+            let _ = std::fs::remove_file(frame);
+            let _ = std::fs::remove_file(print_of(frame));
+        }
+    }
+
+    /// Extracts about one frame a second of a segment, at least one and at most as many as are wanted, as JPEG files in
+    /// time order.
     pub(super) async fn of(
         &self,
         ffmpeg: &Ffmpeg,
@@ -37,8 +78,8 @@ impl Frames {
         segment: usize,
         range: &TimeRange,
     ) -> Result<Vec<PathBuf>> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=10")]
-        let count = range.duration().clamp(1.0, f64::from(MOST)) as u32;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=most")]
+        let count = range.duration().clamp(1.0, f64::from(self.most)) as u32;
         let mut pictures = Vec::new();
         for number in 0..count {
             let time = range.start() + range.duration() * f64::from(number) / f64::from(count);
@@ -70,14 +111,23 @@ impl Frames {
         time: f64,
         picture: PathBuf,
     ) -> Result<Option<PathBuf>> {
-        let mut before: Vec<OsString> = how.iter().map(OsString::from).collect();
+        let mut before = self.pictures.input();
+        before.extend(how.iter().map(OsString::from));
         // A seek to the begin fails in files whose first picture is late.
         if time > 0.0 {
             before.extend(["-ss".into(), format!("{time:.3}").into()]);
         }
+        let side = self.longest_side;
+        let scale = format!("scale='min({side},iw)':'min({side},ih)':force_original_aspect_ratio=decrease");
         let mut arguments: Vec<OsString> = self.pictures.map().into();
-        arguments.extend(["-frames:v", "1", "-q:v", "2"].map(OsString::from));
+        arguments.extend(["-vf", scale.as_str(), "-frames:v", "1", "-q:v", "2"].map(OsString::from));
         arguments.push(picture.clone().into());
+        if self.prints {
+            let print = format!("scale={}:{}:flags=area,format=gray", PRINT.0, PRINT.1);
+            arguments.extend(self.pictures.map());
+            arguments.extend(["-vf", print.as_str(), "-frames:v", "1", "-f", "rawvideo"].map(OsString::from));
+            arguments.push(print_of(&picture).into());
+        }
         // Where there is no picture ffmpeg leaves the file alone: one of an earlier segment would stand for this one.
         match std::fs::remove_file(&picture) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

@@ -48,7 +48,7 @@ impl PrecomputedEncoder {
         let mut file = SegmentsFile::open(path)?;
         let mut vectors = HashMap::new();
         while let Some(line) = file.next()? {
-            let segment = line.map_err(|bad| bad.error.with_context("line", bad.name))?;
+            let segment = line.map_err(|bad| bad.error.with_context("line", bad.name))?.segment;
             let rows = segment.vectors.ok_or_else(|| {
                 Error::invalid(format!(
                     "segment {} of video {} has no \"embedding\"",

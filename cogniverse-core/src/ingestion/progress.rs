@@ -38,6 +38,24 @@ pub enum ProgressEvent {
         /// The number of pieces.
         of: usize,
     },
+    /// The pictures of a segment are being described.
+    Describing {
+        /// The name of the video's file.
+        name: String,
+        /// The number of the segment, from 1.
+        segment: usize,
+        /// The number of segments.
+        of: usize,
+    },
+    /// The text on screen of a segment is being read.
+    ReadingScreens {
+        /// The name of the video's file.
+        name: String,
+        /// The number of the segment, from 1.
+        segment: usize,
+        /// The number of segments.
+        of: usize,
+    },
     /// Segments were stored, or found to be stored already.
     SegmentsDone {
         /// The number of segments.

@@ -1,10 +1,13 @@
 //! Reports of ingestion runs.
 
+use super::sidecar::Sidecar;
 use cogniverse_sdk::VideoId;
 use std::fmt;
 
 /// The number of refusals of one video that are listed; others are only counted ([invariant 23](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#23)).
 const KEPT: usize = 100;
+/// The number of values of metadata that are not stored and are listed.
+const LEFT_OUT: usize = 32;
 /// The number of refusals of one video that are displayed.
 const SHOWN: usize = 3;
 
@@ -85,12 +88,36 @@ pub struct VideoReport {
     pub transcript: TranscriptSource,
     /// The transcript file that was read.
     pub transcript_file: Option<String>,
+    /// The language by which the words are analyzed, as a code of ISO 639; `None` analyzes them by their script.
+    pub language: Option<String>,
     /// Other transcript files beside the video, which were not read.
     pub transcripts_unread: Vec<String>,
     /// The first 100 cues that could not be parsed, by their line and times in the file.
     pub cues_refused: Vec<String>,
     /// The number of cues that could not be parsed.
     pub cues_refused_count: usize,
+    /// The file of metadata beside the video that was read.
+    #[serde(default)]
+    pub metadata_file: Option<String>,
+    /// The first 32 values of metadata that are not stored, with the reasons: the profile does not declare them, or as another
+    /// type.
+    #[serde(default)]
+    pub metadata_left_out: Vec<String>,
+    /// The videos that this one replaced, as its file had their content before.
+    #[serde(default)]
+    pub replaced: Vec<VideoId>,
+    /// The number of segments with a description that this run made or an earlier one kept.
+    #[serde(default)]
+    pub described: usize,
+    /// The number of segments whose text on screen this run read or an earlier one kept.
+    #[serde(default)]
+    pub screens_read: usize,
+    /// The first 100 segments that could not be described or read, with the reasons.
+    #[serde(default)]
+    pub unseen: Vec<(String, String)>,
+    /// The number of times that a segment could not be described or read.
+    #[serde(default)]
+    pub unseen_count: usize,
     /// The reason the whole video failed or was stored without a transcript, or the video that it duplicates.
     pub reason: Option<String>,
 }
@@ -110,10 +137,33 @@ impl VideoReport {
             refused_count: 0,
             transcript: TranscriptSource::None,
             transcript_file: None,
+            language: None,
             transcripts_unread: Vec::new(),
             cues_refused: Vec::new(),
             cues_refused_count: 0,
+            metadata_file: None,
+            metadata_left_out: Vec::new(),
+            replaced: Vec::new(),
+            described: 0,
+            screens_read: 0,
+            unseen: Vec::new(),
+            unseen_count: 0,
             reason: None,
+        }
+    }
+
+    pub(super) fn with_sidecar(mut self, sidecar: &Sidecar) -> Self {
+        self.metadata_file.clone_from(&sidecar.file);
+        self.metadata_left_out.clone_from(&sidecar.left_out);
+        self
+    }
+
+    /// Adds values of metadata that are not stored, each once.
+    pub(super) fn leave_out(&mut self, values: &[String]) {
+        for value in values {
+            if self.metadata_left_out.len() < LEFT_OUT && !self.metadata_left_out.contains(value) {
+                self.metadata_left_out.push(value.clone());
+            }
         }
     }
 
@@ -129,6 +179,14 @@ impl VideoReport {
         }
     }
 
+    /// Records a segment that could not be described or read.
+    pub(super) fn miss(&mut self, segment: &str, what: &str, why: &str) {
+        self.unseen_count += 1;
+        if self.unseen.len() < KEPT {
+            self.unseen.push((segment.to_owned(), format!("{what}: {why}")));
+        }
+    }
+
     /// Derives the outcome from the counts.
     pub(super) fn settle(&mut self) {
         self.status = match (self.stored, self.unchanged, self.refused_count) {
@@ -138,12 +196,17 @@ impl VideoReport {
             (0, 0, _) => VideoStatus::Failed,
             _ => VideoStatus::Partial,
         };
-        if self.transcript == TranscriptSource::Failed
+        if (self.transcript == TranscriptSource::Failed || self.unseen_count > 0)
             && matches!(self.status, VideoStatus::Done | VideoStatus::Unchanged)
         {
             self.status = VideoStatus::Partial;
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The report on an ingestion run.
@@ -156,11 +219,24 @@ pub struct IngestReport {
     pub passed_over: Vec<(String, String)>,
     /// The number of skipped entries.
     pub passed_over_count: usize,
+    /// The first 100 files whose videos were removed, as they are not in the folder any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pruned: Vec<String>,
+    /// The number of videos that were removed so.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub pruned_count: usize,
 }
 
 impl IngestReport {
     pub(super) fn of(videos: Vec<VideoReport>) -> Self {
         Self { videos, ..Self::default() }
+    }
+
+    pub(super) fn prune(&mut self, source: String) {
+        self.pruned_count += 1;
+        if self.pruned.len() < KEPT {
+            self.pruned.push(source);
+        }
     }
 
     /// Returns the number of segments stored by this run.
@@ -207,6 +283,12 @@ impl fmt::Display for IngestReport {
             if let Some(file) = &video.transcript_file {
                 write!(f, ", words of {file}")?;
             }
+            if video.described > 0 {
+                write!(f, ", {} described", video.described)?;
+            }
+            if video.screens_read > 0 {
+                write!(f, ", {} screens read", video.screens_read)?;
+            }
             if let Some(reason) = &video.reason {
                 write!(f, "; {reason}")?;
             }
@@ -217,6 +299,8 @@ impl fmt::Display for IngestReport {
             some_of(f, video.cues_refused.iter().map(String::as_str), video.cues_refused_count, "cues refused")?;
             let refused = video.refused.iter().map(|(what, why)| format!("{what}: {why}"));
             some_of(f, refused, video.refused_count, "segments refused")?;
+            let unseen = video.unseen.iter().map(|(what, why)| format!("{what}: {why}"));
+            some_of(f, unseen, video.unseen_count, "segments not seen")?;
         }
         let passed = self.passed_over.iter().map(|(path, why)| format!("passed over {path}: {why}"));
         some_of(f, passed, self.passed_over_count, "passed over")?;

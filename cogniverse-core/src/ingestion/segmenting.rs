@@ -1,9 +1,12 @@
 //! Segmentation of videos.
 
-use super::ffmpeg::{Ffmpeg, Probe};
+use super::{
+    ffmpeg::{Ffmpeg, MediaKind, Probe},
+    shots::{self, CutRule},
+};
 use cogniverse_foundation::Segmentation;
 use cogniverse_sdk::{Error, Result, TimeRange};
-use std::{ffi::OsString, path::Path};
+use std::path::Path;
 
 /// A last piece shorter than this many seconds, or than half a chunk, joins the previous one.
 const SHORT: f64 = 2.0;
@@ -14,7 +17,8 @@ const NOTHING: f64 = 1e-6;
 /// Plans the segments of a video of `duration` seconds by a rule that needs no pictures.
 ///
 /// # Errors
-/// `InvalidInput` for a rule or a duration that makes no pieces, and for scenes, which need the pictures.
+/// `InvalidInput` for a rule or a duration that makes no pieces, and for scenes and shots, which need the
+/// pictures.
 pub fn plan_segments(duration: f64, segmentation: &Segmentation) -> Result<Vec<TimeRange>> {
     segmentation.validate()?;
     TimeRange::new(0.0, duration)?;
@@ -35,7 +39,7 @@ pub fn plan_segments(duration: f64, segmentation: &Segmentation) -> Result<Vec<T
             Ok(chunks)
         }
         _ => Err(Error::invalid(
-            "scenes are cut where the pictures change; they cannot be planned from the length alone",
+            "scenes and shots are cut where the pictures change; they cannot be planned from the length alone",
         )),
     }
 }
@@ -54,33 +58,44 @@ fn steps(duration: f64, length: f64, step: f64, most: Option<usize>) -> Result<V
     Ok(ranges)
 }
 
-/// Plans the segments of a video, analyzing its pictures where the rule needs it.
+/// The length of the segments of a sound, in seconds, whose profile cuts by pictures.
+const SOUND: f64 = 30.0;
+
+/// Plans the segments of a file, analyzing its pictures where the rule needs it. A picture is one segment from 0 to 0 s. A
+/// sound is cut into chunks: those of the profile, or of 30 s where the profile cuts by pictures.
 pub(super) async fn segments_of(
     ffmpeg: &Ffmpeg,
     video: &Path,
     probe: &Probe,
     segmentation: &Segmentation,
 ) -> Result<Vec<TimeRange>> {
-    let duration = probe.duration;
-    let Segmentation::Scenes { threshold, max_frames } = segmentation else {
-        return plan_segments(duration, segmentation);
-    };
     segmentation.validate()?;
-    let filter = format!("select='gt(scene,{threshold})',showinfo");
-    let mut arguments: Vec<OsString> = probe.pictures.map().into();
-    arguments.extend(["-an", "-vf", filter.as_str(), "-f", "null", "-"].map(OsString::from));
-    let output = ffmpeg.ffmpeg(video, &[], &arguments).await?;
-    let log = String::from_utf8_lossy(&output.stderr);
-    let mut cuts: Vec<f64> = log.lines().filter(|line| line.contains("showinfo")).filter_map(shown_time).collect();
-    cuts.retain(|cut| *cut > NOTHING && *cut < duration - NOTHING);
-    cuts.insert(0, 0.0);
-    cuts.truncate(*max_frames);
-    let ends = cuts.iter().skip(1).copied().chain([duration]);
-    cuts.iter().zip(ends).map(|(start, end)| TimeRange::new(*start, end)).collect()
-}
-
-fn shown_time(line: &str) -> Option<f64> {
-    line.split("pts_time:").nth(1)?.split_whitespace().next()?.parse().ok()
+    let duration = probe.duration;
+    let pictures = match (probe.kind, &probe.pictures) {
+        (MediaKind::Picture, _) => return Ok(vec![TimeRange::new(0.0, 0.0)?]),
+        (MediaKind::Video, Some(pictures)) => pictures,
+        _ => {
+            let chunks = Segmentation::chunks(SOUND, 0.0);
+            let by_time = matches!(segmentation, Segmentation::Chunks { .. });
+            return plan_segments(duration, if by_time { segmentation } else { &chunks });
+        }
+    };
+    match segmentation {
+        Segmentation::Scenes { threshold, max_frames } => {
+            let most = max_frames.saturating_sub(1);
+            let rule = CutRule { threshold: *threshold, apart: 0.0, scaled: false, most };
+            let mut starts = shots::cuts(ffmpeg, video, pictures, duration, rule).await?;
+            starts.insert(0, 0.0);
+            let ends = starts.iter().skip(1).copied().chain([duration]);
+            starts.iter().zip(ends).map(|(start, end)| TimeRange::new(*start, end)).collect()
+        }
+        Segmentation::Shots { threshold, min_seconds, max_seconds } => {
+            let rule = CutRule { threshold: *threshold, apart: *min_seconds, scaled: true, most: usize::MAX };
+            let cuts = shots::cuts(ffmpeg, video, pictures, duration, rule).await?;
+            shots::plan(duration, &cuts, *min_seconds, *max_seconds)
+        }
+        _ => plan_segments(duration, segmentation),
+    }
 }
 
 #[cfg(test)]

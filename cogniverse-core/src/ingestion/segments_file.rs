@@ -1,10 +1,13 @@
 //! Segments files: one JSON object per line.
 
-use super::document::Segment;
-use crate::files;
-use cogniverse_sdk::{Error, ErrorCode, Matrix, Result, TimeRange, VideoId, json_problem, tensor::check_finite};
+use super::document::{Keeps, Segment};
+use crate::{files, text::Language};
+use cogniverse_sdk::{
+    Error, ErrorCode, Matrix, Metadata, Result, TimeRange, VideoId, json_problem, tensor::check_finite,
+};
 use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -38,11 +41,23 @@ struct Line {
     #[serde(default)]
     audio_transcript: String,
     #[serde(default)]
+    screen_text: String,
+    #[serde(default)]
     video_title: Option<String>,
     #[serde(default)]
     source_url: String,
     #[serde(default)]
+    language: Option<String>,
+    #[serde(default)]
+    metadata: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
     embedding: Option<Vec<Vec<f32>>>,
+}
+
+/// A segment of a line, with the metadata as it was written.
+pub(super) struct LineSegment {
+    pub(super) segment: Segment,
+    pub(super) metadata: BTreeMap<String, serde_json::Value>,
 }
 
 /// A line that is not a segment.
@@ -58,7 +73,7 @@ impl SegmentsFile {
     }
 
     /// Returns the next segment, or the error of the next line; `None` at the end. Blocking.
-    pub(super) fn next(&mut self) -> Result<Option<Result<Segment, BadLine>>> {
+    pub(super) fn next(&mut self) -> Result<Option<Result<LineSegment, BadLine>>> {
         loop {
             let mut bytes = Vec::new();
             let mut limited = Read::by_ref(&mut self.reader).take(MAX_LINE);
@@ -91,7 +106,7 @@ impl SegmentsFile {
     }
 }
 
-fn segment(bytes: &[u8]) -> Result<Segment> {
+fn segment(bytes: &[u8]) -> Result<LineSegment> {
     let line: Line = serde_json::from_slice(bytes).map_err(|e| {
         let why = json_problem(&e);
         Error::invalid(format!("no segment: {why}; write an object with video_id, segment_id, start_time and end_time"))
@@ -101,7 +116,7 @@ fn segment(bytes: &[u8]) -> Result<Segment> {
     if let Some(vectors) = &vectors {
         check_finite(vectors.cells())?;
     }
-    Ok(Segment {
+    let segment = Segment {
         title: line.video_title.unwrap_or(line.video_id),
         video_id,
         segment_id: line.segment_id,
@@ -109,6 +124,12 @@ fn segment(bytes: &[u8]) -> Result<Segment> {
         source_url: line.source_url,
         description: line.segment_description,
         transcript: line.audio_transcript,
+        language: line.language.map(|language| Language::parse(&language)).transpose()?.map(|own| own.to_string()),
+        screen_text: line.screen_text,
+        recorded_at: None,
+        metadata: Metadata::new(),
         vectors,
-    })
+        keeps: Keeps::default(),
+    };
+    Ok(LineSegment { segment, metadata: line.metadata })
 }

@@ -59,6 +59,11 @@ pub struct Speech {
 }
 
 impl Speech {
+    /// Returns the name of the transcriber's model.
+    pub(super) fn model(&self) -> &str {
+        &self.transcriber.info().model
+    }
+
     /// Creates a configuration with the default settings.
     #[must_use]
     pub fn new(transcriber: Arc<dyn Transcriber>) -> Self {

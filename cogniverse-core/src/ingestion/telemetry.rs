@@ -11,6 +11,10 @@ const INGEST: &str = "cogniverse.ingest";
 const VIDEO: &str = "cogniverse.ingest.video";
 /// Span: the transcription of a video.
 const TRANSCRIBE: &str = "cogniverse.ingest.transcribe";
+/// Span: the description of a video's pictures.
+const DESCRIBE: &str = "cogniverse.ingest.describe";
+/// Span: the reading of text on a video's screen.
+const READ_SCREENS: &str = "cogniverse.ingest.read_screens";
 /// Span: the encoding of segments.
 const ENCODE: &str = "cogniverse.ingest.encode";
 
@@ -92,6 +96,31 @@ pub(super) fn transcribe(tenant: &TenantId, model: &str) -> Span {
         speech.pieces = Empty,
         speech.seconds = Empty,
     )
+}
+
+/// Opens the span of the description or reading of a video's pictures. The texts are not recorded.
+pub(super) fn see(tenant: &TenantId, model: &str, describes: bool) -> Span {
+    match describes {
+        true => tracing::info_span!(
+            DESCRIBE,
+            tenant.id = %tenant,
+            openinference.span.kind = "CHAIN",
+            sight.model_name = model,
+            sight.segments = Empty,
+        ),
+        false => tracing::info_span!(
+            READ_SCREENS,
+            tenant.id = %tenant,
+            openinference.span.kind = "CHAIN",
+            sight.model_name = model,
+            sight.segments = Empty,
+        ),
+    }
+}
+
+/// Records the number of segments that a model was asked about.
+pub(super) fn seen(asked: usize) {
+    Span::current().record("sight.segments", asked);
 }
 
 /// Records the amount of audio sent to the model.

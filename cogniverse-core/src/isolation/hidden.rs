@@ -9,7 +9,8 @@ use cogniverse_sdk::{
     BackendHits, BackendQuery, DeployedSchema, DocumentStore, Error, ErrorCode, FeedReport, Filter, OwnedDocument,
     Result, Retention, SchemaStore, SearchBackend, TenantId, TenantSchema, TenantSnapshot, Timestamp,
     document_store::{
-        DeleteRequest, DeleteTarget, DocumentOutcome, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
+        DeleteRequest, DeleteTarget, DocumentOutcome, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage,
+        VisitRequest,
     },
     isolation::Canary,
     schema::{FieldType, Indexing},
@@ -68,7 +69,16 @@ impl HiddenCanaries {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl SearchBackend for HiddenCanaries {
-    async fn search(&self, query: BackendQuery) -> Result<BackendHits> {
+    async fn search(&self, mut query: BackendQuery) -> Result<BackendHits> {
+        // Counts by field cannot be corrected afterwards: what is planted is not matched at all.
+        if !query.facets.is_empty() {
+            let planted = self.planted(&query.schema).await?;
+            if !planted.is_empty()
+                && let Some(others) = self.without(&query.schema, &planted, query.filter.as_ref()).await?
+            {
+                query.filter = Some(others);
+            }
+        }
         let (limit, again) = (query.limit, query.clone());
         let mut found = self.inner.search(query).await?;
         let hide = |found: &mut BackendHits| {
@@ -153,6 +163,10 @@ impl DocumentStore for HiddenCanaries {
 
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
         self.inner.visit(request).await.map(without_canaries)
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<VisitPage> {
+        self.inner.list(request).await.map(without_canaries)
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {

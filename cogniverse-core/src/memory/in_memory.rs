@@ -6,7 +6,7 @@ use super::{
     identity,
     rules::{age, best, check_change, check_limit, check_top_k, event, over, taken, unknown},
 };
-use crate::text::Analyzer;
+use crate::text::{Analyzer, query_terms};
 use async_trait::async_trait;
 use cogniverse_sdk::{
     Clock, Memory, MemoryEvent, MemoryEventKind, MemoryHit, MemoryHits, MemoryId, MemoryPage, MemoryReach, MemoryScope,
@@ -101,7 +101,7 @@ impl MemoryStore for InMemoryMemoryStore {
         bounds::check_filter(&request.filter)?;
         let vector = bounds::unit(&request.vector, self.dims)?;
         let (now, analyzer) = (self.clock.now(), Analyzer::new());
-        let words: HashSet<String> = analyzer.terms(&request.text).into_iter().collect();
+        let words: HashSet<String> = query_terms(&request.text, None).into_iter().map(|(term, _)| term).collect();
         let kept = self.kept.read();
         let meant = kept.memories.values().filter(|(memory, _)| {
             request.reach.contains(&memory.scope)

@@ -5,12 +5,15 @@ use super::{
     service::{QuotaUsage, Quotas},
     size,
 };
+use crate::schemas;
 use async_trait::async_trait;
 use cogniverse_sdk::{
     BackendHits, BackendQuery, DeployedSchema, Document, DocumentId, DocumentOutcome, DocumentStore, Error, ErrorKind,
     FeedReport, Filter, OutcomeStatus, OwnedDocument, Quota, Result, Retention, SchemaStore, SearchBackend, TenantId,
     TenantSchema, TenantSnapshot,
-    document_store::{DeleteRequest, DeleteTarget, GetRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest},
+    document_store::{
+        DeleteRequest, DeleteTarget, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitPage, VisitRequest,
+    },
     schema_store::{DeployReport, DeployRequest},
 };
 use std::{
@@ -67,7 +70,7 @@ impl QuotaBackend {
     /// Counts what is written to a backend.
     #[must_use]
     pub fn new(inner: Arc<dyn SearchBackend>, quotas: Quotas) -> Self {
-        let uncounted = [crate::schemas::MEMORY_BASE, crate::schemas::STAGE_BASE].map(str::to_owned);
+        let uncounted = [schemas::MEMORY_BASE, schemas::STAGE_BASE, schemas::CATALOGUE_BASE].map(str::to_owned);
         Self { inner, quotas, uncounted: Arc::new(HashSet::from(uncounted)) }
     }
 
@@ -388,6 +391,10 @@ impl DocumentStore for QuotaBackend {
 
     async fn visit(&self, request: VisitRequest) -> Result<VisitPage> {
         self.inner.visit(request).await
+    }
+
+    async fn list(&self, request: ListRequest) -> Result<VisitPage> {
+        self.inner.list(request).await
     }
 
     async fn count(&self, schema: &TenantSchema, filter: Option<&Filter>) -> Result<u64> {

@@ -3,7 +3,7 @@
 use super::Schema;
 use cogniverse_sdk::{
     BaseSchema,
-    schema::{Field, FieldSet, FieldType, Indexing, RankProfile},
+    schema::{Field, FieldSet, FieldType, RankProfile},
 };
 use std::fmt::Display;
 
@@ -48,10 +48,10 @@ impl Schema {
     }
 }
 
-/// Returns whether documents stored without the field are complete: nothing ranks by it, and nothing is derived from
-/// it.
+/// Returns whether documents stored without the field are complete. One without a text has no words there, while one without a
+/// tensor could not be ranked by it.
 fn is_addable(field: &Field) -> bool {
-    !matches!(field.field_type, FieldType::Tensor(_)) && !field.has(Indexing::Index)
+    !matches!(field.field_type, FieldType::Tensor(_))
 }
 
 fn changes<T: PartialEq, N: PartialEq + Display>(

@@ -120,8 +120,9 @@ impl SchemaLoader for InMemorySchemaLoader {
 pub struct EmbeddedSchemaLoader;
 
 /// The files as of the build of this library.
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 9] = [
     ("agent_memories", include_str!("../../schemas/agent_memories_schema.json")),
+    ("video_catalogue", include_str!("../../schemas/video_catalogue_schema.json")),
     ("video_colpali_smol500_mv_frame", include_str!("../../schemas/video_colpali_smol500_mv_frame_schema.json")),
     ("video_colqwen_omni_mv_chunk_30s", include_str!("../../schemas/video_colqwen_omni_mv_chunk_30s_schema.json")),
     ("video_text_minilm_mv_segment", include_str!("../../schemas/video_text_minilm_mv_segment_schema.json")),

@@ -1,10 +1,13 @@
 //! Management of tenants' schemas: deploy, list, describe, verify, drop.
 
-use super::{Schema, SchemaDescription, SchemaDifference, memory_schema};
-use cogniverse_foundation::AuditRecorder;
+use super::{
+    Schema, SchemaDescription, SchemaDifference, memory_schema,
+    metadata::{self, Declared},
+};
+use cogniverse_foundation::{AuditRecorder, ConfigManager};
 use cogniverse_sdk::{
-    AuditEvent, AuditLog, BaseSchema, Caller, DeployedSchema, Error, ErrorCode, ErrorKind, Result, SchemaLoader,
-    SchemaName, SearchBackend, TenantId, TenantSchema,
+    AuditEvent, AuditLog, BaseSchema, Caller, DeployedSchema, Error, ErrorCode, ErrorKind, MetadataName, Result,
+    SchemaLoader, SchemaName, SearchBackend, TenantId, TenantSchema,
     schema_store::{DeployReport, DeployRequest, SchemaAction, SchemaDeployment},
 };
 use std::sync::Arc;
@@ -15,6 +18,8 @@ pub struct SchemaManager {
     loader: Arc<dyn SchemaLoader>,
     backend: Arc<dyn SearchBackend>,
     recorder: AuditRecorder,
+    /// The configuration whose profiles declare metadata.
+    config: Option<ConfigManager>,
 }
 
 /// The state of a tenant's copy of a base schema.
@@ -36,13 +41,20 @@ impl SchemaManager {
     /// Creates a manager over a loader and a backend.
     #[must_use]
     pub fn new(loader: Arc<dyn SchemaLoader>, backend: Arc<dyn SearchBackend>) -> Self {
-        Self { loader, backend, recorder: AuditRecorder::default() }
+        Self { loader, backend, recorder: AuditRecorder::default(), config: None }
     }
 
     /// Records every change of a tenant's schemas in an audit log (default: none).
     #[must_use]
     pub fn with_audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
         self.recorder = AuditRecorder::new(audit);
+        self
+    }
+
+    /// Adds the metadata that tenants' profiles declare to the schemas of these profiles (default: none).
+    #[must_use]
+    pub fn with_config(mut self, config: ConfigManager) -> Self {
+        self.config = Some(config);
         self
     }
 
@@ -103,33 +115,84 @@ impl SchemaManager {
             Some(base) => vec![base.clone()],
             None => self.loader.list().await?,
         };
+        let deployed = self.list(tenant).await?;
         let mut deployments = Vec::with_capacity(bases.len());
         for base in bases {
-            deployments.push(self.deployment(tenant, &base).await?);
+            let definition = self.definition(tenant, &base, &deployed).await?;
+            deployments.push(SchemaDeployment { schema: TenantSchema::new(tenant, &base), definition });
         }
         Ok(DeployRequest::new(deployments))
     }
 
-    async fn deployment(&self, tenant: &TenantId, base: &SchemaName) -> Result<SchemaDeployment> {
-        Ok(SchemaDeployment {
-            schema: TenantSchema::new(tenant, base),
-            definition: self.definition(tenant, base).await?,
-        })
+    /// Returns the base schema as the tenant uses it: with the metadata that its profiles declare; the memory schema keeps its
+    /// deployed dimensions, which follow the tenant's embedding model and not the file.
+    async fn definition(
+        &self,
+        tenant: &TenantId,
+        base: &SchemaName,
+        deployed: &[DeployedSchema],
+    ) -> Result<Arc<BaseSchema>> {
+        let definition = self.loader.load(base).await?;
+        let deployed = deployed.iter().find(|deployed| deployed.schema.base() == base).map(|found| &*found.definition);
+        if base.as_str() == memory_schema::BASE {
+            return match deployed.and_then(memory_schema::dims) {
+                Some(dims) => memory_schema::with_dims(&definition, dims).map(Arc::new),
+                None => Ok(definition),
+            };
+        }
+        let declared = self.declared(tenant, base).await?;
+        metadata::with_fields(&definition, &declared, deployed).map(Arc::new)
     }
 
-    /// Returns the base schema as the tenant uses it: the memory schema keeps its deployed dimensions, which follow
-    /// the tenant's embedding model and not the file.
-    async fn definition(&self, tenant: &TenantId, base: &SchemaName) -> Result<Arc<BaseSchema>> {
-        let definition = self.loader.load(base).await?;
-        if base.as_str() != memory_schema::BASE {
-            return Ok(definition);
+    /// Returns the metadata that a tenant's profiles of a schema declare.
+    async fn declared(&self, tenant: &TenantId, base: &SchemaName) -> Result<Declared> {
+        let Some(config) = &self.config else { return Ok(Declared::new()) };
+        let profiles = match config.list_profiles(tenant).await {
+            // A tenant that is not registered has none of its own.
+            Err(error) if error.code() == ErrorCode::TenantUnknown => return Ok(Declared::new()),
+            listed => listed?,
+        };
+        let of_base = profiles.iter().map(|profile| &profile.config.value).filter(|profile| profile.schema == *base);
+        metadata::union(of_base.map(|profile| &profile.metadata))
+            .map_err(|e| e.with_context("tenant", tenant).with_context("schema", base))
+    }
+
+    /// Adds the metadata that a profile declares to a tenant's deployed schema, which stays as it is otherwise. Returns the
+    /// schema with it.
+    ///
+    /// # Errors
+    /// Those of [`SchemaManager::schema`] and [`SchemaManager::deploy`].
+    pub(crate) async fn with_metadata(
+        &self,
+        tenant: &TenantId,
+        schema: Arc<Schema>,
+        declared: &Declared,
+    ) -> Result<Arc<Schema>> {
+        let wanted = Schema::compile(Arc::new(metadata::with_fields(schema.base(), declared, None)?))?;
+        let misfit = wanted.base().document.fields.iter().find(|field| {
+            MetadataName::of_field(&field.name)
+                .and_then(|name| declared.get(&name))
+                .is_some_and(|kind| kind.field_type() != field.field_type)
+        });
+        if let Some(field) = misfit {
+            return Err(Error::of(
+                ErrorCode::SchemaDiffers,
+                format!(
+                    "field {} of schema \"{}\" is deployed as {} and declared otherwise; give the metadata another name",
+                    field.name,
+                    schema.name(),
+                    field.field_type
+                ),
+            )
+            .with_context("tenant", tenant));
         }
-        let deployed = self.list(tenant).await?;
-        let deployed = deployed.iter().find(|deployed| deployed.schema.base() == base);
-        match deployed.and_then(|deployed| memory_schema::dims(&deployed.definition)) {
-            Some(dims) => memory_schema::with_dims(&definition, dims).map(Arc::new),
-            None => Ok(definition),
+        if wanted.base() == schema.base() {
+            return Ok(schema);
         }
+        let target = TenantSchema::new(tenant, schema.name());
+        let definition = Arc::clone(wanted.base());
+        self.deploy_request(tenant, DeployRequest::new(vec![SchemaDeployment { schema: target, definition }])).await?;
+        Ok(Arc::new(wanted))
     }
 
     /// Returns the loader of base schemas.
@@ -185,8 +248,8 @@ impl SchemaManager {
     /// # Errors
     /// `NotFound` where the base schema does not exist; any error of the loader or the backend.
     pub async fn verify(&self, tenant: &TenantId, base: &SchemaName) -> Result<SchemaHealth> {
-        let wanted = Schema::compile(self.definition(tenant, base).await?)?;
         let deployed = self.list(tenant).await?;
+        let wanted = Schema::compile(self.definition(tenant, base, &deployed).await?)?;
         let Some(deployed) = deployed.into_iter().find(|deployed| deployed.schema.base() == base) else {
             return Ok(SchemaHealth::Missing);
         };

@@ -5,7 +5,7 @@ use super::{
     lower::Lowering,
     strategy::{Rerank, Strategy},
 };
-use crate::text::check_text;
+use crate::text::{LANGUAGE_FIELD, Language, check_text, language_of};
 use cogniverse_sdk::{
     BaseSchema, Error, ErrorCode, FieldName, FieldValue, Filter, Result, SchemaName, StrategyName,
     document::Fields,
@@ -93,6 +93,20 @@ impl Schema {
     #[must_use]
     pub fn text_fields(&self) -> &[FieldName] {
         &self.text_fields
+    }
+
+    /// Returns whether texts are analyzed by the language that their document names in [`LANGUAGE_FIELD`].
+    #[must_use]
+    pub fn has_languages(&self) -> bool {
+        let field = self.field(LANGUAGE_FIELD);
+        field.is_some_and(|field| field.field_type == FieldType::String && field.has(Indexing::Attribute))
+    }
+
+    /// Returns the language by which a document's texts are analyzed; `None` where it names none, or the schema has no field
+    /// for it.
+    #[must_use]
+    pub fn language_of(&self, fields: &Fields) -> Option<Language> {
+        language_of(fields).filter(|_| self.has_languages())
     }
 
     /// Returns a strategy by its name.

@@ -1,6 +1,6 @@
 //! Discovery of transcript files beside videos.
 
-use super::Transcript;
+use super::{Transcript, json::is_transcript};
 use crate::files;
 use cogniverse_sdk::{Error, ErrorCode, Result};
 use parking_lot::Mutex;
@@ -16,6 +16,11 @@ use unicode_normalization::UnicodeNormalization;
 const KINDS: [&str; 3] = ["srt", "vtt", "json"];
 /// Tags in file names that describe a transcript and are not languages.
 const SORTS: [&str; 10] = ["auto", "cc", "captions", "default", "forced", "full", "hi", "orig", "sdh", "subtitles"];
+
+/// The endings of files of metadata after the name of the video and a dot, in order of preference.
+const METADATA: [&str; 3] = ["info.json", "meta.json", "json"];
+/// The largest file that is looked into for whether it is a transcript, in bytes.
+const MAX_FILE: u64 = 64 << 20;
 
 /// The normalized names in a folder, each with its spellings.
 type Names = BTreeMap<String, Vec<PathBuf>>;
@@ -45,11 +50,28 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Returns whether a tag names the language. After another tag, `hi` means "hearing impaired".
+    /// Returns the languages that tags name. After another tag, `hi` means "hearing impaired".
+    fn languages(&self) -> impl Iterator<Item = &str> {
+        let is_sort = |place: usize, tag: &str| SORTS.contains(&tag) && (place > 0 || tag != "hi");
+        let tags = self.tags.iter().enumerate();
+        tags.filter(move |(place, tag)| !is_sort(*place, tag.as_str())).map(|(_, tag)| tag.as_str())
+    }
+
     fn speaks(&self, language: &str) -> bool {
-        let language_tag =
-            |(place, tag): (usize, &String)| primary(tag) == language && (place == 0 || !SORTS.contains(&tag.as_str()));
-        self.tags.iter().enumerate().any(language_tag)
+        self.languages().any(|tag| primary(tag) == language)
+    }
+}
+
+impl Candidate {
+    /// Returns whether `talk.json` says something about the video in place of what is said in it. What cannot be read is no
+    /// metadata: reading it as a transcript tells why.
+    fn is_metadata(&self, folder: &Path) -> bool {
+        let read = |path: &Path| {
+            files::read_bounded("the transcript", &files::inside("the transcript", path, folder)?, MAX_FILE)
+        };
+        self.tags.is_empty()
+            && KINDS.get(self.kind) == Some(&"json")
+            && read(&self.path).is_ok_and(|bytes| !is_transcript(&bytes))
     }
 }
 
@@ -80,16 +102,49 @@ impl Beside {
             (forced, !speaks, candidate.tags.len(), candidate.kind, candidate.path.clone())
         });
         let mut candidates = candidates.into_iter();
-        let transcript = match candidates.next() {
+        let transcript = match candidates.find(|candidate| !candidate.is_metadata(folder)) {
             None => None,
-            Some(Candidate { path, .. }) => {
-                let real = files::inside("the transcript", &path, folder)?;
+            Some(candidate) => {
+                let real = files::inside("the transcript", &candidate.path, folder)?;
                 let transcript = Transcript::read(&real)?;
-                Some((path, transcript))
+                let named = candidate.languages().next().map(str::to_owned);
+                let language = named.or(transcript.language.clone());
+                Some((candidate.path, Transcript { language, ..transcript }))
             }
         };
         let name = |candidate: Candidate| candidate.path.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(FoundTranscript { transcript, unread: candidates.filter_map(name).collect() })
+    }
+
+    /// Returns the file beside a video that may hold metadata: `talk.info.json`, `talk.meta.json` or `talk.json`. Blocking.
+    ///
+    /// # Errors
+    /// `Unavailable` where the folder cannot be read.
+    pub(crate) fn metadata(&self, video: &Path) -> Result<Option<PathBuf>> {
+        let (names, stem) = match self.of_stem(video)? {
+            Some(found) => found,
+            None => return Ok(None),
+        };
+        let found = METADATA.iter().find_map(|ending| names.get(&format!("{stem}{ending}"))?.first().cloned());
+        Ok(found)
+    }
+
+    /// Returns the files beside a video that are read with it, sorted. Blocking.
+    ///
+    /// # Errors
+    /// `Unavailable` where the folder cannot be read.
+    pub(crate) fn belongings(&self, video: &Path) -> Result<Vec<PathBuf>> {
+        let Some((names, stem)) = self.of_stem(video)? else { return Ok(Vec::new()) };
+        let from = (Bound::Included(stem.as_str()), Bound::Unbounded);
+        let beside = names.range::<str, _>(from).take_while(|(name, _)| name.starts_with(&stem));
+        let is_read = |name: &str| KINDS.iter().any(|kind| name.rsplit('.').next() == Some(kind));
+        Ok(beside.filter(|(name, _)| is_read(name)).flat_map(|(_, paths)| paths.iter().cloned()).collect())
+    }
+
+    /// Returns the names in a video's folder, and the beginning of those that belong to it.
+    fn of_stem(&self, video: &Path) -> Result<Option<(Arc<Names>, String)>> {
+        let Some(stem) = video.file_stem().and_then(|stem| stem.to_str()) else { return Ok(None) };
+        Ok(Some((self.names(video.parent().unwrap_or(Path::new("")))?, spelled(stem) + ".")))
     }
 
     fn names(&self, folder: &Path) -> Result<Arc<Names>> {
@@ -171,6 +226,23 @@ mod tests {
         write("talking.srt", "another video's");
         write("talk.notes.srt", "no language");
         assert_eq!(found(at, "talk.mp4", None), (Some("english".into()), vec![]));
+        let language = |video: &str| {
+            let (_, transcript) = Beside::default().find(&at.join(video), None).unwrap().transcript.unwrap();
+            transcript.language().map(str::to_owned)
+        };
+        assert_eq!(language("talk.mp4").as_deref(), Some("en"));
+        assert_eq!(language("talking.mp4"), None);
+        std::fs::write(
+            at.join("heard.json"),
+            r#"{"segments": [{"start": 0, "end": 1, "text": "ja"}], "language": "de"}"#,
+        )
+        .unwrap();
+        std::fs::write(
+            at.join("cpp.json"),
+            r#"{"result": {"language": "fr"}, "transcription": [{"offsets": {"from": 0, "to": 900}, "text": "oui"}]}"#,
+        )
+        .unwrap();
+        assert_eq!((language("heard.mp4").as_deref(), language("cpp.mp4").as_deref()), (Some("de"), Some("fr")));
         write("talk.de-AT.SRT", "deutsch");
         assert_eq!(found(at, "TALK.MP4", Some("de")), (Some("deutsch".into()), vec!["talk.en.vtt".into()]));
         assert_eq!(found(at, "talk.mp4", Some("en")).0, Some("english".into()));

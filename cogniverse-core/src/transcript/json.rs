@@ -1,5 +1,6 @@
 //! Parsing of JSON transcripts: Whisper and its derivatives (`segments`, or a bare or nested list), whisper.cpp
-//! (`transcription`), transformers pipelines (`chunks`) and YouTube (`events`).
+//! (`transcription`), transformers pipelines (`chunks`), YouTube (`events`), youtube-transcript-api (`duration`) and podcasts
+//! (`startTime`, `body`).
 
 use super::{
     cue_form,
@@ -10,6 +11,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::Value;
 use std::fmt;
 
 /// The keys that hold segments.
@@ -23,6 +25,33 @@ pub(super) fn parse(text: &str) -> Result<Reading> {
         ))
     })?;
     Ok(file.0)
+}
+
+/// Returns whether JSON is to be read as a transcript: all but an object that has none of the keys that hold segments.
+pub(crate) fn is_transcript(bytes: &[u8]) -> bool {
+    struct Keys(bool);
+    impl<'de> Deserialize<'de> for Keys {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            struct Object;
+            impl<'de> Visitor<'de> for Object {
+                type Value = Keys;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("an object")
+                }
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Keys, A::Error> {
+                    let mut found = false;
+                    while let Some(key) = map.next_key::<String>()? {
+                        found |= LISTS.contains(&key.as_str());
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                    Ok(Keys(found))
+                }
+            }
+            deserializer.deserialize_map(Object)
+        }
+    }
+    let text = String::from_utf8_lossy(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes));
+    serde_json::from_str::<Keys>(&without_nan(&text)).map_or(true, |keys| keys.0)
 }
 
 /// Replaces `NaN` and infinities, which Python writes, by null.
@@ -82,16 +111,23 @@ impl<'de> Deserialize<'de> for File {
                 segments(list).map(File)
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<File, A::Error> {
-                let mut found = None;
+                let (mut found, mut language) = (None, None);
                 while let Some(key) = map.next_key::<String>()? {
                     if LISTS.contains(&key.as_str()) && found.is_none() {
                         found = Some(map.next_value::<List>()?.0);
+                    } else if key == "language" || key == "result" {
+                        // Whisper names it at the top, whisper.cpp in its result.
+                        let value = map.next_value::<Value>()?;
+                        language = language.or(value.get("language").unwrap_or(&value).as_str().map(str::to_owned));
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }
                 }
                 found
-                    .map(File)
+                    .map(|mut read: Reading| {
+                        read.language = language;
+                        File(read)
+                    })
                     .ok_or_else(|| A::Error::custom("none of segments, transcription, chunks and events is there"))
             }
         }
@@ -170,12 +206,15 @@ impl<'de> Visitor<'de> for Piece {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Segment, A::Error> {
         let mut segment = Segment::default();
-        let (mut begins, mut lasts) = (None, None);
+        let (mut begins, mut lasts, mut length) = (None, None, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "start" => segment.start = map.next_value::<Loose>()?.seconds(),
-                "end" => segment.end = map.next_value::<Loose>()?.seconds(),
-                "text" => segment.text = map.next_value::<Loose>()?.text(),
+                // The second names are those of podcasts' transcripts.
+                "start" | "startTime" => segment.start = map.next_value::<Loose>()?.seconds(),
+                "end" | "endTime" => segment.end = map.next_value::<Loose>()?.seconds(),
+                "text" | "body" => segment.text = map.next_value::<Loose>()?.text(),
+                // youtube-transcript-api, in seconds.
+                "duration" => length = map.next_value::<Loose>()?.seconds(),
                 // whisper.cpp, in milliseconds.
                 "offsets" => {
                     let Span { from, to } = map.next_value()?;
@@ -201,6 +240,7 @@ impl<'de> Visitor<'de> for Piece {
             segment.start = Some(begins / 1000.0);
             segment.end = Some((begins + lasts.unwrap_or(0.0)) / 1000.0);
         }
+        segment.end = segment.end.or(segment.start.zip(length).map(|(start, length)| start + length));
         Ok(segment)
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Reading {
     pub(super) cues: Vec<RawCue>,
     pub(super) problems: Vec<String>,
     pub(super) count: usize,
+    /// The language that the file names.
+    pub(super) language: Option<String>,
     /// Whether problems are reported by cue number instead of line.
     numbers: bool,
 }

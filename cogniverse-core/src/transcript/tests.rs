@@ -13,7 +13,9 @@ fn three_formats_say_the_same() {
     assert_eq!(srt.cues()[1].text, "bye & thanks");
     assert_eq!((srt.cues()[0].range.start(), srt.cues()[0].range.end()), (1.0, 3.5));
     assert_eq!(Transcript::parse(VTT, "vtt").unwrap(), srt);
-    assert_eq!(Transcript::parse(JSON, "json").unwrap(), srt);
+    assert_eq!(srt.language(), None);
+    let json = Transcript::parse(JSON, "json").unwrap();
+    assert_eq!((json.cues(), json.language()), (srt.cues(), Some("en")));
 }
 
 #[test]
@@ -198,6 +200,8 @@ fn json_of_many_programs_says_the_same() {
         r#"[[1, 0, 1.0, 2.5, " hello there", [50364, 1], 0.0, NaN], [2, 0, 3.0, 4.0, " bye", [], 0.0, -0.3]]"#,
         r#"{"text": "hello there bye", "chunks": [{"timestamp": [1.0, 2.5], "text": " hello there"}, {"timestamp": [3.0, 4.0], "text": " bye"}]}"#,
         r#"{"wireMagic": "pb3", "events": [{"tStartMs": 0, "dDurationMs": 9000, "id": 1}, {"tStartMs": 1000, "dDurationMs": 1500, "segs": [{"utf8": "hello"}, {"utf8": " there", "tOffsetMs": 300}]}, {"tStartMs": 2500, "aAppend": 1, "segs": [{"utf8": "\n"}]}, {"tStartMs": 3000, "dDurationMs": 1000, "segs": [{"utf8": "bye"}]}]}"#,
+        r#"[{"text": "hello there", "start": 1.0, "duration": 1.5}, {"text": "bye", "start": 3.0, "duration": 1.0}]"#,
+        r#"{"version": "1.0.0", "segments": [{"speaker": "A", "startTime": 1.0, "endTime": 2.5, "body": "hello there"}, {"startTime": 3, "endTime": 4, "body": "bye"}]}"#,
         r#"{"segments": [{"start": "1.0", "end": "00:00:02,500", "text": "hello there", "extra": {"a": [1]}}, {"start": 3, "end": 4, "text": "bye"}]}"#,
     ] {
         assert_eq!(cues(text, "json"), expected, "{text}");

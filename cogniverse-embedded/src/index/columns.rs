@@ -1,5 +1,6 @@
 //! Columns of attribute values, and filters on them.
 
+mod order;
 mod write;
 
 use super::{
@@ -14,6 +15,7 @@ use cogniverse_sdk::{
     filter::{Number, Range},
     schema::FieldType,
 };
+pub(crate) use order::{ColumnOrder, ColumnValue, Rank, compare_values};
 use std::cmp::Ordering;
 pub(super) use write::{build, merge};
 
@@ -144,6 +146,16 @@ impl<'a> Columns<'a> {
             // A condition that this version does not know must not let anything through.
             _ => Places::none(len),
         })
+    }
+
+    /// Returns the distinct texts of an attribute that holds one text for each document.
+    pub(crate) fn texts_of(&self, field: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let index = self.sections.layout.attributes.iter().position(|(name, _)| name.as_str() == field);
+        let texts = match index.and_then(|index| self.nth(index)) {
+            Some(Column::Text(column)) => Some(column.texts),
+            _ => None,
+        };
+        texts.into_iter().flat_map(Strings::iter).filter_map(|text| std::str::from_utf8(text).ok())
     }
 
     fn column(&self, field: &FieldName) -> Option<Column<'a>> {

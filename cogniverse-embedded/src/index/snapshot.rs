@@ -6,8 +6,9 @@ pub(crate) use folding::{StoredAs, StoredChange};
 
 use super::{Block, IndexedDocument, Places};
 use crate::layout::Layout;
+use cogniverse_core::text::{LANGUAGE_FIELD, Language};
 use cogniverse_sdk::{FieldName, FieldValue};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The largest number of documents in a merged block.
 const MAX_BLOCK: usize = 8192;
@@ -70,6 +71,12 @@ impl Snapshot {
         next.append(&added);
         next.settle();
         next
+    }
+
+    /// Returns the languages that documents name, where they are analyzed by them. A language may be one of deleted documents.
+    pub(crate) fn languages(&self) -> BTreeSet<Language> {
+        let blocks = self.blocks.iter().filter(|_| self.layout.languages);
+        blocks.flat_map(|view| view.block.columns().texts_of(LANGUAGE_FIELD)).filter_map(Language::of).collect()
     }
 
     /// Sets the write that the snapshot reflects.

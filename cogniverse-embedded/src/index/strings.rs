@@ -41,6 +41,19 @@ impl<'a> Strings<'a> {
         None
     }
 
+    /// Returns the number of leading strings that meet a condition, as the list is sorted by it.
+    pub(super) fn partition_point(self, met: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.get(middle).is_some_and(&met) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
+    }
+
     /// Returns whether the strings follow each other without a gap, each of them UTF-8.
     pub(super) fn is_whole(self) -> bool {
         let ends =

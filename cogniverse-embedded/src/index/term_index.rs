@@ -8,7 +8,7 @@ use super::{
     strings::{Merged, Strings, StringsBuilder},
     terms::FieldTerms,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 /// The inverted index of one text field of a block.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,24 @@ impl<'a> TermIndex<'a> {
     /// Returns the number of a term, by which its postings are found again.
     pub(crate) fn number(&self, term: &str) -> Option<usize> {
         self.terms.find(term.as_bytes())
+    }
+
+    /// Returns the number of terms.
+    pub(crate) fn len(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// Returns a term, given its number. The numbers are in the order of the terms.
+    pub(crate) fn term(&self, number: usize) -> Option<&'a str> {
+        std::str::from_utf8(self.terms.get(number)?).ok()
+    }
+
+    /// Returns the numbers of the terms that begin with a text.
+    pub(crate) fn beginning_with(&self, prefix: &str) -> Range<usize> {
+        let prefix = prefix.as_bytes();
+        let start = self.terms.partition_point(|term| term < prefix);
+        let end = self.terms.partition_point(|term| term < prefix || term.starts_with(prefix));
+        start..end
     }
 
     /// Returns the number of words of each document.

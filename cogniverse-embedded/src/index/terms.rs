@@ -20,14 +20,20 @@ pub(crate) struct FieldTerms {
 }
 
 impl DocumentTerms {
-    pub(crate) fn of(fields: &Fields, layout: &Layout, analyzer: &Analyzer) -> Self {
+    /// Analyzes the texts of a document by its language.
+    pub(crate) fn of(fields: &Fields, layout: &Layout) -> Self {
+        let analyzer = Analyzer::of(layout.language_of(fields));
         let of_field = |name| {
             let text = fields.get(name).and_then(|value| value.as_str()).unwrap_or_default();
             let mut counts = BTreeMap::<Box<str>, u32>::new();
             let mut length = 0;
-            analyzer.analyze(text, |_, term| {
-                length += 1;
-                *counts.entry(term.into()).or_default() += 1;
+            analyzer.tokens(text, |token| {
+                // Parts and other spellings of a word make a text no longer.
+                length += u32::from(!token.is_extra);
+                match counts.get_mut(token.term) {
+                    Some(count) => *count += 1,
+                    None => drop(counts.insert(token.term.into(), 1)),
+                }
             });
             FieldTerms { length, counts: counts.into_iter().collect() }
         };

@@ -1,11 +1,14 @@
 //! Execution of a search on one snapshot: match, filter, first phase, second phase, page.
 
 use super::{
+    facets,
     float_access::FloatAccess,
+    matched::matched,
     meter::Meter,
     prepare::Prepared,
     rescore::{fuse, rescore},
     scorer::{Scorer, Scoring},
+    sorted,
     top::{Bar, Candidate, Top},
     word_search,
     words::WordsPhase,
@@ -16,7 +19,7 @@ use crate::{
     tenant_store::Moment,
 };
 use cogniverse_core::schemas::MatchSet;
-use cogniverse_sdk::{Error, ErrorCode, Result};
+use cogniverse_sdk::{Error, ErrorCode, Facet, Result};
 use std::ops::Range;
 
 /// A hit of the requested page, before its document is read.
@@ -27,11 +30,12 @@ pub(crate) struct RankedHit {
     pub(crate) first_phase: Option<f64>,
 }
 
-/// The requested page and the number of matches.
+/// The requested page, the number of matches, and their counts by the requested fields.
 #[derive(Debug)]
 pub(crate) struct Ranked {
     pub(crate) hits: Vec<RankedHit>,
     pub(crate) matched: u64,
+    pub(crate) facets: Vec<Facet>,
 }
 
 /// The number of documents that a core scores together: few where each may have a thousand vectors.
@@ -114,18 +118,51 @@ impl<'s> Found<'s, '_> {
 /// Ranks a snapshot. Blocking.
 pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore) -> Result<Ranked> {
     let snapshot = &*moment.snapshot;
+    let scorer = prepared.first_phase(snapshot, &prepared.meter())?;
+    let filters = filtered(moment, prepared, cores)?;
+    let (sort, requests) = (prepared.query.sort.as_ref(), &prepared.query.facets);
+    let sets = match sort.is_some() || !requests.is_empty() {
+        true => matched(snapshot, prepared, &scorer, &filters, cores)?,
+        false => Vec::new(),
+    };
+    let (hits, matched) = match sort {
+        Some(sort) => {
+            let count: usize = sets.iter().map(Places::count).sum();
+            if count == 0 && prepared.wants_vectors() && passed(snapshot, &filters) {
+                require_vectors(moment, prepared)?;
+            }
+            let (meter, window) = (prepared.meter(), prepared.query.offset + prepared.query.limit);
+            let first = sorted::first(snapshot, &sets, sort, (None, window), &|work| meter.spend(work))?;
+            let hits = first.into_iter().skip(prepared.query.offset).filter_map(|found| {
+                let row = snapshot.blocks().get(found.block)?.block.row(found.place as usize)?;
+                Some(RankedHit { row, score: 0.0, first_phase: None })
+            });
+            (hits.collect(), count as u64)
+        }
+        None => rank(moment, prepared, cores, (&scorer, &filters))?,
+    };
+    let facets = requests.iter().map(|request| facets::count(snapshot, prepared, request, &sets, cores));
+    Ok(Ranked { hits, matched, facets: facets.collect::<Result<_>>()? })
+}
+
+/// Returns the page of the best hits, and the number of matches.
+fn rank(
+    moment: &Moment<'_>,
+    prepared: &Prepared,
+    cores: &OwnCore,
+    (scorer, filters): (&Scorer<'_>, &[Places]),
+) -> Result<(Vec<RankedHit>, u64)> {
+    let snapshot = &*moment.snapshot;
     let window = prepared.query.offset + prepared.query.limit;
     let limit = window.max(prepared.rescored());
-    let scorer = prepared.first_phase(snapshot, &prepared.meter())?;
     let bar = Bar::new();
     let (first, matched) = match prepared.matches() {
         MatchSet::Words => {
-            let filters = filtered(snapshot, prepared, cores)?;
-            let phase = WordsPhase::of(&scorer, prepared, snapshot)
+            let phase = WordsPhase::of(scorer, prepared, snapshot)
                 .ok_or_else(|| Error::unexpected("a strategy that matches by words and compares vectors"))?;
-            word_search::search(snapshot, prepared, &phase, &filters, cores, (limit, &bar))?
+            word_search::search(snapshot, prepared, &phase, filters, cores, (limit, &bar))?
         }
-        MatchSet::All => score_all(moment, prepared, cores, &scorer, (limit, &bar))?,
+        MatchSet::All => score_all(moment, prepared, cores, (scorer, filters), (limit, &bar))?,
     };
     let ranked = match prepared.second_phase(snapshot, &prepared.meter())? {
         None => first.into_iter().map(|candidate| (candidate, None)).collect(),
@@ -140,7 +177,18 @@ pub(crate) fn execute(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore)
         let row = snapshot.blocks().get(candidate.block)?.block.row(candidate.place as usize)?;
         Some(RankedHit { row, score: candidate.score, first_phase })
     });
-    Ok(Ranked { hits: hits.collect(), matched })
+    Ok((hits.collect(), matched))
+}
+
+/// Returns whether any document passes the filter.
+fn passed(snapshot: &Snapshot, filters: &[Places]) -> bool {
+    snapshot.blocks().iter().enumerate().any(|(number, view)| {
+        let mut places = view.live.clone();
+        if let Some(filter) = filters.get(number) {
+            places.and(filter);
+        }
+        places.count() > 0
+    })
 }
 
 /// Scores all documents that pass the filter. Returns the best, and the number of those with something to score.
@@ -148,13 +196,13 @@ fn score_all<'s>(
     moment: &'s Moment<'_>,
     prepared: &Prepared,
     cores: &OwnCore,
-    scorer: &Scorer<'_>,
+    (scorer, filters): (&Scorer<'_>, &[Places]),
     (limit, bar): (usize, &'s Bar),
 ) -> Result<(Vec<Candidate<'s>>, u64)> {
     let snapshot = &*moment.snapshot;
     let mut places: Vec<Places> = snapshot.blocks().iter().map(|view| view.live.clone()).collect();
-    for (places, filter) in places.iter_mut().zip(filtered(snapshot, prepared, cores)?) {
-        places.and(&filter);
+    for (places, filter) in places.iter_mut().zip(filters) {
+        places.and(filter);
     }
     let stretch = if prepared.wants_vectors() { STRETCH } else { STRETCH_WITHOUT_VECTORS };
     let mut stretches = Vec::new();
@@ -188,14 +236,27 @@ fn score_all<'s>(
     Ok((Top::merge(parts.into_iter().map(|part| part.top).collect()), matched))
 }
 
-/// Returns the places that pass the filter, by block; nothing where there is none.
-fn filtered(snapshot: &Snapshot, prepared: &Prepared, cores: &OwnCore) -> Result<Vec<Places>> {
-    let Some(filter) = prepared.filter() else { return Ok(Vec::new()) };
+/// Returns the places that pass the filter and the conditions on words, by block; nothing where there is neither.
+fn filtered(moment: &Moment<'_>, prepared: &Prepared, cores: &OwnCore) -> Result<Vec<Places>> {
+    let snapshot = &*moment.snapshot;
+    if prepared.filter().is_none() && prepared.conditions.is_empty() {
+        return Ok(Vec::new());
+    }
     let make = || (prepared.meter(), Vec::new());
     let parts = cores.share(snapshot.blocks().len(), make, |(meter, passed), number| {
         meter.check_time()?;
         let Some(view) = snapshot.blocks().get(number) else { return Ok(()) };
-        passed.push((number, view.block.columns().matching(filter, &|work| meter.spend(work))?));
+        let mut places = match prepared.filter() {
+            Some(filter) => view.block.columns().matching(filter, &|work| meter.spend(work))?,
+            None => Places::all(view.block.len()),
+        };
+        if !prepared.conditions.is_empty() {
+            places.and(&view.live);
+        }
+        for condition in &prepared.conditions {
+            condition.keep(moment, view, prepared.text_fields(), meter, &mut places)?;
+        }
+        passed.push((number, places));
         Ok(())
     })?;
     let mut passed: Vec<(usize, Places)> = parts.into_iter().flat_map(|(_, passed)| passed).collect();

@@ -2,6 +2,7 @@
 
 use super::{
     bm25::Bm25,
+    conditions::Condition,
     meter::{Clock, Meter},
     scorer::Scorer,
     vectors::QueryVectors,
@@ -9,11 +10,11 @@ use super::{
 use crate::{index::Snapshot, tenant_store::TenantStore};
 use cogniverse_core::{
     schemas::{Fusion, MatchSet, Schema, Score, Strategy},
-    text::Analyzer,
+    text::{Language, query_terms},
 };
 use cogniverse_sdk::{BackendQuery, Error, ErrorKind, FieldName, Filter, Result};
 use std::{
-    collections::HashMap,
+    collections::BTreeSet,
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
@@ -21,11 +22,14 @@ use std::{
 /// A query prepared for one store, independent of any snapshot.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    schema: Arc<Schema>,
+    pub(super) schema: Arc<Schema>,
     strategy: Strategy,
     pub(crate) query: BackendQuery,
-    /// The distinct words with their counts, in order of first use.
+    /// The distinct terms with the number of words that each stands for, in order of first use.
     pub(crate) words: Vec<(String, u32)>,
+    pub(super) conditions: Vec<Condition>,
+    /// The languages by which the query's words are analyzed.
+    pub(super) languages: BTreeSet<Language>,
     vectors: Option<QueryVectors>,
     clock: Clock,
 }
@@ -44,19 +48,19 @@ pub(crate) fn prepare(
         _ => None,
     };
     let text = query.text.as_deref().unwrap_or_default();
-    let mut words: Vec<(String, u32)> = Vec::new();
-    let mut numbers: HashMap<String, usize> = HashMap::new();
-    for word in Analyzer::new().terms(text) {
-        let number = *numbers.entry(word.clone()).or_insert(words.len());
-        match words.get_mut(number) {
-            Some((_, times)) => *times += 1,
-            None => words.push((word, 1)),
-        }
-    }
+    // As documents have them: of the language that the caller names, else of each that documents name. One that a write brings
+    // from here on is looked for by the next search.
+    let languages: BTreeSet<Language> = match query.language.as_deref().filter(|_| store.layout().languages) {
+        Some(language) => Language::of(language).into_iter().collect(),
+        None if text.is_empty() && query.words.is_empty() => BTreeSet::new(),
+        None => store.snapshot().languages(),
+    };
+    let words = query_terms(text, languages.iter().copied());
+    let conditions = query.words.iter().map(|condition| Condition::of(condition, &languages)).collect();
     let deadline = started.checked_add(query.timeout.unwrap_or(strategy.timeout()));
     let of = (query.schema.clone(), query.strategy.clone());
     let clock = Clock { deadline, cancelled, of };
-    Ok(Prepared { schema, strategy, query, words, vectors, clock })
+    Ok(Prepared { schema, strategy, query, words, conditions, languages, vectors, clock })
 }
 
 impl Prepared {
@@ -64,8 +68,25 @@ impl Prepared {
         self.query.filter.as_ref()
     }
 
+    /// Returns the documents that match. Where a strategy of words is given none, the conditions alone decide, if one of them asks for
+    /// a word.
     pub(crate) fn matches(&self) -> MatchSet {
-        self.strategy.matches()
+        match self.strategy.matches() {
+            MatchSet::Words if self.words.is_empty() && self.conditions.iter().any(|each| !each.is_excluded()) => {
+                MatchSet::All
+            }
+            matches => matches,
+        }
+    }
+
+    /// Returns whether similar words stand for those that no document has.
+    pub(crate) fn corrects(&self) -> bool {
+        self.query.typos && self.strategy.inputs().text
+    }
+
+    /// Returns the text fields of the default field set.
+    pub(crate) fn text_fields(&self) -> &[FieldName] {
+        self.schema.text_fields()
     }
 
     /// Returns whether only documents with something to score match: where a vector strategy does not match by words,

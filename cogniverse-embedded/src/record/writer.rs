@@ -7,7 +7,6 @@ use crate::{
     tensor_cells,
     vectors::{Appender, VectorFiles},
 };
-use cogniverse_core::text::Analyzer;
 use cogniverse_sdk::{Document, DocumentId, Error, FieldName, Result, Tensor, document::Fields};
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::{collections::HashMap, sync::Arc};
@@ -18,7 +17,6 @@ pub(crate) struct Writer<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) files: &'a VectorFiles,
     pub(super) vectors: Appender,
-    pub(super) analyzer: Analyzer,
     pub(super) change: Change,
 }
 
@@ -114,7 +112,7 @@ impl Writer<'_> {
     }
 
     fn insert(&mut self, id: &DocumentId, fields: &Fields, tensors: &Tensors) -> Result<(i64, DocumentTerms)> {
-        let terms = DocumentTerms::of(fields, &self.record.layout, &self.analyzer);
+        let terms = DocumentTerms::of(fields, &self.record.layout);
         let json = serde_json::to_string(fields)
             .map_err(|e| Error::unexpected("fields cannot be written as JSON").with_source(e))?;
         let tensors = tensors.to_string();

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 fn shared(idle: usize) -> Arc<Shared> {
     Arc::new(Shared {
+        derivations: Arc::default(),
         durability: Durability::ProcessCrash,
         block_documents: 1024,
         code_cache: CodeCache::new(1 << 30),

@@ -2,7 +2,11 @@
 
 use super::segmentation::Segmentation;
 use super::versioned::Versioned;
-use cogniverse_sdk::{EncoderInfo, Error, ErrorCode, Modality, ProfileName, Result, SchemaName, StrategyName};
+use cogniverse_sdk::{
+    EncoderInfo, Error, ErrorCode, MetadataName, MetadataType, Modality, ProfileName, Result, SchemaName, StrategyName,
+    metadata::MAX_FIELDS,
+};
+use std::collections::BTreeMap;
 
 const MAX_DIMENSIONS: usize = 65_536;
 
@@ -30,13 +34,30 @@ pub struct BackendProfile {
     /// those that its segmentation suggests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modalities: Vec<Modality>,
+    /// The metadata that videos of the profile may have, by name, at most 32 (default: none). Deploying the profile makes
+    /// attributes of them, which searches filter, sort and count by. Profiles of one schema agree on the types.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<MetadataName, MetadataType>,
+    /// The language of the videos (a code of ISO 639 such as `de`, or a tag such as `pt-BR`), where a request to ingest names
+    /// none; `None` (the default) takes that of each transcript.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
 }
 
 impl BackendProfile {
     /// Creates a profile for text search only.
     #[must_use]
     pub fn new(schema: SchemaName, segmentation: Segmentation) -> Self {
-        Self { schema, encoder: None, segmentation, default_strategy: None, dimensions: None, modalities: Vec::new() }
+        Self {
+            schema,
+            encoder: None,
+            segmentation,
+            default_strategy: None,
+            dimensions: None,
+            modalities: Vec::new(),
+            metadata: BTreeMap::new(),
+            language: None,
+        }
     }
 
     /// Sets the name of the registered encoder to use.
@@ -74,12 +95,26 @@ impl BackendProfile {
         self
     }
 
+    /// Declares a metadata field of videos.
+    #[must_use]
+    pub fn with_metadata(mut self, name: MetadataName, kind: MetadataType) -> Self {
+        self.metadata.insert(name, kind);
+        self
+    }
+
+    /// Sets the language of the videos.
+    #[must_use]
+    pub fn with_language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
+        self
+    }
+
     /// Returns the kinds of content that searches are routed to this profile for, the main one first.
     #[must_use]
     pub fn routed_for(&self) -> &[Modality] {
         match &self.segmentation {
             _ if !self.modalities.is_empty() => &self.modalities,
-            Segmentation::Chunks { .. } => &[Modality::Video, Modality::Audio],
+            Segmentation::Chunks { .. } | Segmentation::Shots { .. } => &[Modality::Video, Modality::Audio],
             // A frame is a picture, and a picture of a slide is a page.
             _ => &[Modality::Video, Modality::Image, Modality::Document],
         }
@@ -113,8 +148,27 @@ impl BackendProfile {
         if let Some(dimensions) = self.dimensions.filter(|dims| !(1..=MAX_DIMENSIONS).contains(dims)) {
             return Err(Error::invalid(format!("dimensions is {dimensions}; give 1 to {MAX_DIMENSIONS}")));
         }
+        if self.metadata.len() > MAX_FIELDS {
+            return Err(Error::invalid(format!(
+                "the profile declares {} metadata fields; declare at most {MAX_FIELDS}",
+                self.metadata.len()
+            )));
+        }
+        if let Some(language) = self.language.as_ref().filter(|language| !is_language(language)) {
+            return Err(Error::invalid(format!(
+                "language is \"{language}\"; give a code of ISO 639 such as \"de\", or a tag such as \"pt-BR\""
+            )));
+        }
         self.segmentation.validate()
     }
+}
+
+/// Returns whether a text is a code of two or three letters, with subtags or without.
+fn is_language(text: &str) -> bool {
+    let mut parts = text.split(['-', '_']);
+    let is_code = |code: &str| (2..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic());
+    parts.next().is_some_and(is_code)
+        && parts.all(|tag| (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// The level that defines a profile. A tenant's definition overrides the system's, which overrides the built-in one.

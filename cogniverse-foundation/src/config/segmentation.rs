@@ -24,6 +24,19 @@ pub enum Segmentation {
         #[serde(default = "max_frames")]
         max_frames: usize,
     },
+    /// One segment per shot, within bounds on its length: a cut closer than the shortest to the one before joins, and a
+    /// longer shot than the longest is divided evenly.
+    Shots {
+        /// The share of the picture that must change at a cut, above 0 and below 1 (default 0.3).
+        #[serde(default = "scene_threshold")]
+        threshold: f64,
+        /// The shortest segment in seconds, at least 0.5 (default 2).
+        #[serde(default = "min_seconds")]
+        min_seconds: f64,
+        /// The longest segment in seconds, at least twice the shortest (default 60).
+        #[serde(default = "max_seconds")]
+        max_seconds: f64,
+    },
     /// Chunks of fixed length.
     Chunks {
         /// The length of a chunk in seconds. Required.
@@ -46,6 +59,17 @@ fn scene_threshold() -> f64 {
     0.3
 }
 
+fn min_seconds() -> f64 {
+    2.0
+}
+
+fn max_seconds() -> f64 {
+    60.0
+}
+
+/// The shortest segment of shots in seconds, which bounds their number.
+const SHORTEST_SHOT: f64 = 0.5;
+
 impl Segmentation {
     /// Creates a segmentation into frames at a fixed interval, at most 3,000.
     #[must_use]
@@ -57,6 +81,12 @@ impl Segmentation {
     #[must_use]
     pub fn scenes(threshold: f64) -> Self {
         Self::Scenes { threshold, max_frames: max_frames() }
+    }
+
+    /// Creates a segmentation into shots of 2 to 60 seconds.
+    #[must_use]
+    pub fn shots(threshold: f64) -> Self {
+        Self::Shots { threshold, min_seconds: min_seconds(), max_seconds: max_seconds() }
     }
 
     /// Creates a segmentation into chunks of a length and an overlap, both in seconds.
@@ -82,11 +112,21 @@ impl Segmentation {
                 check_max_frames(max_frames)
             }
             Self::Scenes { threshold, max_frames } => {
-                if !(threshold > 0.0 && threshold < 1.0) {
-                    let message = format!("threshold is {threshold}; give a part of the picture above 0 and below 1");
+                check_threshold(threshold)?;
+                check_max_frames(max_frames)
+            }
+            Self::Shots { threshold, min_seconds, max_seconds } => {
+                check_threshold(threshold)?;
+                if !(min_seconds.is_finite() && min_seconds >= SHORTEST_SHOT) {
+                    let message = format!("min_seconds is {min_seconds}; give {SHORTEST_SHOT} or more");
                     return Err(Error::invalid(message));
                 }
-                check_max_frames(max_frames)
+                if !(max_seconds.is_finite() && max_seconds >= 2.0 * min_seconds) {
+                    return Err(Error::invalid(format!(
+                        "max_seconds is {max_seconds}; give at least twice min_seconds, which is {min_seconds}"
+                    )));
+                }
+                Ok(())
             }
             Self::Chunks { seconds, overlap_seconds } => {
                 positive("seconds", seconds)?;
@@ -99,6 +139,13 @@ impl Segmentation {
             }
         }
     }
+}
+
+fn check_threshold(threshold: f64) -> Result<()> {
+    if threshold > 0.0 && threshold < 1.0 {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("threshold is {threshold}; give a part of the picture above 0 and below 1")))
 }
 
 fn check_max_frames(max_frames: usize) -> Result<()> {

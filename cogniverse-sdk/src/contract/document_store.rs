@@ -4,9 +4,9 @@
 
 use super::{Outcome, fixture};
 use crate::{
-    Document, ErrorKind, FieldValue, Filter, OutcomeStatus, SearchBackend, Tensor,
+    Document, ErrorKind, FieldValue, Filter, OutcomeStatus, SearchBackend, Sort, Tensor,
     document::Fields,
-    document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
+    document_store::{DeleteRequest, DocumentUpdate, GetRequest, ListRequest, PutRequest, UpdateRequest, VisitRequest},
     filter::{Number, Range},
 };
 use std::collections::BTreeSet;
@@ -194,6 +194,83 @@ pub async fn visit_is_complete(backend: &dyn SearchBackend) -> Outcome {
     Outcome::Ran
 }
 
+/// A listing gives documents in the order of a field, those without it last, each once, whatever the size of the page.
+pub async fn list_is_in_order(backend: &dyn SearchBackend) -> Outcome {
+    fill(backend, "acme", 57).await;
+    fill(backend, "globex", 3).await;
+    let schema = fixture::schema_of("acme");
+    let bare = (0..3).map(|n| {
+        let mut document = fixture::document("bare", 100 + n, "without", fixture::axis(0));
+        document.fields.remove(&fixture::field("video_id"));
+        document
+    });
+    backend.put(PutRequest::new(schema.clone(), bare.collect())).await.expect("put");
+    for (sort, last) in [
+        (Sort::ascending(fixture::field("video_id")), 3),
+        (Sort::descending(fixture::field("video_id")), 3),
+        (Sort::descending(fixture::field("start_time")), 0),
+    ] {
+        let mut orders = Vec::new();
+        for page_size in [1, 10, 60, 1000] {
+            let mut request = ListRequest::new(schema.clone(), sort.clone()).with_page_size(page_size);
+            let mut found: Vec<Document> = Vec::new();
+            loop {
+                let page = backend.list(request.clone()).await.expect("list");
+                assert!(page.documents.len() <= page_size && page.documents.iter().all(|found| found.schema == schema));
+                found.extend(page.documents.into_iter().map(|found| found.document));
+                if page.continuation.is_none() {
+                    break;
+                }
+                request = request.with_continuation(page.continuation);
+            }
+            assert_eq!(found.len(), 60, "{sort:?}, page size {page_size}");
+            let tensors = found.iter().flat_map(|document| document.fields.values());
+            assert!(!tensors.into_iter().any(|value| matches!(value, FieldValue::Tensor(_))));
+            let values: Vec<Option<String>> = found
+                .iter()
+                .map(|document| match document.get(sort.field.as_str())? {
+                    FieldValue::Float(seconds) => Some(format!("{seconds:09.1}")),
+                    value => value.as_str().map(str::to_owned),
+                })
+                .collect();
+            let (with, without) = values.split_at(60 - last);
+            assert!(without.iter().all(Option::is_none) && with.iter().all(Option::is_some), "{values:?}");
+            assert!(with.is_sorted_by(|a, b| if sort.descending { a >= b } else { a <= b }), "{values:?}");
+            orders.push(found.into_iter().map(|document| document.id).collect::<Vec<_>>());
+        }
+        assert!(orders.windows(2).all(|pair| pair.first() == pair.last()), "{sort:?}: equal ones keep their order");
+        assert_eq!(orders.first().map(|ids| ids.iter().collect::<BTreeSet<_>>().len()), Some(60));
+    }
+    let by_video = || ListRequest::new(schema.clone(), Sort::ascending(fixture::field("video_id")));
+    let filter = Filter::equals(fixture::field("video_id"), "v1");
+    let filtered = backend.list(by_video().with_filter(Some(filter))).await.expect("list");
+    assert_eq!((filtered.documents.len(), filtered.continuation), (19, None));
+    for wrong in [
+        by_video().with_page_size(0),
+        by_video().with_page_size(1_001),
+        ListRequest::new(schema.clone(), Sort::ascending(fixture::field("tags"))),
+        ListRequest::new(schema.clone(), Sort::ascending(fixture::field("nope"))),
+        by_video().with_filter(Some(Filter::equals(fixture::field("nope"), 1))),
+    ] {
+        assert_eq!(
+            backend.list(wrong.clone()).await.expect_err("refused").kind(),
+            ErrorKind::InvalidInput,
+            "{wrong:?}"
+        );
+    }
+    let first = backend.list(by_video().with_page_size(5)).await.expect("list");
+    assert!(first.continuation.is_some());
+    let stolen = ListRequest::new(fixture::schema_of("globex"), by_video().sort);
+    let other = ListRequest::new(schema.clone(), Sort::descending(fixture::field("video_id")));
+    for request in [stolen, other] {
+        let request = request.with_continuation(first.continuation.clone());
+        assert_eq!(backend.list(request).await.expect_err("refused").kind(), ErrorKind::InvalidInput);
+    }
+    let nobody = ListRequest::new(fixture::schema_of("nobody"), by_video().sort);
+    assert_eq!(backend.list(nobody).await.expect_err("refused").kind(), ErrorKind::NotFound);
+    Outcome::Ran
+}
+
 /// A continuation of one tenant's visit is refused for another's ([invariant 8](https://github.com/cogniverse/cogniverse-rs/blob/main/docs/invariants.md#8)).
 pub async fn invariant_08_continuations_stay_with_their_tenant(backend: &dyn SearchBackend) -> Outcome {
     fill(backend, "acme", 5).await;
@@ -239,7 +316,7 @@ macro_rules! document_store_contract {
         $crate::contract_cases! {
             document_store, $make, [$($skip),*] $(, $attributes)?;
             put_get_replace, invariant_12_each_document_is_reported, update_keeps_the_rest, delete_and_count,
-            filters_mean_what_they_say, visit_is_complete, invariant_08_continuations_stay_with_their_tenant,
+            filters_mean_what_they_say, visit_is_complete, list_is_in_order, invariant_08_continuations_stay_with_their_tenant,
             invariant_06_ids_alone_reach_nothing, invariant_16_an_unknown_schema_is_an_error
         }
     };

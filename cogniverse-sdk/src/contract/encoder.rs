@@ -2,8 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a contract suite asserts")]
 
-use super::Outcome;
-use crate::{EncoderInfo, Matrix, QueryEncoder, SegmentContent, SegmentEncoder, VectorKind, tensor::check_finite};
+use super::{Outcome, picture};
+use crate::{
+    EncoderInfo, Matrix, Picture, PictureEncoder, QueryEncoder, SegmentContent, SegmentEncoder, VectorKind,
+    tensor::check_finite,
+};
 
 pub(super) const TEXTS: [&str; 4] =
     ["a", "two words", "the quick brown fox jumps over the lazy dog, and then some more of it", "naïve café 東京 🙂 x"];
@@ -59,6 +62,32 @@ pub async fn batches_equal_single_segments(encoder: &dyn SegmentEncoder) -> Outc
 pub async fn nothing_to_encode_is_an_error(encoder: &dyn SegmentEncoder) -> Outcome {
     assert!(encoder.encode_segments(&[SegmentContent::from_text("")]).await.is_err());
     Outcome::Ran
+}
+
+/// Vectors of a picture have the promised shape, and the same picture gives the same vectors.
+pub async fn pictures_are_as_promised(encoder: &dyn PictureEncoder) -> Outcome {
+    let picture = Picture::parse(picture::png()).expect("a picture");
+    let rows = encoder.encode_picture(&picture).await.expect("encode");
+    fits(encoder.info(), &rows);
+    near(&rows, &encoder.encode_picture(&picture).await.expect("encode again"));
+    Outcome::Ran
+}
+
+/// A picture whose data is cut is an error, never a vector.
+pub async fn half_a_picture_is_an_error(encoder: &dyn PictureEncoder) -> Outcome {
+    let mut bytes = picture::png();
+    bytes.truncate(40);
+    let half = Picture::parse(bytes).expect("a whole header");
+    assert!(encoder.encode_picture(&half).await.is_err());
+    Outcome::Ran
+}
+
+/// Expands to one test per case of the `PictureEncoder` contract.
+#[macro_export]
+macro_rules! picture_encoder_contract {
+    (make: $make:expr, skips: [$($skip:literal),* $(,)?]) => {
+        $crate::contract_cases! { encoder, $make, [$($skip),*]; pictures_are_as_promised, half_a_picture_is_an_error }
+    };
 }
 
 /// Expands to one test per case of the `QueryEncoder` contract.

@@ -20,7 +20,9 @@ const SCHEMA: &str = r#"{
     {"name": "start_time", "type": "double", "indexing": ["summary", "attribute"]},
     {"name": "tags", "type": "array<string>", "indexing": ["summary", "attribute"]},
     {"name": "embedding", "type": "tensor<bfloat16>(patch{}, v[8])", "indexing": ["attribute"]},
-    {"name": "embedding_binary", "type": "tensor<int8>(patch{}, v[1])", "indexing": ["attribute"]}
+    {"name": "embedding_binary", "type": "tensor<int8>(patch{}, v[1])", "indexing": ["attribute"]},
+    {"name": "views", "type": "long", "indexing": ["summary", "attribute"]},
+    {"name": "is_public", "type": "bool", "indexing": ["summary", "attribute"]}
   ]},
   "fieldsets": [{"name": "default", "fields": ["video_title", "audio_transcript"]}],
   "rank_profiles": [

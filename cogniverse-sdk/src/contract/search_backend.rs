@@ -188,5 +188,15 @@ macro_rules! search_backend_contract {
             invariant_21_query_text_is_literal, vectors_rank, pages_join, filters_come_before_ranking,
             scores_forget_what_is_gone, invariant_17_inputs_are_checked
         }
+        $crate::contract_cases! {
+            ordered, $make, [$($skip),*] $(, $attributes)?;
+            hits_are_sorted_by_a_field, a_sort_takes_part_with_every_strategy, facets_count_all_matches,
+            conditions_hold_on_every_kind_of_field, invariant_05_facets_count_one_tenant
+        }
+        $crate::contract_cases! {
+            word_conditions, $make, [$($skip),*] $(, $attributes)?;
+            phrases_and_excluded_words_restrict_the_match, invariant_21_conditions_are_literal,
+            prefixes_restrict_the_match, unknown_words_are_corrected
+        }
     };
 }

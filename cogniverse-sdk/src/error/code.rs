@@ -104,11 +104,17 @@ error_codes! {
     StrategyUnknown = "strategy_unknown": NotFound, 404, Lasting, "This search strategy does not exist.";
     /// No document has this id.
     DocumentUnknown = "document_unknown": NotFound, 404, Lasting, "This document does not exist.";
+    /// No video of the profile has this id.
+    VideoUnknown = "video_unknown": NotFound, 404, Lasting, "This video does not exist.";
+    /// No ingest job has this id.
+    JobUnknown = "job_unknown": NotFound, 404, Lasting, "This job does not exist.";
 
     /// A name or an id is malformed.
     NameInvalid = "name_invalid": InvalidInput, 400, Lasting, "A name or an id in the request is malformed.";
     /// A filter is malformed, or names a field that cannot be filtered by.
     FilterInvalid = "filter_invalid": InvalidInput, 400, Lasting, "The filter is not valid.";
+    /// A metadata value is not of its declared type, or a name is not declared.
+    MetadataInvalid = "metadata_invalid": InvalidInput, 400, Lasting, "The metadata is not valid.";
     /// A page cursor cannot be read.
     PageCursorInvalid = "page_cursor_invalid": InvalidInput, 400, Lasting,
         "The page cursor is not valid. Start again without it.";
@@ -132,6 +138,12 @@ error_codes! {
     FfmpegMissing = "ffmpeg_missing": FailedPrecondition, 501, Lasting, "Video processing is not set up here.";
     /// The speech-to-text program is not installed.
     TranscriberMissing = "transcriber_missing": FailedPrecondition, 501, Lasting, "Speech recognition is not set up here.";
+    /// No frame describer is registered, or its program is not installed.
+    FrameDescriberMissing = "frame_describer_missing": FailedPrecondition, 501, Lasting,
+        "Description of pictures is not set up here.";
+    /// No screen reader is registered, or its program is not installed.
+    ScreenReaderMissing = "screen_reader_missing": FailedPrecondition, 501, Lasting,
+        "Reading of text on screen is not set up here.";
     /// The call needs a language model and none is configured.
     LanguageModelMissing = "language_model_missing": FailedPrecondition, 501, Lasting,
         "No language model is set up here.";

@@ -1,7 +1,7 @@
 //! The JSON form of filters.
 
 use super::{Filter, MAX_DEPTH, Number, Range, invalid};
-use crate::{Error, ErrorCode, FieldName, FieldValue, Result};
+use crate::{Error, ErrorCode, FieldName, FieldValue, MetadataName, MetadataType, MetadataValue, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,8 @@ const CONNECTIVES: [&str; 3] = ["all", "any", "not"];
 
 impl Filter {
     /// Parses the JSON form: `{"video_id": "v1", "start_time": {"gte": 3, "lt": 9}, "segment_id": {"in": [1, 2]},
-    /// "not": {…}, "any": [{…}, {…}], "all": […]}`. All members of an object must hold.
+    /// "not": {…}, "any": [{…}, {…}], "all": […]}`. All members of an object must hold. `meta.<name>` is a metadata field of
+    /// the profile; the bounds of a date may be texts such as `"2026-11-28"` or `"2026-11-28T09:30:00Z"`.
     ///
     /// # Errors
     /// `InvalidInput` that names an unknown operator and lists the known ones, or names a value that no field can
@@ -39,7 +40,7 @@ impl Filter {
                 "all" => Self::All(list(value)?),
                 "any" => Self::Any(list(value)?),
                 "not" => Self::from_json_at(value, depth + 1)?.negate(),
-                field => condition(FieldName::parse(field)?, value)?,
+                field => condition(named(field)?, value)?,
             });
         }
         Ok(match (parts.pop(), parts.is_empty()) {
@@ -141,6 +142,14 @@ fn written(field: &FieldName, value: &FieldValue) -> Result<Value> {
     }
 }
 
+/// Returns the field of a member: `meta.speaker` is the metadata field `meta_speaker`.
+fn named(member: &str) -> Result<FieldName> {
+    match MetadataName::of_written(member)? {
+        Some(name) => name.field(),
+        None => Ok(FieldName::parse(member)?),
+    }
+}
+
 const OPERATORS: [&str; 6] = ["eq", "gt", "gte", "in", "lt", "lte"];
 
 fn condition(field: FieldName, value: &Value) -> Result<Filter> {
@@ -151,6 +160,13 @@ fn condition(field: FieldName, value: &Value) -> Result<Filter> {
         let number = || match scalar(&field, operand)? {
             FieldValue::Integer(value) => Ok(Some(Number::Integer(value))),
             FieldValue::Float(value) => Ok(Some(Number::Float(value))),
+            // Times are stored in milliseconds.
+            FieldValue::String(text) if MetadataType::Date.read(operand).is_ok() => {
+                match MetadataType::Date.read(&Value::String(text))? {
+                    MetadataValue::Date(at) => Ok(Some(Number::Integer(at.as_millisecond()))),
+                    _ => Err(invalid(format!("field \"{field}\" is compared with no date"))),
+                }
+            }
             other => Err(invalid(format!(
                 "operator \"{operator}\" on field \"{field}\" takes a number, not a {}",
                 other.kind()
@@ -228,6 +244,13 @@ mod tests {
         let fields: Vec<String> = filter.unwrap().fields().iter().map(ToString::to_string).collect();
         assert_eq!(fields, ["segment_id", "start_time", "video_id"]);
         assert_eq!(Filter::from_json(&json!({})).unwrap(), Filter::All(vec![]));
+        let of_metadata = json!({"meta.held": {"gte": "2026-11-28", "lt": "2026-11-29T00:00:00Z"}});
+        let day = 86_400_000;
+        let from = 20_785 * day;
+        let held = FieldName::parse("meta_held").unwrap();
+        assert_eq!(Filter::from_json(&of_metadata).unwrap(), Filter::between(held, from, from + day));
+        assert!(Filter::from_json(&json!({"meta.Held": 1})).is_err());
+        assert!(Filter::from_json(&json!({"start_time": {"gte": "soon"}})).is_err());
     }
 
     #[test]

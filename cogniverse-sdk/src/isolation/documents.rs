@@ -2,8 +2,9 @@
 
 use super::{Attack, Canary};
 use crate::{
-    BackendQuery, DeployedSchema, Document, Error, FieldName, FieldValue, Filter, Matrix, OutcomeStatus, OwnedDocument,
-    Result, SearchBackend, TenantSchema, Tensor, TensorShape, TensorType,
+    BackendHits, BackendQuery, DeployedSchema, Document, Error, FacetRequest, FieldName, FieldValue, Filter,
+    ListRequest, Matrix, OutcomeStatus, OwnedDocument, Result, SearchBackend, Sort, TenantSchema, Tensor, TensorShape,
+    TensorType,
     document_store::{DeleteRequest, DocumentUpdate, GetRequest, PutRequest, UpdateRequest, VisitRequest},
     quantize::pack_rows,
     schema::{FieldType, Indexing, RankProfile},
@@ -91,8 +92,18 @@ pub async fn attack_documents(
         let filter = Filter::equals(attribute.name.clone(), canary.word.as_str());
         if let Some(strategy) = definition.rank_profiles.first() {
             attempts.push(search_filtered(backend, &planted.schema, attacker, strategy, &filter, canary).await?);
+            let facet = FacetRequest::new(attribute.name.clone(), HITS);
+            let query = |schema: &TenantSchema| -> Result<BackendQuery> {
+                let query = query_of(schema, strategy, canary)?.with_filter(Some(filter.clone()));
+                Ok(query.with_facets(vec![facet.clone()]))
+            };
+            attempts.push(count_by_field(backend, query(&planted.schema)?, query(attacker)?, canary).await);
         }
         attempts.push(visit_filtered(backend, &planted.schema, attacker, &filter, canary).await);
+        let list = |schema: &TenantSchema| {
+            ListRequest::new(schema.clone(), Sort::ascending(attribute.name.clone())).with_filter(Some(filter.clone()))
+        };
+        attempts.push(list_filtered(backend, list(&planted.schema), list(attacker), canary).await);
         attempts.push(count_filtered(backend, &planted.schema, attacker, &filter, canary).await);
         attempts
             .push(delete(backend, DeleteRequest::matching(attacker.clone(), filter), "delete:filter", canary).await);
@@ -238,6 +249,52 @@ async fn get(backend: &dyn SearchBackend, attacker: &TenantSchema, canary: &Cana
         }
         Err(error) => Attack::refused("get:id", &error, canary),
     })
+}
+
+async fn list_filtered(backend: &dyn SearchBackend, own: ListRequest, other: ListRequest, canary: &Canary) -> Attack {
+    let name = "list:filter";
+    match backend.list(own).await {
+        Ok(own) if own.documents.len() != Canary::DOCUMENTS => return Attack::failed(name, NOTHING),
+        Ok(_) => {}
+        Err(error) => {
+            return Attack::failed(name, format!("the owner's listing fails: {}", error.code().as_str()));
+        }
+    }
+    let attacker = other.schema.clone();
+    match backend.list(other).await {
+        Ok(page) => {
+            judged(name, &attacker, page.documents.iter().map(|found| (&found.schema, &found.document)), canary)
+        }
+        Err(error) => Attack::refused(name, &error, canary),
+    }
+}
+
+async fn count_by_field(
+    backend: &dyn SearchBackend,
+    own: BackendQuery,
+    other: BackendQuery,
+    canary: &Canary,
+) -> Attack {
+    let name = "search:facet";
+    let counted = |found: &BackendHits| -> u64 {
+        let values = found.facets.iter().flat_map(|facet| &facet.values);
+        let own = values.filter(|listed| listed.value.as_str().is_some_and(|text| text.contains(&canary.word)));
+        own.map(|listed| listed.count).sum()
+    };
+    match backend.search(own).await {
+        Ok(own) if counted(&own) == 0 => return Attack::failed(name, NOTHING),
+        Ok(_) => {}
+        Err(error) => {
+            return Attack::failed(name, format!("the owner's search fails: {}", error.code().as_str()));
+        }
+    }
+    match backend.search(other).await {
+        Ok(found) => {
+            let count = counted(&found);
+            Attack::of(name, count == 0, format!("{count} documents are counted by the canary's word"))
+        }
+        Err(error) => Attack::refused(name, &error, canary),
+    }
 }
 
 async fn visit_filtered(

@@ -2,7 +2,7 @@ use super::{Judge, compiled};
 use crate::search_request;
 use cogniverse_core::schemas::{Schema, Strategy};
 use cogniverse_sdk::{
-    BackendQuery, FieldValue, Filter, Matrix, TenantId, TenantSchema, TensorShape,
+    BackendQuery, FacetRequest, FieldValue, Filter, Matrix, TenantId, TenantSchema, TensorShape, WordCondition,
     contract::fixture,
     schema::{FieldType, Indexing},
 };
@@ -67,6 +67,17 @@ async fn every_query_is_one_that_vespa_parses() {
                     let query = query.clone().with_filter(Some(filter)).with_page(5, 20);
                     statements.extend(body(&schema, &query).map(|body| yql(&body)));
                 }
+                let words = ["red \"bicycle", "open", "l'eau"].map(str::to_owned);
+                let conditions = words
+                    .iter()
+                    .cloned()
+                    .flat_map(|text| [WordCondition::Phrase(text.clone()), WordCondition::Without(text)]);
+                let counted = schema.fields().iter().filter(|field| {
+                    field.has(Indexing::Attribute) && !matches!(field.field_type, FieldType::Tensor(_))
+                });
+                let facets = counted.take(8).map(|field| FacetRequest::new(field.name.clone(), 1_000));
+                let query = query.with_words(conditions.collect()).with_facets(facets.collect());
+                statements.extend(body(&schema, &query).map(|body| yql(&body)));
             }
         }
         for filter in filters(&schema) {

@@ -9,6 +9,7 @@ use super::{
     tensor::Tensor,
     value::Fields,
 };
+use cogniverse_core::text::Language;
 use cogniverse_embedded::{Durability, EmbeddedBackend, EmbeddedConfig};
 use cogniverse_sdk::{
     BackendQuery, DocumentId, DocumentStore, ErrorCode, Matrix, SchemaName, SchemaStore, SearchBackend, TenantId,
@@ -38,6 +39,8 @@ pub(crate) struct EnginePart {
     schema: Arc<Schema>,
     changed: BTreeMap<Key, Option<Fields>>,
     words: String,
+    /// The language of the words.
+    language: Option<String>,
     inputs: BTreeMap<String, Tensor>,
     /// Fields and inputs of `nearestNeighbor`.
     nearest: Vec<(String, String)>,
@@ -47,13 +50,13 @@ impl EnginePart {
     pub(crate) fn new(
         schema: &Arc<Schema>,
         documents: &mut Documents,
-        words: String,
+        (words, language): (String, Option<String>),
         inputs: BTreeMap<String, Tensor>,
         nearest: Vec<(String, String)>,
     ) -> Self {
         let changed = documents.take_changed().into_iter();
         let changed = changed.map(|key| (key, documents.at(&key).map(|stored| stored.fields.clone()))).collect();
-        Self { schema: Arc::clone(schema), changed, words, inputs, nearest }
+        Self { schema: Arc::clone(schema), changed, words, language, inputs, nearest }
     }
 }
 
@@ -154,6 +157,7 @@ impl Engine {
         let Some(strategy) = known.known.strategies.get(&(profile.name.clone(), phase)) else { return Ok(None) };
         let mut query = BackendQuery::new(known.name.clone(), strategy.name.clone())
             .with_text(part.words.clone())
+            .with_language(part.language.clone().filter(|language| Language::of(language).is_some()))
             .with_page(0, WINDOW)
             .with_timeout(Some(Duration::from_secs(60)));
         if strategy.float || strategy.binary {

@@ -7,7 +7,7 @@ use super::{
     tensor::{Tensor, TensorType},
     value::{Fields, Value},
 };
-use cogniverse_core::schemas;
+use cogniverse_core::{schemas, text::LANGUAGE_FIELD};
 use cogniverse_sdk::{
     BaseSchema, CellType, Document, DocumentId, FieldValue, Matrix, Result, SchemaName, StrategyName, TensorShape,
     schema::FieldType,
@@ -67,6 +67,10 @@ pub(super) fn of(schema: &Schema, name: &SchemaName) -> Result<Known> {
 }
 
 fn field(field: &Field) -> Option<Json> {
+    // The engine analyzes texts by a field of this name; this one's schema does not.
+    if field.name == LANGUAGE_FIELD && !field.script.contains("set_language") {
+        return None;
+    }
     let data_type = match field.data_type.tensor() {
         Some(tensor) => tensor.to_string(),
         None => field.data_type.to_string().replace("Array<", "array<"),

@@ -2,6 +2,7 @@
 //! that the other parts of an `and` left.
 
 use super::{
+    analysis::Analysis,
     nearest,
     sd::{Field, Schema},
     store::{Documents, Key, Stored},
@@ -9,7 +10,6 @@ use super::{
     value::Value,
     yql::{Bound, Item, Literal, Number},
 };
-use cogniverse_core::text::Analyzer;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A condition's documents.
@@ -17,7 +17,7 @@ pub(crate) struct Matching<'s> {
     pub(crate) schema: &'s Schema,
     pub(crate) documents: &'s Documents,
     pub(crate) inputs: &'s BTreeMap<String, Tensor>,
-    pub(crate) analyzer: &'s Analyzer,
+    pub(crate) analysis: &'s Analysis,
 }
 
 impl Matching<'_> {
@@ -35,6 +35,7 @@ impl Matching<'_> {
                 let out = self.matches(part, among);
                 among.difference(&out).copied().collect()
             }
+            Item::Unranked(part) => self.matches(part, among),
             Item::Rank(parts) => parts.first().map_or_else(BTreeSet::new, |part| self.matches(part, among)),
             Item::Nearest(nearest) => {
                 let field = self.schema.field(&nearest.field);
@@ -67,34 +68,31 @@ impl Matching<'_> {
         if name == "sddocname" {
             return matches!(item, Item::Word { text, .. } if *text == self.schema.name);
         }
-        self.schema
-            .searched(name)
-            .into_iter()
-            .any(|field| stored.fields.get(&field.name).is_some_and(|value| self.field_meets(item, field, value)))
+        self.schema.searched(name).into_iter().any(|field| {
+            stored.fields.get(&field.name).is_some_and(|value| self.field_meets(item, field, (stored, value)))
+        })
     }
 
-    fn field_meets(&self, item: &Item, field: &Field, value: &Value) -> bool {
+    fn field_meets(&self, item: &Item, field: &Field, (stored, value): (&Stored, &Value)) -> bool {
         match item {
-            Item::Word { text, .. } => self.word(field, value, text),
+            Item::Word { text, .. } => self.word(field, (stored, value), text),
             Item::Words { text, all, .. } if field.is_text() => {
-                let (wanted, found) = (self.analyzer.terms(text), self.terms(value));
+                let found = self.terms(stored, value);
                 if *all {
-                    wanted.iter().all(|word| found.contains(word))
+                    let mut words = self.analysis.words(text).into_iter();
+                    words.all(|word| word.terms.iter().any(|term| found.contains(term)))
                 } else {
-                    wanted.iter().any(|word| found.contains(word))
+                    self.analysis.terms(text).iter().any(|term| found.contains(term))
                 }
             }
-            Item::Words { text, .. } => self.word(field, value, text),
-            Item::Phrase { words, .. } => {
-                let (wanted, found) = (self.analyzer.terms(&words.join(" ")), self.terms(value));
-                !wanted.is_empty() && found.windows(wanted.len()).any(|window| window == wanted)
-            }
+            Item::Words { text, .. } => self.word(field, (stored, value), text),
+            Item::Phrase { words, .. } => self.row(stored, value, &words.join(" ")),
             Item::Range { low, high, .. } => {
                 each(value).any(|value| number(value).is_some_and(|number| within(number, low, high)))
             }
             Item::Bool { value: wanted, .. } => *value == Value::Bool(*wanted),
             Item::OneOf { values, .. } => values.iter().any(|wanted| match wanted {
-                Literal::Text(text) => self.word(field, value, text),
+                Literal::Text(text) => self.word(field, (stored, value), text),
                 Literal::Number(wanted) => each(value).any(|value| {
                     number(value).is_some_and(|number| number.compare(*wanted).is_some_and(|order| order.is_eq()))
                 }),
@@ -103,11 +101,10 @@ impl Matching<'_> {
         }
     }
 
-    fn word(&self, field: &Field, value: &Value, text: &str) -> bool {
+    fn word(&self, field: &Field, (stored, value): (&Stored, &Value), text: &str) -> bool {
         if field.is_text() {
             // What is cut into several words stands for those words in a row.
-            let (wanted, found) = (self.analyzer.terms(text), self.terms(value));
-            return !wanted.is_empty() && found.windows(wanted.len()).any(|window| window == wanted);
+            return self.row(stored, value, text);
         }
         each(value).any(|value| match value {
             Value::Text(stored) if field.match_cased => stored == text,
@@ -117,11 +114,23 @@ impl Matching<'_> {
         })
     }
 
-    fn terms(&self, value: &Value) -> Vec<String> {
-        let texts =
-            each(value).filter_map(|value| if let Value::Text(text) = value { Some(text.as_str()) } else { None });
-        texts.flat_map(|text| self.analyzer.terms(text)).collect()
+    /// Whether words stand in a row.
+    fn row(&self, stored: &Stored, value: &Value, text: &str) -> bool {
+        let wanted = self.analysis.words(text);
+        let analyzer = self.analysis.analyzer(stored);
+        let found: Vec<String> = texts(value).flat_map(|text| analyzer.sequence(text)).collect();
+        let is_row = |row: &[String]| wanted.iter().zip(row).all(|(word, found)| word.terms.contains(found));
+        !wanted.is_empty() && found.windows(wanted.len()).any(is_row)
     }
+
+    fn terms(&self, stored: &Stored, value: &Value) -> Vec<String> {
+        let analyzer = self.analysis.analyzer(stored);
+        texts(value).flat_map(|text| analyzer.terms(text)).collect()
+    }
+}
+
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    each(value).filter_map(|value| if let Value::Text(text) = value { Some(text.as_str()) } else { None })
 }
 
 fn each(value: &Value) -> impl Iterator<Item = &Value> {

@@ -1,6 +1,8 @@
 //! `/search/`: a request is read, its condition matched, its matches ranked, and the answer written.
 
+mod groups;
 mod hits;
+mod order;
 mod parameters;
 mod plain;
 mod rank;
@@ -21,11 +23,10 @@ pub(super) async fn handle(content: &Content, request: &Request, faults: &Conten
         let Some(running) = state.as_mut() else {
             return Reply::bytes(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "There is no application; deploy one");
         };
-        let analyzer = cogniverse_core::text::Analyzer::new();
         SearchRequest::read(request, running)
             .and_then(|search| target::targets(running, &search).map(|targets| (search, targets)))
             .and_then(|(search, targets)| {
-                let parts = targets.types.iter().map(|name| rank::part(running, &search, name, &analyzer));
+                let parts = targets.types.iter().map(|name| rank::part(running, &search, name));
                 let parts = parts.collect::<Result<Vec<_>, _>>()?;
                 Ok((search, targets, parts))
             })

@@ -1,9 +1,11 @@
-//! YQL, as far as the adapter, Vespa's command line and pyvespa write it: select, conditions, order, limit, offset.
+//! YQL, as far as the adapter, Vespa's command line and pyvespa write it: select, conditions, order, limit, offset, counts by fields.
 
+mod grouping;
 mod parse;
 mod terms;
 mod tokens;
 
+pub(crate) use grouping::Grouping;
 pub(crate) use parse::parse;
 
 use std::cmp::Ordering;
@@ -20,6 +22,7 @@ pub(crate) struct Statement {
     pub(crate) order: Vec<(String, bool)>,
     pub(crate) limit: Option<i64>,
     pub(crate) offset: Option<i64>,
+    pub(crate) groupings: Vec<Grouping>,
 }
 
 /// A part of a condition.
@@ -29,6 +32,8 @@ pub(crate) enum Item {
     And(Vec<Item>),
     Or(Vec<Item>),
     Not(Box<Item>),
+    /// `{ranked:false}`: it matches, and does not score.
+    Unranked(Box<Item>),
     /// The first decides; the others only score.
     Rank(Vec<Item>),
     /// A word, or a whole value.
@@ -113,7 +118,7 @@ impl Item {
         each(self);
         match self {
             Self::And(parts) | Self::Or(parts) | Self::Rank(parts) => parts.iter().for_each(|part| part.walk(each)),
-            Self::Not(part) => part.walk(each),
+            Self::Not(part) | Self::Unranked(part) => part.walk(each),
             _ => {}
         }
     }

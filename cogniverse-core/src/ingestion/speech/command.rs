@@ -1,6 +1,9 @@
 //! Transcription by a local program.
 
-use crate::transcript::Transcript;
+use crate::{
+    ingestion::command_line::{self, fill, last_line},
+    transcript::Transcript,
+};
 use async_trait::async_trait;
 use cogniverse_sdk::{
     Error, ErrorCode, ErrorKind, Result, Retry,
@@ -35,10 +38,7 @@ impl CommandTranscriber {
     /// `InvalidInput` for a command line without a program, without `{audio}`, without a placeholder for the output,
     /// or with an open quote.
     pub fn parse(line: &str) -> Result<Self> {
-        let words = words(line)?;
-        if words.is_empty() {
-            return Err(Error::invalid("the transcriber's command is empty; give a program and its arguments"));
-        }
+        let words = command_line::words("the transcriber", line)?;
         let names = |name: &str| words.iter().skip(1).any(|word| word.contains(name));
         if !names("{audio}") || !(names("{out}") || names("{out_dir}")) {
             return Err(Error::invalid(format!(
@@ -130,56 +130,6 @@ fn written(folder: &Path) -> Option<PathBuf> {
     ["srt", "vtt", "json"]
         .iter()
         .find_map(|kind| files.iter().find(|file| file.extension().is_some_and(|ending| ending == *kind)).cloned())
-}
-
-/// Replaces the placeholders of a word, without expanding the replacements again.
-fn fill(word: &str, values: &[(&str, OsString)]) -> OsString {
-    let mut filled = OsString::new();
-    let mut rest = word;
-    while let Some((at, (name, value))) =
-        values.iter().filter_map(|value| rest.find(value.0).map(|at| (at, value))).min_by_key(|(at, _)| *at)
-    {
-        filled.push(rest.get(..at).unwrap_or_default());
-        filled.push(value);
-        rest = rest.get(at + name.len()..).unwrap_or_default();
-    }
-    filled.push(rest);
-    filled
-}
-
-/// Splits a command line at blanks outside quotes.
-fn words(line: &str) -> Result<Vec<String>> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for letter in line.chars() {
-        match (quote, letter) {
-            (Some(open), _) if open == letter => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (None, _) if letter.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    if quote.is_some() {
-        return Err(Error::invalid(format!(
-            "the transcriber's command {line:?} has a quote without its end; close it"
-        )));
-    }
-    words.extend(word);
-    Ok(words)
-}
-
-fn last_line(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    text.lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("no reason given")
-        .trim()
-        .chars()
-        .take(300)
-        .collect()
 }
 
 #[cfg(test)]

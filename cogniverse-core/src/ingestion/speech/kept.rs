@@ -1,55 +1,30 @@
 //! The cache of transcripts.
 
-use crate::worker::blocking;
-use cogniverse_sdk::{Error, ErrorKind, Result, TenantId, transcriber::Transcription};
-use serde::{Deserialize, Serialize};
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use crate::ingestion::kept_files::{KeptFiles, KeptKind, KeptPart, KeptText};
+use cogniverse_sdk::{Result, TenantId, transcriber::Transcription};
+use std::path::PathBuf;
 
-/// A cache of transcripts in a folder: `<folder>/<tenant>/<SHA-256 of the video's content>.<key>.json`. Each tenant
-/// has its own, even for the same video; the key covers model, language and settings. Files are written atomically.
+/// A cache of transcripts in a folder: [`KeptFiles`] of [`KeptKind::Transcripts`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptTranscripts {
-    folder: PathBuf,
-}
-
-/// The digest and the key of a transcript that is planted to check the isolation of tenants.
-const CANARY: &str = "canary";
-
-/// Returns whether a name is that of a transcript, and not of something that leads elsewhere or was left by a write.
-fn is_name(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    name.ends_with(".json") && !name.starts_with('.') && name.bytes().all(plain)
-}
-
-/// The format of a file, which matches `.json` transcripts beside videos.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    language: Option<String>,
-    segments: Vec<StoredCue>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredCue {
-    start: f64,
-    end: f64,
-    text: String,
-}
+pub struct KeptTranscripts(KeptFiles);
 
 impl KeptTranscripts {
     /// Creates a cache in a folder, which need not exist yet.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self(KeptFiles::new(KeptKind::Transcripts, folder))
+    }
+
+    /// Returns the files.
+    #[must_use]
+    pub fn files(&self) -> &KeptFiles {
+        &self.0
     }
 
     /// Returns the folder of a tenant's transcripts.
     #[must_use]
     pub fn folder_of(&self, tenant: &TenantId) -> PathBuf {
-        self.folder.join(tenant.file_name())
+        self.0.folder_of(tenant)
     }
 
     /// Removes all transcripts of a tenant and returns whether there were any. Part of erasing a tenant.
@@ -57,13 +32,7 @@ impl KeptTranscripts {
     /// # Errors
     /// `Unavailable` where the folder cannot be removed.
     pub async fn erase(&self, tenant: &TenantId) -> Result<bool> {
-        let folder = self.folder_of(tenant);
-        blocking(move || match fs::remove_dir_all(&folder) {
-            Ok(()) => Ok(true),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(unusable(&folder, e)),
-        })
-        .await
+        self.0.erase(tenant).await
     }
 
     /// Returns the number of a tenant's files and their size in bytes.
@@ -71,122 +40,14 @@ impl KeptTranscripts {
     /// # Errors
     /// `Unavailable` where the folder cannot be read.
     pub async fn size_of(&self, tenant: &TenantId) -> Result<(u64, u64)> {
-        let folder = self.folder_of(tenant);
-        blocking(move || {
-            let sum = || -> std::io::Result<(u64, u64)> {
-                let (mut files, mut bytes) = (0, 0);
-                for entry in fs::read_dir(&folder)? {
-                    let entry = entry?;
-                    if !entry.file_name().to_string_lossy().starts_with(CANARY) {
-                        (files, bytes) = (files + 1, bytes + entry.metadata()?.len());
-                    }
-                }
-                Ok((files, bytes))
-            };
-            match sum() {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok((0, 0)),
-                sum => sum.map_err(|e| unusable(&folder, e)),
-            }
-        })
-        .await
+        self.0.size_of(tenant).await
     }
 
-    /// Returns the names of a tenant's files after a name, in order, without what is planted to check isolation.
-    pub(crate) async fn names_after(&self, tenant: &TenantId, after: &str, limit: usize) -> Result<Vec<String>> {
-        let (folder, after) = (self.folder_of(tenant), after.to_owned());
-        blocking(move || {
-            let mut names = Vec::new();
-            let mut list = || -> std::io::Result<()> {
-                for entry in fs::read_dir(&folder)? {
-                    let name = entry?.file_name().to_string_lossy().into_owned();
-                    if is_name(&name) && name > after && !name.starts_with(CANARY) {
-                        names.push(name);
-                    }
-                }
-                Ok(())
-            };
-            match list() {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&folder, e)),
-                _ => {}
-            }
-            names.sort_unstable();
-            names.truncate(limit);
-            Ok(names)
-        })
-        .await
-    }
-
-    /// Reads a file; `None` where it is not there.
-    pub(crate) async fn read_file(&self, tenant: &TenantId, name: &str) -> Result<Option<Vec<u8>>> {
-        let path = self.folder_of(tenant).join(name);
-        blocking(move || match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(unusable(&path, e)),
-        })
-        .await
-    }
-
-    /// Writes a file that [`KeptTranscripts::read_file`] read.
-    pub(crate) async fn write_file(&self, tenant: &TenantId, name: &str, bytes: Vec<u8>) -> Result<()> {
-        if !is_name(name) {
-            return Err(Error::invalid(format!("{name:?} is no name of a transcript")));
-        }
-        let path = self.folder_of(tenant).join(name);
-        blocking(move || replace(&path, &bytes).map_err(|e| unusable(&path, e))).await
-    }
-
-    /// Keeps a word where a transcript of a video that nobody has would be.
-    pub(crate) async fn plant(&self, tenant: &TenantId, word: &str) -> Result<()> {
-        let said = Transcription::from_parts([(0.0, 1.0, word.to_owned())])?;
-        self.write(tenant, CANARY, CANARY, &said).await
-    }
-
-    /// Returns the word that was planted.
-    pub(crate) async fn canary(&self, tenant: &TenantId) -> Result<Option<String>> {
-        let found = self.read(tenant, CANARY, CANARY).await?;
-        Ok(found.and_then(|said| said.cues.into_iter().next()).map(|cue| cue.text))
-    }
-
-    /// Removes the word that was planted, and the tenant's folder where nothing else is in it.
-    pub(crate) async fn remove_canary(&self, tenant: &TenantId) -> Result<bool> {
-        let (path, folder) = (self.path(tenant, CANARY, CANARY), self.folder_of(tenant));
-        blocking(move || {
-            let removed = match fs::remove_file(&path) {
-                Ok(()) => true,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-                Err(e) => return Err(unusable(&path, e)),
-            };
-            // It stays where transcripts are in it, or where a video is being transcribed.
-            let _ = fs::remove_dir(&folder);
-            Ok(removed)
-        })
-        .await
-    }
-
-    fn path(&self, tenant: &TenantId, digest: &str, key: &str) -> PathBuf {
-        self.folder_of(tenant).join(format!("{digest}.{key}.json"))
-    }
-
-    /// Returns the cached transcript of a video. A damaged file counts as absent and is replaced.
+    /// Returns the cached transcript of a video; `None` where its times cannot be used.
     pub(super) async fn read(&self, tenant: &TenantId, digest: &str, key: &str) -> Result<Option<Transcription>> {
-        let path = self.path(tenant, digest, key);
-        blocking(move || {
-            let bytes = match fs::read(&path) {
-                Ok(bytes) => bytes,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                Err(e) => return Err(unusable(&path, e)),
-            };
-            let read = serde_json::from_slice::<Stored>(&bytes).ok().and_then(|stored| {
-                let parts = stored.segments.into_iter().map(|cue| (cue.start, cue.end, cue.text));
-                Some(Transcription::from_parts(parts).ok()?.with_language(stored.language))
-            });
-            if read.is_none() {
-                tracing::warn!("the kept transcript {} cannot be read and is replaced", path.display());
-            }
-            Ok(read)
-        })
-        .await
+        let Some(kept) = self.0.read(tenant, digest, key).await? else { return Ok(None) };
+        let parts = kept.segments.into_iter().map(|part| (part.start, part.end, part.text));
+        Ok(Transcription::from_parts(parts).ok().map(|said| said.with_language(kept.language)))
     }
 
     pub(super) async fn write(
@@ -196,72 +57,12 @@ impl KeptTranscripts {
         key: &str,
         transcription: &Transcription,
     ) -> Result<()> {
-        let path = self.path(tenant, digest, key);
-        let cue = |cue: &cogniverse_sdk::Cue| StoredCue {
+        let part = |cue: &cogniverse_sdk::Cue| KeptPart {
             start: cue.range.start(),
             end: cue.range.end(),
             text: cue.text.clone(),
         };
-        let stored =
-            Stored { language: transcription.language.clone(), segments: transcription.cues.iter().map(cue).collect() };
-        let bytes = serde_json::to_vec(&stored)
-            .map_err(|e| Error::unexpected("a transcript cannot be written as JSON").with_source(e))?;
-        blocking(move || replace(&path, &bytes).map_err(|e| unusable(&path, e))).await
-    }
-}
-
-/// Writes a temporary file and renames it, so that no reader sees a partial file.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    match replace_once(path, bytes) {
-        // A check of isolation removed the folder, as nothing was in it yet.
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => replace_once(path, bytes),
-        done => done,
-    }
-}
-
-fn replace_once(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|e| e.error)
-}
-
-fn unusable(path: &Path, e: std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        format!("{} cannot be used for transcripts; check the space and rights of the folder", path.display()),
-    )
-    .with_source(e)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn kept_per_tenant_and_key_and_never_in_half() {
-        let folder = tempfile::tempdir().unwrap();
-        let kept = KeptTranscripts::new(folder.path().join("transcripts"));
-        let tenant = |name: &str| TenantId::parse(name).unwrap();
-        let said = Transcription::from_parts([(0.5, 1.25, "one two".to_owned())]).unwrap();
-        let said = said.with_language(Some("en".to_owned()));
-        assert_eq!(kept.read(&tenant("acme"), "d1", "k1").await.unwrap(), None);
-        kept.write(&tenant("acme"), "d1", "k1", &said).await.unwrap();
-        assert_eq!(kept.read(&tenant("acme"), "d1", "k1").await.unwrap(), Some(said.clone()));
-        for (of, digest, key) in [("Acme", "d1", "k1"), ("acme", "d2", "k1"), ("acme", "d1", "k2")] {
-            assert_eq!(kept.read(&tenant(of), digest, key).await.unwrap(), None, "{of} {digest} {key}");
-        }
-        // Half a file, as a crash of another program could leave it: made anew, not taken for silence.
-        let path = kept.path(&tenant("acme"), "d1", "k1");
-        let whole = fs::read(&path).unwrap();
-        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        assert_eq!(kept.read(&tenant("acme"), "d1", "k1").await.unwrap(), None);
-        kept.write(&tenant("acme"), "d1", "k1", &said).await.unwrap();
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
-        assert!(kept.erase(&tenant("acme")).await.unwrap());
-        assert!(!kept.erase(&tenant("acme")).await.unwrap());
-        assert_eq!(kept.read(&tenant("acme"), "d1", "k1").await.unwrap(), None);
+        let segments = transcription.cues.iter().map(part).collect();
+        self.0.write(tenant, digest, key, &KeptText { language: transcription.language.clone(), segments }).await
     }
 }

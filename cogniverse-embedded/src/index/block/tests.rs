@@ -22,6 +22,7 @@ fn layout() -> Arc<Layout> {
         ("texts", FieldType::StringArray),
     ];
     Arc::new(Layout {
+        languages: false,
         attributes: attributes.into_iter().map(|(of, kind)| (name(of), kind)).collect(),
         texts: vec![name("title"), name("body")],
         bits: vec![

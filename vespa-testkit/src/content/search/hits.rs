@@ -1,7 +1,7 @@
 //! The answer of a search, as Vespa's JSON renderer writes it.
 
 use super::{
-    Failure,
+    Failure, groups, order,
     rank::{self, Part, Scored},
     request::SearchRequest,
     target::Targets,
@@ -11,7 +11,6 @@ use crate::{
         ContentFaults, Running, document_id,
         sd::Schema,
         store::{Key, Stored},
-        value::Value as FieldValue,
     },
     message::Reply,
 };
@@ -29,11 +28,11 @@ pub(super) fn answer(
     if parts.len() > 1 {
         rank::sort(&mut ranked);
     }
-    order(running, search, &mut ranked);
+    order::order(running, search, &mut ranked);
     let total = ranked.len();
     let mut errors: Vec<Failure> = targets.errors.clone();
     let mut filled = true;
-    let mut children = Vec::new();
+    let mut children: Vec<Value> = groups::root(running, search, &ranked).into_iter().collect();
     for scored in ranked.iter().skip(search.offset).take(search.hits) {
         let Some(stored) = running.documents.get(&scored.document_type).and_then(|documents| documents.at(&scored.key))
         else {
@@ -150,33 +149,6 @@ fn class(schema: &Schema, name: &str) -> Option<Vec<(String, String)>> {
         fields.extend(summary.fields.iter().cloned());
     }
     Some(fields)
-}
-
-/// `order by`: documents without the field come last.
-fn order(running: &Running, search: &SearchRequest, ranked: &mut [Scored]) {
-    let order = &search.statement.order;
-    if order.is_empty() {
-        return;
-    }
-    let value = |scored: &Scored, field: &str| {
-        running.documents.get(&scored.document_type)?.at(&scored.key)?.fields.get(field).cloned()
-    };
-    ranked.sort_by(|a, b| {
-        for (field, descending) in order {
-            let compared = match (value(a, field), value(b, field)) {
-                (Some(FieldValue::Text(a)), Some(FieldValue::Text(b))) => a.cmp(&b),
-                (Some(a), Some(b)) => a.number().unwrap_or(0.0).total_cmp(&b.number().unwrap_or(0.0)),
-                (Some(_), None) => return std::cmp::Ordering::Less,
-                (None, Some(_)) => return std::cmp::Ordering::Greater,
-                (None, None) => std::cmp::Ordering::Equal,
-            };
-            let compared = if *descending { compared.reverse() } else { compared };
-            if compared.is_ne() {
-                return compared;
-            }
-        }
-        a.key.1.cmp(&b.key.1)
-    });
 }
 
 /// A hit that nobody asked for: a document of another type, made up where it has none.

@@ -129,6 +129,8 @@ fn full_name(name: &str) -> String {
         "restrict" => "model.restrict",
         "sources" | "search" => "model.sources",
         "query" => "model.queryString",
+        "sorting" => "ranking.sorting",
+        "language" | "lang" => "model.language",
         "count" => "hits",
         "start" => "offset",
         other => {

@@ -3,11 +3,11 @@
 //! `nativeRank` is bm25 over all text fields; what is not understood has no value.
 
 use crate::content::{
+    analysis::Analysis,
     sd::{RankProfile, Schema},
-    store::{Documents, Key},
+    store::{Documents, Key, Stored},
     value::Value,
 };
-use cogniverse_core::text::Analyzer;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep functions may call each other.
@@ -30,9 +30,10 @@ impl Plain {
         profile: &RankProfile,
         documents: &Documents,
         matched: &BTreeSet<Key>,
-        words: Vec<String>,
-        analyzer: &Analyzer,
+        words: &str,
+        analysis: &Analysis,
     ) -> Self {
+        let words = analysis.terms(words);
         let mut found = Self { functions: profile.functions.clone(), ..Self::default() };
         for field in &schema.fields {
             for key in matched {
@@ -43,7 +44,7 @@ impl Plain {
             }
             if field.is_text() && !words.is_empty() {
                 found.texts.push(field.name.clone());
-                found.score_words(&field.name, documents, matched, &words, analyzer);
+                found.score_words(&field.name, documents, matched, &words, analysis);
             }
         }
         found
@@ -61,14 +62,13 @@ impl Plain {
         documents: &Documents,
         matched: &BTreeSet<Key>,
         words: &[String],
-        analyzer: &Analyzer,
+        analysis: &Analysis,
     ) {
-        let text = |value: Option<&Value>| match value {
-            Some(Value::Text(text)) => analyzer.terms(text),
+        let text = |stored: &Stored| match stored.fields.get(field) {
+            Some(Value::Text(text)) => analysis.analyzer(stored).terms(text),
             _ => Vec::new(),
         };
-        let all: Vec<(Key, Vec<String>)> =
-            documents.iter().map(|(key, stored)| (*key, text(stored.fields.get(field)))).collect();
+        let all: Vec<(Key, Vec<String>)> = documents.iter().map(|(key, stored)| (*key, text(stored))).collect();
         let total = all.len() as f64;
         let average = (all.iter().map(|(_, terms)| terms.len()).sum::<usize>() as f64 / total.max(1.0)).max(1.0);
         for word in words {

@@ -4,9 +4,11 @@
 //! attributes and words. The engine is always asked for a first phase over all documents: which of them matched, and which
 //! of those a second phase scores again, is decided here.
 
-use super::{Failure, plain::Plain, request::SearchRequest};
+use super::{Failure, groups, order, plain::Plain, request::SearchRequest};
 use crate::content::{
-    Running, document_id,
+    Running,
+    analysis::Analysis,
+    document_id,
     engine::{Engine, EnginePart, Phase},
     global_phase,
     matching::Matching,
@@ -15,7 +17,6 @@ use crate::content::{
     store::Key,
     value::Value,
 };
-use cogniverse_core::text::Analyzer;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One type's share of a search: everything that scoring needs, taken out of the store.
@@ -26,6 +27,8 @@ pub(super) struct Part {
     pub(super) documents: usize,
     engine: EnginePart,
     plain: Plain,
+    /// The hits that the global phase scores; 0 where it is left out.
+    global_rerank_count: usize,
 }
 
 /// A scored match.
@@ -38,23 +41,25 @@ pub(super) struct Scored {
 }
 
 /// Matches, and takes what ranking will need.
-pub(super) fn part(
-    running: &mut Running,
-    search: &SearchRequest,
-    name: &str,
-    analyzer: &Analyzer,
-) -> Result<Part, Failure> {
+pub(super) fn part(running: &mut Running, search: &SearchRequest, name: &str) -> Result<Part, Failure> {
     let lost = || Failure::new(8, "Error in search reply.", format!("no document type '{name}'"));
     let schema = running.package.schemas.get(name).cloned().ok_or_else(lost)?;
+    order::check(search, &schema)?;
+    groups::check(search, &schema)?;
     let documents = running.documents.entry(name.to_owned()).or_default();
     let condition = &search.statement.condition;
     let all: BTreeSet<Key> = documents.iter().map(|(key, _)| *key).collect();
-    let matching = Matching { schema: &schema, documents, inputs: &search.inputs, analyzer };
+    let analysis = Analysis::of(&schema, documents, search.language.as_deref());
+    let matching = Matching { schema: &schema, documents, inputs: &search.inputs, analysis: &analysis };
     let matched = matching.matches(condition, &all);
     let profile = schema.profile(&search.profile).or_else(|| schema.profile("default")).cloned().unwrap_or_default();
+    let global_rerank_count = search.global_rerank_count.unwrap_or_else(|| profile.global_rerank_count.unwrap_or(100));
+    if !search.order.is_empty() && profile.global_phase.is_some() && global_rerank_count > 0 {
+        return Err(Failure::illegal("Sorting is not supported with global phase"));
+    }
     let words = condition.words();
     let nearest_inputs = condition.nearest();
-    let mut plain = Plain::new(&schema, &profile, documents, &matched, analyzer.terms(&words), analyzer);
+    let mut plain = Plain::new(&schema, &profile, documents, &matched, &words, &analysis);
     plain.numbers = search.numbers.clone();
     for item in &nearest_inputs {
         let (Some(field), Some(query)) = (schema.field(&item.field), search.inputs.get(&item.input)) else { continue };
@@ -70,8 +75,8 @@ pub(super) fn part(
         }
     }
     let vectors = nearest_inputs.iter().map(|item| (item.field.clone(), item.input.clone())).collect();
-    let engine = EnginePart::new(&schema, documents, words, search.inputs.clone(), vectors);
-    Ok(Part { documents: documents.len(), schema, profile, matched, engine, plain })
+    let engine = EnginePart::new(&schema, documents, (words, search.language.clone()), search.inputs.clone(), vectors);
+    Ok(Part { documents: documents.len(), schema, profile, matched, engine, plain, global_rerank_count })
 }
 
 /// Scores the matches, best first. `window` is how many hits the request reaches.
@@ -106,7 +111,9 @@ pub(super) async fn rank(engine: &mut Engine, part: &Part, window: usize) -> Res
             scored.extend(rest.into_iter().map(|hit| Scored { score: hit.score + shift, ..hit }));
         }
     }
-    if let Some(expression) = part.profile.global_phase.as_deref() {
+    if part.global_rerank_count > 0
+        && let Some(expression) = part.profile.global_phase.as_deref()
+    {
         global(engine, part, expression, window, &mut scored).await?;
     }
     Ok(scored)
@@ -120,7 +127,7 @@ async fn global(
     window: usize,
     scored: &mut Vec<Scored>,
 ) -> Result<(), String> {
-    let count = part.profile.global_rerank_count.unwrap_or(100);
+    let count = part.global_rerank_count;
     // What lies beyond is never returned, whatever its score.
     let returned = scored.len().min(count.max(window));
     let mut beyond = scored.split_off(returned);

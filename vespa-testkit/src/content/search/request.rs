@@ -1,6 +1,6 @@
 //! A search's request, understood as far as it can be without a document type.
 
-use super::{Failure, parameters::Parameters};
+use super::{Failure, order::SortKey, parameters::Parameters};
 use crate::{
     content::{
         Running, duration,
@@ -22,11 +22,17 @@ pub(crate) struct SearchRequest {
     pub(super) restrict: Option<Vec<String>>,
     pub(super) sources: Option<Vec<String>>,
     pub(super) summary: Option<String>,
+    /// The language of the words.
+    pub(super) language: Option<String>,
     pub(super) form: Form,
     pub(super) timing: bool,
     pub(super) inputs: BTreeMap<String, Tensor>,
     pub(super) input_types: BTreeMap<String, TensorType>,
     pub(super) numbers: BTreeMap<String, f64>,
+    /// By scores where it is empty.
+    pub(super) order: Vec<SortKey>,
+    /// The hits that a global phase scores, instead of as many as the rank profile says.
+    pub(super) global_rerank_count: Option<usize>,
 }
 
 impl SearchRequest {
@@ -62,6 +68,7 @@ impl SearchRequest {
                 order: Vec::new(),
                 limit: None,
                 offset: None,
+                groupings: Vec::new(),
             },
             hits,
             offset,
@@ -69,11 +76,14 @@ impl SearchRequest {
             restrict,
             sources: list("model.sources"),
             summary: parameters.get("presentation.summary").filter(|name| !name.is_empty()).map(str::to_owned),
+            language: parameters.get("model.language").map(str::to_owned),
             form: Form::named(parameters.get("presentation.format.tensors")),
             timing: parameters.get("presentation.timing") == Some("true"),
             inputs: BTreeMap::new(),
             input_types: BTreeMap::new(),
             numbers: BTreeMap::new(),
+            order: Vec::new(),
+            global_rerank_count: parameters.get("ranking.globalPhase.rerankCount").and_then(|count| count.parse().ok()),
         };
         found.read_inputs(&parameters, running)?;
         let limits = [("hits", found.hits, "maxHits", 400), ("offset", found.offset, "maxOffset", 1000)];
@@ -88,6 +98,12 @@ impl SearchRequest {
             check.push((name, value, limit));
         }
         found.read_query(&parameters, running)?;
+        found.order = match parameters.get("ranking.sorting") {
+            Some(specification) => SortKey::read(specification)?,
+            None => {
+                found.statement.order.iter().map(|(field, descending)| SortKey::plain(field, *descending)).collect()
+            }
+        };
         for ((name, _, limit), value) in check.into_iter().zip([found.hits, found.offset]) {
             if value > limit {
                 let asked = if name == "hits" {

@@ -71,9 +71,8 @@ pub(super) fn targets(running: &Running, search: &SearchRequest) -> Result<Targe
         for nearest in search.statement.condition.nearest() {
             check_nearest(nearest, search, &schemas).map_err(|why| Failure::illegal(why).from(source))?;
         }
-        let analyzer = cogniverse_core::text::Analyzer::new();
         if let Item::Words { text, .. } = &search.statement.condition
-            && analyzer.terms(text).is_empty()
+            && cogniverse_core::text::check_words(text).is_err()
         {
             return Err(Failure::illegal("No query").from(source));
         }

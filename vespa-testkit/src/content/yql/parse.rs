@@ -109,7 +109,15 @@ impl Parser<'_> {
             });
         }
         let condition = self.or()?;
-        let mut statement = Statement { fields, sources, condition, order: Vec::new(), limit: None, offset: None };
+        let mut statement = Statement {
+            fields,
+            sources,
+            condition,
+            order: Vec::new(),
+            limit: None,
+            offset: None,
+            groupings: Vec::new(),
+        };
         loop {
             if self.keyword("order") {
                 if !self.keyword("by") {
@@ -130,8 +138,8 @@ impl Parser<'_> {
                 statement.offset = Some(self.whole()?);
             } else if self.keyword("timeout") {
                 self.whole()?;
-            } else if self.is("|") {
-                return Err("grouping is not done by vespa-testkit".to_owned());
+            } else if self.symbol("|") {
+                statement.groupings = self.groupings()?;
             } else {
                 break;
             }
@@ -140,7 +148,7 @@ impl Parser<'_> {
         if self.peek().is_some() { Err(self.wrong()) } else { Ok(statement) }
     }
 
-    fn whole(&mut self) -> Result<i64, String> {
+    pub(super) fn whole(&mut self) -> Result<i64, String> {
         match self.next() {
             Some(Kind::Number(text)) => text.parse().map_err(|_| format!("For input string: \"{text}\"")),
             Some(Kind::Symbol("@")) => {

@@ -110,36 +110,42 @@ impl Parser<'_> {
 
     fn contains(&mut self, field: String) -> Result<Item, String> {
         self.annotated(|parser, annotations| {
-            let name = match parser.peek() {
-                Some(Kind::Word(name)) => name.clone(),
-                _ => {
-                    let text = parser.text()?;
-                    if text.is_empty() {
-                        return Err("The word of a word item cannot be empty".to_owned());
-                    }
-                    return Ok(Item::Word { field, text });
+            let item = parser.contained(field, annotations)?;
+            let is_ranked = annotations.get("ranked").is_none_or(|ranked| ranked == "true");
+            Ok(if is_ranked { item } else { Item::Unranked(Box::new(item)) })
+        })
+    }
+
+    fn contained(&mut self, field: String, annotations: &Annotations) -> Result<Item, String> {
+        let name = match self.peek() {
+            Some(Kind::Word(name)) => name.clone(),
+            _ => {
+                let text = self.text()?;
+                if text.is_empty() {
+                    return Err("The word of a word item cannot be empty".to_owned());
                 }
-            };
-            parser.next();
-            parser.expect("(")?;
-            let mut words = vec![parser.text()?];
-            while parser.symbol(",") {
-                words.push(parser.text()?);
+                return Ok(Item::Word { field, text });
             }
-            parser.expect(")")?;
-            Ok(match name.as_str() {
-                "text" => {
-                    let all = annotations.get("grammar.composite").is_some_and(|kind| kind == "and");
-                    Item::Words { field, text: words.join(" "), all }
-                }
-                "phrase" | "near" | "onear" => Item::Phrase { field, words },
-                "equiv" => Item::Or(words.into_iter().map(|text| Item::Word { field: field.clone(), text }).collect()),
-                other => {
-                    return Err(format!(
-                        "Expected phrase, near, onear, equiv, uri, fuzzy, text or sameElement, got {other}."
-                    ));
-                }
-            })
+        };
+        self.next();
+        self.expect("(")?;
+        let mut words = vec![self.text()?];
+        while self.symbol(",") {
+            words.push(self.text()?);
+        }
+        self.expect(")")?;
+        Ok(match name.as_str() {
+            "text" => {
+                let all = annotations.get("grammar.composite").is_some_and(|kind| kind == "and");
+                Item::Words { field, text: words.join(" "), all }
+            }
+            "phrase" | "near" | "onear" => Item::Phrase { field, words },
+            "equiv" => Item::Or(words.into_iter().map(|text| Item::Word { field: field.clone(), text }).collect()),
+            other => {
+                return Err(format!(
+                    "Expected phrase, near, onear, equiv, uri, fuzzy, text or sameElement, got {other}."
+                ));
+            }
         })
     }
 
