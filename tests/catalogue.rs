@@ -281,6 +281,14 @@ async fn a_renamed_file_is_the_same_video_and_a_replaced_one_takes_its_place() {
     let swapped = folder_of(&world, folder.path()).await;
     assert!(swapped.videos.iter().all(|video| video.replaced.is_empty()) && count(&world).await == 2, "{swapped}");
 
+    // Renamed to what cannot be read as a whole: nothing is removed before it is known what it is.
+    std::fs::rename(at("two.mp4"), at("due.mp4")).unwrap();
+    std::fs::write(at("due.meta.json"), "{\"title\": ").unwrap();
+    let unread = folder_of(&world, folder.path()).await;
+    assert!(!unread.is_complete() && unread.pruned_count == 0 && count(&world).await == 2, "{unread}");
+    std::fs::remove_file(at("due.meta.json")).unwrap();
+    std::fs::rename(at("due.mp4"), at("two.mp4")).unwrap();
+
     // Gone from the folder: removed where that was asked for, and not otherwise.
     std::fs::remove_file(at("two.mp4")).unwrap();
     assert!(ingest(&world, IngestSource::Folder(folder.path().to_owned())).await.is_complete());

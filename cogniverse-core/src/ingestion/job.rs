@@ -128,7 +128,10 @@ async fn run(
     clock: Arc<dyn Clock>,
 ) -> Result<IngestReport> {
     let tenant = request.tenant.clone();
-    let beat = tokio::spawn(beat(ingestor.catalogue().clone(), tenant.clone(), state.clone(), Arc::clone(&clock)));
+    let ends = Arc::new(Notify::new());
+    let signs =
+        beat(ingestor.catalogue().clone(), tenant.clone(), state.clone(), (Arc::clone(&clock), Arc::clone(&ends)));
+    let beat = tokio::spawn(signs);
     let ended = {
         let mut work = pin!(ingestor.ingest(request));
         tokio::select! {
@@ -140,9 +143,11 @@ async fn run(
     let result = ended.unwrap_or_else(|| {
         Err(Error::of(ErrorCode::Conflict, "the ingest was cancelled; what is stored stays, ingest again to go on"))
     });
-    beat.abort();
-    // Its last write must not come after the end's.
-    let _ = beat.await;
+    // A write that it has begun is waited for: given up, it could still come after the one of the end.
+    ends.notify_one();
+    if let Err(error) = beat.await {
+        tracing::warn!(tenant.id = %tenant, "a job's signs of life ended early: {error}");
+    }
     state.send_modify(|job| {
         job.changed_at = clock.now();
         job.state = match &result {
@@ -161,11 +166,19 @@ async fn run(
     result
 }
 
-async fn beat(store: CatalogueStore, tenant: TenantId, state: watch::Sender<JobRecord>, clock: Arc<dyn Clock>) {
+async fn beat(
+    store: CatalogueStore,
+    tenant: TenantId,
+    state: watch::Sender<JobRecord>,
+    (clock, ends): (Arc<dyn Clock>, Arc<Notify>),
+) {
     let mut ticks = tokio::time::interval(BEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = ends.notified() => return,
+        }
         let job = JobRecord { changed_at: clock.now(), ..state.borrow().clone() };
         if let Err(error) = store.put_job(&tenant, &job).await {
             tracing::warn!(tenant.id = %tenant, job = %job.id, "a job's progress is not recorded: {}", error.chain());

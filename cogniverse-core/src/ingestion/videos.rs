@@ -111,6 +111,10 @@ impl Run {
             self.finish_one(&mut running, &mut reports).await?;
         }
         let mut report = IngestReport::of(reports.into_values().collect());
+        if seen.unread {
+            // It may be any of those that would be removed, under another name: they stay until a run could read everything.
+            return Ok(report);
+        }
         self.remove_former(seen, &mut report).await?;
         if let Some(folder) = prune {
             let present: HashSet<String> = paths.into_iter().flatten().collect();
@@ -185,7 +189,8 @@ impl Run {
             self.other_of_content(&file, source.as_deref(), seen).await.map_err(Trouble::OfRun)?
         {
             let ours = self.words_beside(&path).await.map_err(Trouble::OfVideo)?;
-            let theirs = self.words_beside(&other).await.map_err(Trouble::OfVideo)?;
+            // What is wrong with theirs is said of them.
+            let theirs = self.words_beside(&other).await.unwrap_or_default();
             // A copy without words of its own is a copy.
             if let Some(ours) = ours.filter(|ours| theirs.as_ref() != Some(ours)) {
                 file = file.told_apart_by(&ours).map_err(Trouble::OfVideo)?;
@@ -270,13 +275,11 @@ impl Run {
         .await
     }
 
-    /// Returns a digest of the transcript beside a video; `None` where there is none that can be read, which is said of the video
-    /// that it belongs to.
+    /// Returns a digest of the transcript beside a video; `None` where there is none.
     async fn words_beside(&self, path: &Path) -> Result<Option<String>> {
         let (path, beside, language) = (path.to_owned(), Arc::clone(&self.beside), self.language.clone());
         blocking(move || {
-            let Ok(FoundTranscript { transcript: Some((file, _)), .. }) = beside.find(&path, language.as_deref())
-            else {
+            let FoundTranscript { transcript: Some((file, _)), .. } = beside.find(&path, language.as_deref())? else {
                 return Ok(None);
             };
             let (file, _) = files::open_regular("the transcript", &file)?;
@@ -287,12 +290,8 @@ impl Run {
         .await
     }
 
-    /// Removes videos whose path has other content now, once that is stored. Where a file could not be read, it may be one of
-    /// them under another name: they stay.
+    /// Removes videos whose path has other content now, once that is stored.
     async fn remove_former(&self, seen: Seen, report: &mut IngestReport) -> Result<()> {
-        if seen.unread {
-            return Ok(());
-        }
         for (former, by) in seen.former {
             let id = &former.video.video_id;
             if seen.paths.contains_key(id) {
@@ -333,7 +332,11 @@ impl Run {
     async fn remove(&self, stored: StoredVideo) -> Result<()> {
         let segments = self.segments_of(stored.video.video_id.clone())?;
         let _alone = segments.alone().await;
-        segments.delete(stored).await.map(drop)
+        // Another run may have found it elsewhere meanwhile: it is what that run says.
+        match self.record(&stored.video.video_id).await? {
+            Some(now) if now.video.source == stored.video.source => segments.delete(now).await.map(drop),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn segments_of(&self, id: VideoId) -> Result<VideoSegments> {
